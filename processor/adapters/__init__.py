@@ -1,0 +1,1 @@
+"""SHELL: the processor's I/O. Tables, quarantine, publisher and telemetry; no policy lives here."""
