@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow check format lock clean
+.PHONY: help venv demo test test-slow check format lock clean bench
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,9 @@ $(VENV)/.stamp: requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+demo: venv  ## the main job: stack, load with duplicates and garbage, balanced ledger
+	@$(BIN)/python -m loadgen.demo
+
 test: venv  ## the test suite (under 5 minutes)
 	$(BIN)/pytest -m "not slow"
 
@@ -35,6 +38,9 @@ check: venv  ## lint, types, boundaries, docs
 format: venv  ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: venv  ## every benchmark, each against its reference in one run
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 lock:  ## resolve pyproject.toml again into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \

@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent.parent
 
 # Pure code takes `now` as an argument: nothing that asks for time, chance, environment or I/O.
 IMPURE = {
-    "asyncio", "boto3", "botocore", "http", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select",
-    "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "uuid",
+    "asyncio", "boto3", "botocore", "http", "logging", "multiprocessing", "os", "pathlib", "random", "secrets",
+    "select", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "uuid",
     "aws_lambda_powertools", "awslambdaric", "hypercorn", "ministack", "rich",
 }  # fmt: skip
 PURE = [
