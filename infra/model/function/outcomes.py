@@ -1,0 +1,78 @@
+"""The four ways in which one Invoke can end, and the error documents that AWS writes for its own part.
+
+`Throttled` and `ServiceError` happen before the handler runs: an event source mapping retries them without
+counting them (AWS: kinesis-on-failure-destination). `FunctionError` means that the function was started: it counts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The handler returned; `payload` is its JSON document exactly as the runtime sent it."""
+
+    request_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionError:
+    """The handler raised, timed out, exited or answered too much.
+
+    `error_type` is the document's `errorType` (an exception's name, `Sandbox.Timedout`, `Runtime.ExitError`, ...);
+    `payload` is the error document, JSON. On the wire all of them are `X-Amz-Function-Error: Unhandled`.
+    """
+
+    request_id: str
+    error_type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """429 TooManyRequestsException; `reason` is AWS's word, such as ReservedFunctionConcurrentInvocationLimitExceeded."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceError:
+    """Nothing ran, and it was not a throttle: `reason` is AWS's exception name, then a colon and what happened."""
+
+    reason: str
+
+
+InvokeOutcome: TypeAlias = Succeeded | FunctionError | Throttled | ServiceError
+
+
+def error_document(error_type: str, message: str) -> bytes:
+    return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
+
+
+def timed_out(request_id: str, timeout_s: float) -> FunctionError:
+    """As AWS words it: `RequestId: <id> Error: Task timed out after 1.00 seconds`."""
+    message = f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
+    return FunctionError(request_id, "Sandbox.Timedout", error_document("Sandbox.Timedout", message))
+
+
+def exited(request_id: str, how: str) -> FunctionError:
+    """`how` is `exit status 3` or `signal: killed`, the two forms that AWS uses."""
+    message = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
+    return FunctionError(request_id, "Runtime.ExitError", error_document("Runtime.ExitError", message))
+
+
+def exited_cleanly(request_id: str) -> FunctionError:
+    """Exit status 0 is an error too: the runtime is expected to ask for the next invocation for ever."""
+    message = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+    return FunctionError(request_id, "Runtime.ExitError", error_document("Runtime.ExitError", message))
+
+
+def response_too_large(request_id: str, size: int, limit: int) -> FunctionError:
+    """`size` and `limit` in bytes."""
+    message = f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes)."
+    kind = "Function.ResponseSizeTooLarge"
+    return FunctionError(request_id, kind, error_document(kind, message))
