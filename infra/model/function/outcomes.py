@@ -7,6 +7,7 @@ counting them (AWS: kinesis-on-failure-destination). `FunctionError` means that 
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -34,7 +35,7 @@ class FunctionError:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """429 TooManyRequestsException; `reason` is AWS's word, such as ReservedFunctionConcurrentInvocationLimitExceeded."""
+    """429 TooManyRequestsException; `reason` is AWS's word, one of those in `account.py`."""
 
     reason: str
 
@@ -59,15 +60,15 @@ def timed_out(request_id: str, timeout_s: float) -> FunctionError:
     return FunctionError(request_id, "Sandbox.Timedout", error_document("Sandbox.Timedout", message))
 
 
-def exited(request_id: str, how: str) -> FunctionError:
-    """`how` is `exit status 3` or `signal: killed`, the two forms that AWS uses."""
-    message = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
-    return FunctionError(request_id, "Runtime.ExitError", error_document("Runtime.ExitError", message))
-
-
-def exited_cleanly(request_id: str) -> FunctionError:
-    """Exit status 0 is an error too: the runtime is expected to ask for the next invocation for ever."""
-    message = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+def exited(request_id: str, returncode: int) -> FunctionError:
+    """`returncode` as `subprocess` has it: negative for a signal. Status 0 is an error too: a runtime never ends."""
+    if returncode < 0:
+        how = f"with error: signal: {(signal.strsignal(-returncode) or str(-returncode)).lower()}"
+    elif returncode > 0:
+        how = f"with error: exit status {returncode}"
+    else:
+        how = "without providing a reason"
+    message = f"RequestId: {request_id} Error: Runtime exited {how}"
     return FunctionError(request_id, "Runtime.ExitError", error_document("Runtime.ExitError", message))
 
 
