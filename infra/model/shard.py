@@ -1,0 +1,177 @@
+"""PURE: one shard: its range of hash keys, its records in order, its quotas.
+
+Quotas per shard (AWS: Kinesis quotas and limits; API reference GetRecords, GetShardIterator):
+
+* write: 1,000 records and 1 MiB per second, partition keys counted in bytes;
+* read: 5 GetRecords per second; 2 MiB per second on average, where one answer may hold up to 10 MiB. An answer that
+  overdraws the second refuses further reads for 1 s (5 s when it was a full 10 MiB), and until it is paid for;
+* 5 GetShardIterator per second.
+
+What AWS does not say is how a quota "per second" is measured. Here it is a token bucket that holds one second's worth.
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
+
+from . import sequence
+from .bucket import Bucket
+
+MIB = 1 << 20
+READ_RECORDS_MAX = 10_000
+READ_BYTES_MAX = 10 * MIB
+FULL_ANSWER_PENALTY_S = 5.0
+OVERDRAWN_PENALTY_S = 1.0
+
+_number = attrgetter("sequence_number")
+_arrival = attrgetter("arrived_at_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """Per shard and second. The defaults are AWS's; a test or a what-if may use others."""
+
+    write_records: int = 1_000
+    write_bytes: int = MIB
+    reads: int = 5
+    read_bytes: int = 2 * MIB
+    iterators: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One Kinesis record as kept: sequence numbers grow within a shard, arrival times (epoch ms) never fall in it."""
+
+    sequence_number: int
+    partition_key: str
+    data: bytes
+    arrived_at_ms: int
+
+
+class Position(NamedTuple):
+    """Where a reader of one shard stands: behind every record up to and including `after`. An opaque value."""
+
+    shard_id: str
+    after: int
+
+
+class ReadResult(NamedTuple):
+    """`position` is where to read on. `end_of_shard` is True when the shard is closed and nothing is left behind it."""
+
+    records: tuple[StreamRecord, ...]
+    position: Position
+    millis_behind_latest: int
+    end_of_shard: bool
+
+
+def utf8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+class Shard:
+    """Times are epoch seconds unless named otherwise. A closed shard takes no more records but keeps those it has."""
+
+    def __init__(
+        self,
+        index: int,
+        hash_range: tuple[int, int],
+        now: float,
+        quotas: Quotas,
+        parents: tuple["Shard", ...] = (),
+    ) -> None:
+        """`hash_range` is inclusive at both ends. `parents` are one shard (split) or two (merge), or none."""
+        self.index = index
+        self.shard_id = sequence.shard_id(index)
+        self.first_hash_key, self.last_hash_key = hash_range
+        self.parent_id = parents[0].shard_id if parents else None
+        self.adjacent_parent_id = parents[1].shard_id if len(parents) > 1 else None
+        self.created_at_s = now
+        self.closed_at_s: float | None = None
+        # Later than every parent's, even within one second: then a key's numbers grow across a reshard.
+        self.created_s: int = max([int(now), *(parent.created_s + 1 for parent in parents)])
+        self.starting_sequence_number = sequence.encode(self.created_s, 0, int(now), index)
+        self.ending_sequence_number: int | None = None
+        self.latest_sequence_number = self.starting_sequence_number
+        self.bytes_held = 0  # data and partition keys of the records kept
+        self._records: list[StreamRecord] = []
+        self._count = 0
+        self._arrived_at_ms = 0
+        self._write_records = Bucket(quotas.write_records, quotas.write_records)
+        self._write_bytes = Bucket(quotas.write_bytes, quotas.write_bytes)
+        self._reads = Bucket(quotas.reads, quotas.reads)
+        self._read_bytes = Bucket(quotas.read_bytes, quotas.read_bytes)
+        self._iterators = Bucket(quotas.iterators, quotas.iterators)
+        self._reads_refused_until_s = float("-inf")
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at_s is not None
+
+    def append(self, partition_key: str, data: bytes, size: int, now: float) -> int | None:
+        """Keeps a record and returns its sequence number, or None when the write quota is used up.
+
+        `size` is the length of data and of the partition key in bytes.
+        """
+        assert self.closed_at_s is None
+        if not self._write_bytes.can_take(size, now) or not self._write_records.take(1, now):
+            return None
+        self._write_bytes.spend(size, now)
+        self._count += 1
+        # A clock set back must not reorder arrival times: retention and AT_TIMESTAMP search them by bisection.
+        self._arrived_at_ms = max(self._arrived_at_ms, int(now * 1000))
+        number = sequence.encode(self.created_s, self._count, self._arrived_at_ms // 1000, self.index)
+        self._records.append(StreamRecord(number, partition_key, data, self._arrived_at_ms))
+        self.latest_sequence_number = number
+        self.bytes_held += size
+        return number
+
+    def close(self, now: float) -> None:
+        self.closed_at_s = now
+        self.ending_sequence_number = sequence.last_of_shard(self.created_s, int(now), self.index)
+
+    def trim(self, oldest_ms: int) -> None:
+        """Forgets the records that arrived before `oldest_ms` (epoch ms)."""
+        records = self._records
+        if records and records[0].arrived_at_ms < oldest_ms:
+            expired_n = bisect_left(records, oldest_ms, key=_arrival)
+            self.bytes_held -= sum(len(r.data) + utf8_size(r.partition_key) for r in records[:expired_n])
+            del records[:expired_n]
+
+    def take_iterator(self, now: float) -> bool:
+        return self._iterators.take(1, now)
+
+    def position_at_time(self, time_ms: int) -> Position:
+        """Just before the first record that arrived at or after `time_ms`."""
+        found = bisect_left(self._records, time_ms, key=_arrival)
+        if found == len(self._records):
+            return Position(self.shard_id, self.latest_sequence_number)
+        return Position(self.shard_id, self._records[found].sequence_number - 1)
+
+    def admit_read(self, now: float) -> float | None:
+        """Takes one read from the quota and returns None, or returns the time at which a read will be admitted."""
+        ready_at_s = max(self._reads_refused_until_s, self._read_bytes.ready_at(0, now), self._reads.ready_at(1, now))
+        if now < self._reads_refused_until_s or not self._read_bytes.can_take(0, now) or not self._reads.take(1, now):
+            return ready_at_s
+        return None
+
+    def read(self, after: int, limit: int, now: float) -> ReadResult:
+        """At most `limit` records and 10 MiB from behind `after`, charged to the quota that `admit_read` looked at."""
+        start = bisect_right(self._records, after, key=_number)
+        records = self._records[start : start + min(limit, READ_RECORDS_MAX)]
+        size = 0
+        for taken, record in enumerate(records):
+            record_size = len(record.data) + utf8_size(record.partition_key)
+            if size + record_size > READ_BYTES_MAX and taken:
+                del records[taken:]
+                self._reads_refused_until_s = now + FULL_ANSWER_PENALTY_S
+                break
+            size += record_size
+        self._read_bytes.spend(size, now)
+        if self._read_bytes.level(now) < 0:
+            self._reads_refused_until_s = max(self._reads_refused_until_s, now + OVERDRAWN_PENALTY_S)
+        end = start + len(records)
+        at_end = end >= len(self._records)
+        behind_ms = 0 if at_end else max(1, int(now * 1000) - self._records[end].arrived_at_ms)
+        position = Position(self.shard_id, records[-1].sequence_number if records else after)
+        return ReadResult(tuple(records), position, behind_ms, at_end and self.closed)
