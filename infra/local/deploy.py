@@ -1,0 +1,179 @@
+"""SHELL: a Blueprint becomes running resources: our own services by their Python surface, the others by wire calls.
+
+The wire calls are the ones that any AWS client makes (CreateTable, PutBucket, CreateQueue, ...), made without a socket
+and without a client library: a client library in this process would cost more memory than all services together.
+"""
+
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from infra.blueprint import Blueprint, FunctionBlueprint, MappingBlueprint, NamedBlueprint, StreamBlueprint
+from infra.local.services import ServiceCallError, Services
+
+SNS_VERSION = "2010-03-31"
+
+# CloudFormation's property of AWS::SQS::Queue -> the attribute of CreateQueue (AWS: API Reference of SQS).
+QUEUE_ATTRIBUTES = {
+    "VisibilityTimeout": "VisibilityTimeout",
+    "MessageRetentionPeriod": "MessageRetentionPeriod",
+    "ReceiveMessageWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+    "DelaySeconds": "DelaySeconds",
+    "MaximumMessageSize": "MaximumMessageSize",
+    "RedrivePolicy": "RedrivePolicy",
+}
+
+Deliver = Callable[[str, str, bytes], Awaitable[None]]
+
+
+class DeployError(Exception):
+    """A resource could not be made; the text names it and says what to do."""
+
+
+class Streams(Protocol):
+    def create_stream(self, blueprint: StreamBlueprint, /) -> object: ...
+
+
+class Functions(Protocol):
+    def add(self, blueprint: FunctionBlueprint, /, *, task_root: Path, environment: Mapping[str, str]) -> object: ...
+
+
+class Mappings(Protocol):
+    def add(self, blueprint: MappingBlueprint, /) -> object: ...
+
+
+async def deploy(
+    blueprint: Blueprint,
+    *,
+    services: Services,
+    streams: Streams,
+    functions: Functions,
+    mappings: Mappings,
+    template_dir: Path,
+    data_dir: Path,
+    endpoint_url: str,
+) -> None:
+    """Creates everything the blueprint names, in the order in which one needs the other. Raises DeployError.
+
+    `template_dir` is what CodeUri is relative to; code is copied below `data_dir`. Mappings are added last and do not
+    poll yet.
+    """
+    for stream in blueprint.streams:
+        streams.create_stream(stream)
+    await _create_named(services, blueprint)
+    for table in blueprint.tables:
+        await _attempt(table.logical_id, _create_table(services, table.create_parameters, table.expiry_attribute))
+    for function in blueprint.functions:
+        task_root = stage(function, template_dir=template_dir, data_dir=data_dir)
+        environment = {**function.environment, **endpoint_environment(endpoint_url)}
+        functions.add(function, task_root=task_root, environment=environment)
+    for mapping in blueprint.mappings:
+        mappings.add(mapping)
+
+
+def endpoint_environment(endpoint_url: str) -> dict[str, str]:
+    """What makes an SDK inside a function talk to this stack instead of AWS. The key pair is not a secret."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SESSION_TOKEN": "test",
+    }
+
+
+def stage(function: FunctionBlueprint, *, template_dir: Path, data_dir: Path) -> Path:
+    """The function's task root: a copy holding only the folder of CodeUri, as the build makes it for Lambda.
+
+    Whatever stands beside that folder in the source tree is out of reach, so an import that works by accident here
+    fails here, not first on AWS.
+    """
+    code = (template_dir / function.code_uri).resolve()
+    if not code.is_dir():
+        raise DeployError(f"{function.logical_id}: CodeUri {function.code_uri} is not a folder (looked at {code})")
+    task_root = data_dir / "functions" / function.logical_id
+    shutil.rmtree(task_root, ignore_errors=True)
+    shutil.copytree(code, task_root / code.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    return task_root
+
+
+async def _create_named(services: Services, blueprint: Blueprint) -> None:
+    for bucket in blueprint.buckets:
+        await _attempt(bucket.logical_id, _create_bucket(services, bucket.name, blueprint.region))
+    for queue in blueprint.queues:
+        await _attempt(queue.logical_id, _create_queue(services, queue))
+    for topic in blueprint.topics:
+        await _attempt(topic.logical_id, services.call_query("CreateTopic", SNS_VERSION, {"Name": topic.name}))
+    for group in blueprint.log_groups:
+        await _attempt(group.logical_id, _create_log_group(services, group))
+
+
+async def _attempt(logical_id: str, creating: Awaitable[object]) -> None:
+    try:
+        await creating
+    except ServiceCallError as error:
+        raise DeployError(f"{logical_id} could not be created: {error}") from error
+
+
+async def _create_table(services: Services, parameters: Mapping[str, Any], expiry_attribute: str | None) -> None:
+    await services.call_json("DynamoDB_20120810.CreateTable", parameters)
+    if expiry_attribute is not None:
+        specification = {"AttributeName": expiry_attribute, "Enabled": True}
+        await services.call_json(
+            "DynamoDB_20120810.UpdateTimeToLive",
+            {"TableName": parameters["TableName"], "TimeToLiveSpecification": specification},
+        )
+
+
+async def _create_bucket(services: Services, name: str, region: str) -> None:
+    constraint = f"<LocationConstraint>{region}</LocationConstraint>"
+    body = "" if region == "us-east-1" else f"<CreateBucketConfiguration>{constraint}</CreateBucketConfiguration>"
+    await services.call_s3("PUT", f"/{name}", body.encode())
+
+
+async def _create_queue(services: Services, queue: NamedBlueprint) -> None:
+    attributes = {
+        attribute: value if isinstance(value, str) else json.dumps(value)
+        for name, attribute in QUEUE_ATTRIBUTES.items()
+        if (value := queue.properties.get(name)) is not None
+    }
+    await services.call_json("AmazonSQS.CreateQueue", {"QueueName": queue.name, "Attributes": attributes})
+
+
+async def _create_log_group(services: Services, group: NamedBlueprint) -> None:
+    name = {"logGroupName": group.name}
+    await services.call_json("Logs_20140328.CreateLogGroup", name, version="1.1")
+    days = group.properties.get("RetentionInDays")
+    if days is not None:
+        await services.call_json(
+            "Logs_20140328.PutRetentionPolicy", {**name, "retentionInDays": int(days)}, version="1.1"
+        )
+
+
+def delivery(services: Services) -> Deliver:
+    """`deliver(destination_arn, key, body)`: an on-failure document into a bucket, a queue or a topic.
+
+    `key` is the object's key in a bucket; queues and topics have none. Raises ServiceCallError when it is refused and
+    ValueError for another kind of destination. AWS: "Capturing discarded batches", facts 5.1 and 5.11.
+    """
+
+    async def deliver(destination_arn: str, key: str, body: bytes) -> None:
+        service = destination_arn.split(":")[2]
+        resource = destination_arn.split(":", 5)[5]
+        if service == "s3":
+            await services.call_s3("PUT", f"/{resource}/{key}", body, content_type="application/octet-stream")
+        elif service == "sqs":
+            account_id = destination_arn.split(":")[4]
+            found = await services.call_json(
+                "AmazonSQS.GetQueueUrl", {"QueueName": resource, "QueueOwnerAWSAccountId": account_id}
+            )
+            message = {"QueueUrl": found["QueueUrl"], "MessageBody": body.decode()}
+            await services.call_json("AmazonSQS.SendMessage", message)
+        elif service == "sns":
+            message = {"TopicArn": destination_arn, "Message": body.decode()}
+            await services.call_query("Publish", SNS_VERSION, message)
+        else:
+            raise ValueError(f"{destination_arn}: on-failure documents go to a bucket, a queue or a topic")
+
+    return deliver

@@ -1,0 +1,268 @@
+"""SHELL: a thin layer in front of DynamoDB: the capacity of `infra.model.table`, and latency. Off unless configured.
+
+`PUT /_local/tables/<name>` with a JSON object (`write_units_per_s`, `read_units_per_s`, `partition_write_units_per_s`,
+`partition_read_units_per_s`, `burst_s`, `latency_ms`; null is no limit) configures one table, `DELETE` ends it, `GET`
+shows the counts. While no table is configured requests do not pass through here at all.
+
+What is metered: GetItem, PutItem, UpdateItem, DeleteItem, Query by partition key, ExecuteStatement and
+BatchExecuteStatement (each statement by itself, as DynamoDB does). Other operations only have the latency. Sizes are
+those of the items as stored before and as sent; how much an UpdateItem or PartiQL UPDATE adds is not known beforehand
+and is left out.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import unquote
+
+from infra.local.http import Request, Response
+from infra.local.services import ServiceCallError, Services
+from infra.model.table import Decision, TableCapacity, TableLimits, item_size, read_units, write_units
+
+PATH = "/_local/tables/"
+TARGET = "DynamoDB_20120810."
+# AWS: "Error handling with DynamoDB"; the message of a table and of a hot key in on-demand and provisioned mode.
+THROTTLED = "ProvisionedThroughputExceededException"
+MESSAGE = (
+    "The level of configured provisioned throughput for the table was exceeded. "
+    "Consider increasing your provisioning level with the UpdateTable API."
+)
+
+WRITES = {"PutItem", "UpdateItem", "DeleteItem"}
+READS = {"GetItem", "Query"}
+
+_TABLE = re.compile(r'\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|FROM)\s+"?([A-Za-z0-9_.-]+)"?', re.IGNORECASE)
+
+
+@dataclass
+class _Metered:
+    capacity: TableCapacity
+    latency_s: float
+    partition_key: str
+    sort_key: str | None
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What one request or statement does to one table."""
+
+    table: str
+    is_write: bool
+    key: Mapping[str, Mapping[str, Any]]  # empty when it is not known: then nothing is metered
+    sent_bytes: int
+    consistent: bool = True
+
+
+class TableFront:
+    """In front of `services`; `clock` gives seconds."""
+
+    def __init__(self, services: Services, clock: Callable[[], float] = time.monotonic) -> None:
+        self._services = services
+        self._clock = clock
+        self._tables: dict[str, _Metered] = {}
+
+    @property
+    def active(self) -> bool:
+        return bool(self._tables)
+
+    async def limit(self, table: str, limits: TableLimits, *, latency_s: float = 0.0) -> None:
+        """From now on `table` has this capacity, with full burst. Raises ServiceCallError: there is no such table."""
+        described = await self._services.call_json(TARGET + "DescribeTable", {"TableName": table})
+        keys = {part["KeyType"]: part["AttributeName"] for part in described["Table"]["KeySchema"]}
+        self._tables[table] = _Metered(TableCapacity(limits), latency_s, keys["HASH"], keys.get("RANGE"))
+
+    def release(self, table: str) -> None:
+        """The table has no limits any more."""
+        self._tables.pop(table, None)
+
+    async def configure(self, request: Request) -> Response:
+        """`/_local/tables/<name>`."""
+        table = unquote(request.path.removeprefix(PATH))
+        if not request.path.startswith(PATH) or not table:
+            return _plain(404, {"message": f"{request.path}: there is only {PATH}<name>"})
+        try:
+            if request.method == "PUT":
+                limits, latency_s = _limits(request.body)
+                await self.limit(table, limits, latency_s=latency_s)
+            elif request.method == "DELETE":
+                self.release(table)
+            elif request.method != "GET":
+                return _plain(405, {"message": f"{request.method}: use GET, PUT or DELETE"})
+        except ServiceCallError as error:
+            return _plain(404, {"message": str(error)})
+        except ValueError as error:
+            return _plain(400, {"message": str(error)})
+        metered = self._tables.get(table)
+        return _plain(200, {"limited": metered is not None, "counts": dict(metered.counts) if metered else {}})
+
+    async def handle(self, request: Request) -> Response:
+        """A DynamoDB request: throttled here, or passed on."""
+        operation = request.headers.get("x-amz-target", "").removeprefix(TARGET)
+        try:
+            payload = json.loads(request.body)
+        except ValueError:
+            payload = None
+        if not isinstance(payload, dict):
+            return await self._pass(request, request.body)
+        if operation == "BatchExecuteStatement":
+            return await self._batch(request, payload)
+        accesses = [_statement(payload)] if operation == "ExecuteStatement" else [_item_access(operation, payload)]
+        await self._wait(accesses)
+        for access in accesses:
+            if access is not None and await self._is_throttled(access):
+                return _throttled()
+        return await self._pass(request, request.body)
+
+    async def _batch(self, request: Request, payload: dict[str, Any]) -> Response:
+        """Each statement is decided by itself; those that may run go on as one smaller batch."""
+        statements = payload.get("Statements")
+        if not isinstance(statements, list):
+            return await self._pass(request, request.body)
+        accesses = [_statement(statement) for statement in statements]
+        await self._wait(accesses)
+        refused = [access is not None and await self._is_throttled(access) for access in accesses]
+        if not any(refused):
+            return await self._pass(request, request.body)
+        if all(refused):
+            return _throttled()
+        kept = [statement for statement, is_refused in zip(statements, refused, strict=True) if not is_refused]
+        response = await self._pass(request, json.dumps({**payload, "Statements": kept}).encode())
+        if response.status != 200:
+            return response
+        answer = json.loads(response.body)
+        served = iter(answer["Responses"])
+        answer["Responses"] = [
+            _refused_statement(access.table if access else "") if is_refused else next(served)
+            for access, is_refused in zip(accesses, refused, strict=True)
+        ]
+        return Response(200, json.dumps(answer).encode(), {"content-type": "application/x-amz-json-1.0"})
+
+    async def _wait(self, accesses: list["_Access | None"]) -> None:
+        tables = [self._tables.get(access.table) for access in accesses if access is not None]
+        latency_s = max((metered.latency_s for metered in tables if metered is not None), default=0.0)
+        if latency_s > 0:
+            await asyncio.sleep(latency_s)
+
+    async def _is_throttled(self, access: _Access) -> bool:
+        metered = self._tables.get(access.table)
+        if metered is None or metered.partition_key not in access.key:
+            return False
+        partition = json.dumps(access.key[metered.partition_key], sort_keys=True)
+        stored = await self._stored_bytes(access, metered)
+        if access.is_write:
+            decision = metered.capacity.write(partition, write_units(stored, access.sent_bytes), self._clock())
+        else:
+            units = read_units(stored, consistent=access.consistent)
+            decision = metered.capacity.read(partition, units, self._clock())
+        metered.counts[f"{'write' if access.is_write else 'read'}_{decision.value}"] += 1
+        return decision is not Decision.ALLOWED
+
+    async def _stored_bytes(self, access: _Access, metered: _Metered) -> int:
+        names = [name for name in (metered.partition_key, metered.sort_key) if name is not None]
+        if any(name not in access.key for name in names):
+            return 0
+        key = {name: access.key[name] for name in names}
+        try:
+            found = await self._services.call_json(
+                TARGET + "GetItem", {"TableName": access.table, "Key": key, "ConsistentRead": True}
+            )
+        except ServiceCallError:
+            return 0
+        return item_size(found.get("Item", {}))
+
+    async def _pass(self, request: Request, body: bytes) -> Response:
+        headers = {**request.headers, "content-length": str(len(body))}
+        return await self._services.call(request.method, request.path, headers=headers, body=body)
+
+
+def _item_access(operation: str, payload: Mapping[str, Any]) -> _Access | None:
+    if operation not in WRITES | READS or not isinstance(payload.get("TableName"), str):
+        return None
+    table: str = payload["TableName"]
+    if operation == "PutItem" and isinstance(payload.get("Item"), dict):
+        return _Access(table, True, payload["Item"], item_size(payload["Item"]))
+    key = payload.get("Key")
+    consistent = payload.get("ConsistentRead") is True
+    return _Access(table, operation in WRITES, key if isinstance(key, dict) else {}, 0, consistent)
+
+
+def _statement(statement: Any) -> _Access | None:
+    """What a PartiQL statement touches. Only keys given as parameters are seen."""
+    if not isinstance(statement, dict) or not isinstance(statement.get("Statement"), str):
+        return None
+    text: str = statement["Statement"]
+    found = _TABLE.search(text)
+    if found is None:
+        return None
+    parameters = statement.get("Parameters") or []
+    key = _parameters_by_name(text, parameters)
+    is_write = not text.lstrip()[:6].upper().startswith("SELECT")
+    is_insert = found.group(1).upper().startswith("INSERT")
+    sent = item_size(key) if is_insert else 0
+    return _Access(found.group(2), is_write, key, sent, statement.get("ConsistentRead") is True)
+
+
+def _parameters_by_name(text: str, parameters: list[Any]) -> dict[str, Mapping[str, Any]]:
+    """Parameters of `'name': ?` (INSERT) and, after WHERE, of `name = ?`. Question marks inside quotes do not count."""
+    named: dict[str, Mapping[str, Any]] = {}
+    where = re.search(r"\bWHERE\b", text, re.IGNORECASE)
+    for index, mark in enumerate(_marks(text)):
+        before = text[:mark].rstrip()
+        inserted = re.search(r"'([^']+)'\s*:$", before)
+        compared = re.search(r'"?([A-Za-z0-9_.-]+)"?\s*=$', before) if where and mark > where.start() else None
+        match = inserted or compared
+        if match is not None and index < len(parameters) and isinstance(parameters[index], dict):
+            named.setdefault(match.group(1), parameters[index])
+    return named
+
+
+def _marks(text: str) -> list[int]:
+    """Positions of the parameters' question marks."""
+    quote = ""
+    found = []
+    for position, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "?":
+            found.append(position)
+    return found
+
+
+def _limits(body: bytes) -> tuple[TableLimits, float]:
+    given = json.loads(body or b"{}")
+    if not isinstance(given, dict):
+        raise ValueError("the body must be a JSON object")
+    allowed = {field.name for field in fields(TableLimits)}
+    unknown = set(given) - allowed - {"latency_ms"}
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(allowed))}, latency_ms")
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+            raise ValueError(f"{name} must be a number above 0, or null for no limit")
+        if value == 0 and name.endswith("_per_s"):
+            raise ValueError(f"{name} must be a number above 0, or null for no limit")
+    latency_s = float(given.pop("latency_ms", 0) or 0) / 1000
+    if given.get("burst_s", 0) is None:
+        del given["burst_s"]
+    return TableLimits(**given), latency_s
+
+
+def _refused_statement(table: str) -> dict[str, Any]:
+    return {"TableName": table, "Error": {"Code": "ProvisionedThroughputExceeded", "Message": MESSAGE}}
+
+
+def _throttled() -> Response:
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{THROTTLED}", "message": MESSAGE}
+    return Response(400, json.dumps(body).encode(), {"content-type": "application/x-amz-json-1.0"})
+
+
+def _plain(status: int, document: Mapping[str, Any]) -> Response:
+    return Response(status, json.dumps(document).encode(), {"content-type": "application/json"})
