@@ -12,12 +12,12 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol
 
-from infra.local.runtime_http import BadRequest, RequestReader, RuntimeRequest
+from infra.local.runtime_http import BadRequestError, RequestReader, RuntimeRequest
 from infra.model.function import PAYLOAD_BYTES_MAX
 
 _PREFIX = "/2018-06-01/runtime/"
-_PHRASES = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-            413: "Payload Too Large", 431: "Request Header Fields Too Large"}  # fmt: skip
+_PHRASES = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found"}
+_PHRASES |= {405: "Method Not Allowed", 413: "Payload Too Large", 431: "Request Header Fields Too Large"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,7 @@ class _Connection(asyncio.Protocol):
         self._api = api
         self._reader = RequestReader(PAYLOAD_BYTES_MAX)
         self._continued = False
+        self._keep_alive = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -182,12 +183,11 @@ class _Connection(asyncio.Protocol):
         try:
             while not self._transport.is_closing() and (request := self._reader.next_request()) is not None:
                 self._continued = False
+                self._keep_alive = request.keep_alive
                 self._api.handle(request, self)
-                if not request.keep_alive:
-                    self._transport.close()
-        except BadRequest as bad:
+        except BadRequestError as bad:
+            self._keep_alive = False
             self.refuse(bad.status, "InvalidRequest", str(bad))
-            self._transport.close()
             return
         if self._reader.continue_wanted and not self._continued:
             self._continued = True
@@ -224,3 +224,5 @@ class _Connection(asyncio.Protocol):
         else:  # no copy of a large payload
             self._transport.write(head)
             self._transport.write(body)
+        if not self._keep_alive:
+            self._transport.close()

@@ -1,7 +1,7 @@
-"""SHELL: HTTP/1.1 as far as a Lambda runtime speaks it: requests with a body by length or in chunks, on a kept connection.
+"""SHELL: HTTP/1.1 as far as a Lambda runtime speaks it: bodies by length or in chunks, on a kept connection.
 
-`RequestReader` is fed bytes and gives whole requests. A body above the limit is read to its end and dropped, so that the
-sender can be told 413 on the same connection instead of losing it while it still writes.
+`RequestReader` is fed bytes and gives whole requests. A body above the limit is read to its end and dropped, so that
+the sender can be told 413 on the same connection instead of losing it while it still writes.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ DROPPED_BYTES_MAX = 268_435_456  # what is read only to be dropped, before the c
 _CHUNK_HEAD_BYTES_MAX = 1_024
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """What came is not a request that can be answered on; the connection ends after `status`."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -35,20 +35,20 @@ def _parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     if len(parts) != 3 or not parts[0].isalpha() or not parts[1].startswith("/") or parts[2][:7] != "HTTP/1.":
-        raise BadRequest(400, "the request line is not `METHOD /path HTTP/1.1`")
+        raise BadRequestError(400, "the request line is not `METHOD /path HTTP/1.1`")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise BadRequest(400, "a header line is not `name: value`")
+            raise BadRequestError(400, "a header line is not `name: value`")
         name, value = name.lower(), value.strip()
         if headers.setdefault(name, value) != value and name in ("content-length", "transfer-encoding"):
-            raise BadRequest(400, f"two different {name} headers")
+            raise BadRequestError(400, f"two different {name} headers")
     return parts[0], parts[1], parts[2], headers
 
 
 class RequestReader:
-    """`feed` bytes, then call `next_request` until it gives None. After BadRequest nothing more may be fed."""
+    """`feed` bytes, then call `next_request` until it gives None. After BadRequestError nothing more may be fed."""
 
     def __init__(self, body_bytes_max: int) -> None:
         self._body_bytes_max = body_bytes_max
@@ -87,7 +87,7 @@ class RequestReader:
     def _read_head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
         if end > HEAD_BYTES_MAX or (end < 0 and len(self._buffer) > HEAD_BYTES_MAX):
-            raise BadRequest(431, f"the headers have more than {HEAD_BYTES_MAX} bytes")
+            raise BadRequestError(431, f"the headers have more than {HEAD_BYTES_MAX} bytes")
         if end < 0:
             self._scanned = len(self._buffer)
             return False
@@ -97,12 +97,12 @@ class RequestReader:
         coding = headers.get("transfer-encoding")
         length = headers.get("content-length", "0")
         if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
-            raise BadRequest(400, "transfer-encoding must be chunked, without a content-length")
+            raise BadRequestError(400, "transfer-encoding must be chunked, without a content-length")
         if not (length.isascii() and length.isdigit()):
-            raise BadRequest(400, "content-length is not a number")
+            raise BadRequestError(400, "content-length is not a number")
         self._chunked, self._chunk_open, self._left = coding is not None, False, int(length)
         if self._left > DROPPED_BYTES_MAX:
-            raise BadRequest(413, f"the body has more than {DROPPED_BYTES_MAX} bytes")
+            raise BadRequestError(413, f"the body has more than {DROPPED_BYTES_MAX} bytes")
         return True
 
     def _read_exactly(self) -> bool:
@@ -115,7 +115,7 @@ class RequestReader:
             else:
                 self._body.clear()
             if self._size > DROPPED_BYTES_MAX:
-                raise BadRequest(413, f"the body has more than {DROPPED_BYTES_MAX} bytes")
+                raise BadRequestError(413, f"the body has more than {DROPPED_BYTES_MAX} bytes")
             del self._buffer[:taken]
         return self._left == 0
 
@@ -125,13 +125,13 @@ class RequestReader:
                 if not self._read_exactly() or len(self._buffer) < 2:
                     return False
                 if self._buffer[:2] != b"\r\n":
-                    raise BadRequest(400, "a chunk does not end with its line")
+                    raise BadRequestError(400, "a chunk does not end with its line")
                 del self._buffer[:2]
                 self._chunk_open = False
             line_end = self._buffer.find(b"\r\n")
             if line_end < 0:
                 if len(self._buffer) > _CHUNK_HEAD_BYTES_MAX:
-                    raise BadRequest(400, "the size line of a chunk is too long")
+                    raise BadRequestError(400, "the size line of a chunk is too long")
                 return False
             size = self._chunk_size(bytes(self._buffer[:line_end]))
             if size == 0:
@@ -142,7 +142,7 @@ class RequestReader:
     def _chunk_size(self, line: bytes) -> int:
         digits = line.partition(b";")[0].strip()
         if not 0 < len(digits) <= 8 or any(digit not in b"0123456789abcdefABCDEF" for digit in digits):
-            raise BadRequest(400, "the size of a chunk is not hexadecimal")
+            raise BadRequestError(400, "the size of a chunk is not hexadecimal")
         return int(digits, 16)
 
     def _read_trailer(self, start: int) -> bool:
@@ -153,7 +153,7 @@ class RequestReader:
         end = self._buffer.find(b"\r\n\r\n", start)
         if end < 0:
             if len(self._buffer) > HEAD_BYTES_MAX:
-                raise BadRequest(431, "the trailer is too long")
+                raise BadRequestError(431, "the trailer is too long")
             return False
         del self._buffer[: end + 4]
         return True

@@ -40,6 +40,8 @@ from infra.model.function.outcomes import (
 
 GROWTH_MAX = 1_000  # environments that a function may gain at once ...
 GROWTH_PER_S = 100.0  # ... and how fast that allowance comes back (AWS: scaling-behavior)
+INIT_S_MAX = 10.0  # of an environment's first init
+IDLE_S_MAX = 300.0  # AWS recycles after minutes to hours; a laptop's memory prefers minutes
 PAYLOAD_BYTES_MAX = 6_291_556  # request and response of a synchronous invocation
 
 
@@ -50,8 +52,8 @@ class FunctionSettings:
     name: str
     timeout_s: float
     reserved_concurrency: int | None = None
-    init_s_max: float = 10.0
-    idle_s_max: float = 300.0  # AWS recycles after minutes to hours; a laptop's memory prefers minutes
+    init_s_max: float = INIT_S_MAX
+    idle_s_max: float = IDLE_S_MAX
     grace_s: float = 0.5  # between SIGTERM and SIGKILL at shutdown, as AWS gives to functions with an extension
 
 

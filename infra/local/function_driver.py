@@ -1,0 +1,238 @@
+"""SHELL: one function in real time. Performs the commands of its machine and tells it what its processes did."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.blueprint import FunctionBlueprint
+from infra.local.environment import Launch, Process
+from infra.local.function_log import FunctionLog
+from infra.local.function_report import lines_after, lines_before
+from infra.local.runtime_api import Work
+from infra.model.function import (
+    Command,
+    Complete,
+    FunctionError,
+    FunctionMachine,
+    InvokeOutcome,
+    Kill,
+    Remove,
+    Report,
+    Send,
+    ServiceError,
+    Start,
+)
+
+ReportSink = Callable[[str, InvokeOutcome, Report | None], None]  # function name, what came of it, its figures
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """An outcome with the end of the log that belongs to it (at most 4 KiB, for LogType Tail)."""
+
+    outcome: InvokeOutcome
+    log_tail: bytes
+
+
+@dataclass(slots=True)
+class _Call:
+    payload: bytes
+    client_context: str | None
+    function_arn: str
+    future: asyncio.Future[Invoked]
+
+
+class FunctionDriver:
+    """`scratch` holds the environments' /tmp folders. `variables` are what every process gets."""
+
+    def __init__(
+        self,
+        blueprint: FunctionBlueprint,
+        machine: FunctionMachine,
+        *,
+        task_root: Path,
+        scratch: Path,
+        variables: Mapping[str, str],
+        log: FunctionLog,
+        report: ReportSink | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.blueprint = blueprint
+        self.machine = machine
+        self.log = log
+        self.task_root = task_root
+        self._scratch = scratch
+        self._variables = variables
+        self._report = report
+        self._clock = clock
+        self._tickets = itertools.count(1)
+        self._calls: dict[int, _Call] = {}
+        self._processes: dict[int, Process] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+
+    # -- what the service asks -------------------------------------------------------------------------------------
+
+    async def invoke(
+        self, payload: bytes, *, request_id: str, function_arn: str, client_context: str | None = None
+    ) -> Invoked:
+        """A caller that is cancelled leaves the invocation running, as a client that hangs up does on AWS."""
+        ticket = next(self._tickets)
+        future: asyncio.Future[Invoked] = asyncio.get_running_loop().create_future()
+        self._calls[ticket] = _Call(payload, client_context, function_arn, future)
+        self._perform(self.machine.invoke(ticket, request_id, self.now()))
+        return await future
+
+    async def stop(self) -> None:
+        """Ends every process within the machine's grace and waits for it."""
+        processes = list(self._processes.values())
+        self._perform(self.machine.shutdown(self.now()))
+        await asyncio.gather(*(process.finished() for process in processes))
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self.log.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the runtime processes that live now."""
+        return [process.pid for process in self._processes.values() if process.pid is not None]
+
+    # -- what the listeners of the processes call ------------------------------------------------------------------
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def perform(self, commands: list[Command]) -> None:
+        self._perform(commands)
+
+    def forget(self, process: int) -> None:
+        self._processes.pop(process, None)
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _perform(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case Start():
+                    self._start(command)
+                case Send():
+                    self._send(command)
+                case Kill(process, grace_s):
+                    self._processes[process].kill(grace_s)
+                case Remove(environment):
+                    shutil.rmtree(self._temporary(environment), ignore_errors=True)
+                case Complete():
+                    self._complete(command)
+        self._set_alarm()
+
+    def _start(self, command: Start) -> None:
+        temporary = self._temporary(command.environment)
+        temporary.mkdir(parents=True, exist_ok=True)
+        stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock()))}/[$LATEST]{command.environment:08x}"
+        variables = {**self._variables, "TMPDIR": str(temporary), "AWS_LAMBDA_LOG_STREAM_NAME": stream}
+        launch = Launch(self.blueprint.handler, self.task_root, variables, stream)
+        process = Process(launch, self.log, _Listener(self, command.process))
+        self._processes[command.process] = process
+        process.start()
+
+    def _send(self, command: Send) -> None:
+        process, call = self._processes[command.process], self._calls[command.ticket]
+        now_ms = self._clock() * 1e3
+        deadline_ms = int(now_ms + (command.deadline_s - self.now()) * 1e3)
+        work = Work(
+            command.request_id,
+            deadline_ms,
+            call.function_arn,
+            f"Root=1-{int(now_ms / 1e3):08x}-{command.ticket:024x};Sampled=0",
+            call.payload,
+            call.client_context,
+        )
+        process.tail.clear()
+        process.note(*lines_before(command.request_id))
+        process.send(work)
+
+    def _complete(self, command: Complete) -> None:
+        call = self._calls.pop(command.ticket)
+        tail = b""
+        process = None if command.process is None else self._processes.get(command.process)
+        if process is not None and command.report is not None:
+            memory_mib = process.memory_max_mib()
+            process.note(*lines_after(command.outcome, command.report, self.blueprint.memory_mb, memory_mib))
+            tail = process.tail.read()
+        if command.report is not None and command.report.init_error == "new":
+            self._announce(command.outcome)
+        if self._report is not None:
+            self._report(self.blueprint.name, command.outcome, command.report)
+        if not call.future.done():
+            call.future.set_result(Invoked(command.outcome, tail))
+
+    def _announce(self, outcome: InvokeOutcome) -> None:
+        """A function that cannot start is what an operator must see, once."""
+        assert isinstance(outcome, FunctionError | ServiceError)
+        what = outcome.payload.decode("utf-8", "replace") if isinstance(outcome, FunctionError) else outcome.reason
+        module = self.blueprint.handler.rpartition(".")[0].replace(".", "/")
+        sys.stderr.write(
+            f"function {self.blueprint.name} failed to start: {what[:2_000]}\n"
+            f"  handler {self.blueprint.handler}, expected in {self.task_root / module}.py; "
+            f"output of the function: {self.log.path}\n"
+        )
+
+    def _temporary(self, environment: int) -> Path:
+        return self._scratch / f"environment-{environment}"
+
+    def _set_alarm(self) -> None:
+        deadline_s = self.machine.next_deadline_s
+        if self._alarm is not None:
+            if deadline_s is not None and self._alarm.when() <= deadline_s:
+                return  # it rings early and is set again then
+            self._alarm.cancel()
+            self._alarm = None
+        if deadline_s is not None:
+            self._alarm = asyncio.get_running_loop().call_at(deadline_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._perform(self.machine.timer(self.now()))
+
+
+class _Listener:
+    """What one process did, as inputs of the machine."""
+
+    def __init__(self, driver: FunctionDriver, process: int) -> None:
+        self._driver = driver
+        self._machine = driver.machine
+        self._process = process
+
+    def on_ready(self) -> None:
+        self._driver.perform(self._machine.ready(self._process, self._driver.now()))
+
+    def on_fetched(self) -> None:
+        self._machine.fetched(self._process)
+
+    def on_response(self, request_id: str, payload: bytes) -> None:
+        self._driver.perform(self._machine.responded(self._process, request_id, payload, self._driver.now()))
+
+    def on_error(self, request_id: str, error_type: str, payload: bytes) -> None:
+        now = self._driver.now()
+        self._driver.perform(self._machine.raised(self._process, request_id, error_type, payload, now))
+
+    def on_oversized(self, request_id: str, size: int) -> None:
+        self._driver.perform(self._machine.oversized(self._process, request_id, size, self._driver.now()))
+
+    def on_init_error(self, error_type: str, payload: bytes) -> None:
+        self._driver.perform(self._machine.init_failed(self._process, error_type, payload, self._driver.now()))
+
+    def on_exited(self, returncode: int) -> None:
+        self._driver.perform(self._machine.exited(self._process, returncode, self._driver.now()))
+        self._driver.forget(self._process)
+
+    def on_start_failed(self, reason: str) -> None:
+        self._driver.perform(self._machine.start_failed(self._process, reason, self._driver.now()))
+        self._driver.forget(self._process)

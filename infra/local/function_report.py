@@ -1,0 +1,31 @@
+"""SHELL: the service's own lines in a function's log (AWS: python-logging). No payload is ever in them."""
+
+import json
+import math
+
+from infra.model.function import FunctionError, InvokeOutcome, Report, Succeeded
+
+
+def lines_before(request_id: str) -> list[str]:
+    return [f"START RequestId: {request_id} Version: $LATEST"]
+
+
+def lines_after(outcome: InvokeOutcome, report: Report, memory_mb: int, memory_max_mib: int) -> list[str]:
+    """What went wrong in AWS's words when it was not the handler's own exception, then END and REPORT."""
+    assert isinstance(outcome, Succeeded | FunctionError)
+    status = ""
+    lines: list[str] = []
+    if isinstance(outcome, FunctionError):
+        timeout = outcome.error_type == "Sandbox.Timedout"
+        status = "\tStatus: timeout" if timeout else f"\tStatus: error\tError Type: {outcome.error_type}"
+        if outcome.error_type in ("Sandbox.Timedout", "Runtime.ExitError", "Function.ResponseSizeTooLarge"):
+            lines.append(json.loads(outcome.payload)["errorMessage"])
+    billed_ms = math.ceil(report.duration_ms + (report.init_ms or 0.0))  # init is billed since August 2025
+    init = "" if report.init_ms is None else f"\tInit Duration: {report.init_ms:.2f} ms"
+    return [
+        *lines,
+        f"END RequestId: {outcome.request_id}",
+        f"REPORT RequestId: {outcome.request_id}\tDuration: {report.duration_ms:.2f} ms\t"
+        f"Billed Duration: {billed_ms} ms\tMemory Size: {memory_mb} MB\t"
+        f"Max Memory Used: {memory_max_mib} MB{init}{status}",
+    ]
