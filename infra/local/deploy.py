@@ -5,13 +5,13 @@ and without a client library: a client library in this process would cost more m
 """
 
 import json
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from infra.blueprint import Blueprint, FunctionBlueprint, MappingBlueprint, NamedBlueprint, StreamBlueprint
 from infra.local.services import ServiceCallError, Services
+from infra.local.staging import stage
 
 SNS_VERSION = "2010-03-31"
 
@@ -53,7 +53,6 @@ async def deploy(
     mappings: Mappings,
     template_dir: Path,
     data_dir: Path,
-    endpoint_url: str,
 ) -> None:
     """Creates everything the blueprint names, in the order in which one needs the other. Raises DeployError.
 
@@ -66,36 +65,20 @@ async def deploy(
     for table in blueprint.tables:
         await _attempt(table.logical_id, _create_table(services, table.create_parameters, table.expiry_attribute))
     for function in blueprint.functions:
-        task_root = stage(function, template_dir=template_dir, data_dir=data_dir)
-        environment = {**function.environment, **endpoint_environment(endpoint_url)}
-        functions.add(function, task_root=task_root, environment=environment)
+        task_root = _stage(function, template_dir, data_dir)
+        try:
+            functions.add(function, task_root=task_root, environment={})
+        except ValueError as error:
+            raise DeployError(f"{function.logical_id}: {error}") from error
     for mapping in blueprint.mappings:
         mappings.add(mapping)
 
 
-def endpoint_environment(endpoint_url: str) -> dict[str, str]:
-    """What makes an SDK inside a function talk to this stack instead of AWS. The key pair is not a secret."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_SESSION_TOKEN": "test",
-    }
-
-
-def stage(function: FunctionBlueprint, *, template_dir: Path, data_dir: Path) -> Path:
-    """The function's task root: a copy holding only the folder of CodeUri, as the build makes it for Lambda.
-
-    Whatever stands beside that folder in the source tree is out of reach, so an import that works by accident here
-    fails here, not first on AWS.
-    """
-    code = (template_dir / function.code_uri).resolve()
-    if not code.is_dir():
-        raise DeployError(f"{function.logical_id}: CodeUri {function.code_uri} is not a folder (looked at {code})")
-    task_root = data_dir / "functions" / function.logical_id
-    shutil.rmtree(task_root, ignore_errors=True)
-    shutil.copytree(code, task_root / code.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-    return task_root
+def _stage(function: FunctionBlueprint, template_dir: Path, data_dir: Path) -> Path:
+    try:
+        return stage(template_dir / function.code_uri, data_dir / "functions" / function.logical_id)
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{function.logical_id}: CodeUri {function.code_uri}: {error}") from error
 
 
 async def _create_named(services: Services, blueprint: Blueprint) -> None:

@@ -1,0 +1,310 @@
+"""SHELL: the life of `infra up`: bind, serve, deploy, say ready, wait for a signal, stop what was started."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import hypercorn.asyncio
+from hypercorn.config import Config
+
+from infra import blueprint as blueprints
+from infra.blueprint import Blueprint
+from infra.local import services as emulated
+from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource, stack_arn
+from infra.local.deploy import DeployError, delivery, deploy
+from infra.local.failure_notices import FailureNotices
+from infra.local.functions import FunctionService
+from infra.local.gateway import Gateway
+from infra.local.kinesis import KinesisService
+from infra.local.mappings import MappingService
+from infra.local.tables import TableFront
+
+if TYPE_CHECKING:
+    from hypercorn.typing import Framework
+
+log = logging.getLogger("infra.up")
+
+HOST = "127.0.0.1"
+USAGE, ENVIRONMENT = 2, 3  # exit statuses: what was asked is wrong; the machine does not allow it
+STOP_WITHIN_S = 10.0  # in-flight batches may finish; an invocation that takes longer is cut off
+
+
+class StackError(Exception):
+    """`infra up` cannot go on; the text is for the user, `exit_status` for the shell."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What `infra up` was asked for. `port` 0 takes a free one; `data_dir` None is a temporary folder."""
+
+    template: Path
+    parameters: Mapping[str, str]
+    stack_name: str
+    region: str
+    account_id: str = "000000000000"
+    port: int = 4566
+    data_dir: Path | None = None
+
+
+def run(options: StackOptions) -> int:
+    """Runs the stack until SIGINT or SIGTERM; returns 0. Raises StackError when it cannot be started."""
+    blueprint = read_blueprint(options)
+    with contextlib.ExitStack() as opened:
+        data_dir = opened.enter_context(data_directory(options.data_dir))
+        listener = opened.enter_context(bind(options.port))
+        return asyncio.run(_serve(options, blueprint, data_dir, listener))
+
+
+def read_blueprint(options: StackOptions) -> Blueprint:
+    """The template with its parameters. Raises StackError with the path of what is wrong in it."""
+    try:
+        text = options.template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StackError(f"{options.template}: cannot read the template: {reason}", USAGE) from error
+    try:
+        return blueprints.load(
+            text,
+            options.parameters,
+            stack_name=options.stack_name,
+            account_id=options.account_id,
+            region=options.region,
+        )
+    except blueprints.BlueprintError as error:
+        raise StackError(f"{options.template}: {error.path}: {error.message}", USAGE) from error
+
+
+@contextlib.contextmanager
+def data_directory(wanted: Path | None) -> Iterator[Path]:
+    """The folder for staged code; a temporary one disappears at the end. One stack at a time may use it."""
+    try:
+        if wanted is None:
+            path = Path(tempfile.mkdtemp(prefix="infra-up-"))
+        else:
+            path = wanted.resolve()
+            path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    except OSError as error:
+        raise StackError(f"--data-dir {wanted}: cannot be used: {error.strerror}", ENVIRONMENT) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"--data-dir {path} is used by another `infra up`: stop it, or choose another folder"
+            raise StackError(message, ENVIRONMENT) from error
+        try:
+            yield path
+        finally:
+            if wanted is None:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def bind(port: int) -> Iterator[socket.socket]:
+    """A bound socket on loopback. Raises StackError that names the port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen(512)
+        except OSError as error:
+            message = (
+                f"port {port} on {HOST} cannot be used ({error.strerror}): another `infra up` may be running; "
+                "stop it, or use --port with another number (0 takes a free one)"
+            )
+            raise StackError(message, ENVIRONMENT) from error
+        yield listener
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The services of one stack, wired to each other."""
+
+    emulated: emulated.Services
+    kinesis: KinesisService
+    functions: FunctionService
+    mappings: MappingService
+    cloudformation: CloudFormationService
+    gateway: Gateway
+
+
+def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
+    """All services, not yet serving and without resources."""
+    mounted = emulated.load(region=options.region, account_id=options.account_id, port=port, data_dir=data_dir)
+    kinesis = KinesisService(options.account_id, options.region)
+    functions = FunctionService(
+        options.account_id,
+        options.region,
+        data_dir,
+        endpoint_url=f"http://{HOST}:{port}",
+        report_sink=FailureNotices(data_dir),
+    )
+    mappings = MappingService(kinesis, functions, delivery(mounted))
+    cloudformation = CloudFormationService()
+    gateway = Gateway(
+        mounted.app,
+        kinesis=kinesis,
+        functions=functions,
+        mappings=mappings,
+        cloudformation=cloudformation,
+        tables=TableFront(mounted),
+    )
+    return Parts(mounted, kinesis, functions, mappings, cloudformation, gateway)
+
+
+async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
+    stopping = _stop_on_signals()
+    port: int = listener.getsockname()[1]
+    endpoint_url = f"http://{HOST}:{port}"
+    parts = build(options, data_dir, port)
+    async with _serving(parts.gateway, listener):
+        try:
+            await _deploy(options, blueprint, parts, data_dir)
+            await parts.mappings.start()
+            sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
+            sys.stdout.flush()
+            log.info("ready at %s; Ctrl-C stops it", endpoint_url)
+            await stopping.wait()
+            log.info("stopping")
+        finally:
+            await _stop(parts)
+    return 0
+
+
+async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, data_dir: Path) -> None:
+    try:
+        await deploy(
+            blueprint,
+            services=parts.emulated,
+            streams=parts.kinesis,
+            functions=parts.functions,
+            mappings=parts.mappings,
+            template_dir=options.template.resolve().parent,
+            data_dir=data_dir,
+        )
+    except DeployError as error:
+        raise StackError(f"{options.template}: {error}", USAGE) from error
+    parts.cloudformation.stack = deployed_stack(options, blueprint)
+
+
+async def _stop(parts: Parts) -> None:
+    """Mappings first, so that nothing new is invoked; then functions; the endpoint last, because both use it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await parts.mappings.stop()
+            await parts.functions.stop()
+            return
+    log.warning("what was running did not end within %s s and is cut off", STOP_WITHIN_S)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await parts.functions.stop()
+
+
+@contextlib.asynccontextmanager
+async def _serving(gateway: Gateway, listener: socket.socket) -> AsyncIterator[None]:
+    """Serves HTTP while the context lasts. A server that ends by itself is an error of the body."""
+    closing = asyncio.Event()
+    app = cast("Framework", gateway)  # hypercorn's type is its own spelling of ASGI
+    server = asyncio.create_task(
+        hypercorn.asyncio.serve(app, server_config(listener), shutdown_trigger=closing.wait, mode="asgi")
+    )
+    started = asyncio.create_task(gateway.started.wait())
+    await asyncio.wait({server, started}, return_when=asyncio.FIRST_COMPLETED)
+    if server.done():
+        started.cancel()
+        await server
+        raise StackError("the endpoint could not be started", ENVIRONMENT)
+    try:
+        yield
+    finally:
+        closing.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server, STOP_WITHIN_S)
+
+
+def server_config(listener: socket.socket) -> Config:
+    """hypercorn on a socket that is bound already, and is closed by hypercorn from now on."""
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "WARNING"
+    config.backlog = 512
+    config.graceful_timeout = 2.0
+    config.keep_alive_timeout = 75.0  # clients keep idle connections for a minute; closing earlier costs them a retry
+    config.keep_alive_max_requests = 1_000_000_000  # the default closes a connection after 1,000 requests
+    return config
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set by the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once; its children end with it."""
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(130)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
+    return stopping
+
+
+def ready_line(blueprint: Blueprint, endpoint_url: str) -> dict[str, object]:
+    """What `infra up` prints when ready: names, not ARNs."""
+    return {
+        "endpoint_url": endpoint_url,
+        "region": blueprint.region,
+        "stack_name": blueprint.stack_name,
+        "stream": blueprint.streams[0].name if blueprint.streams else None,
+        "functions": [function.name for function in blueprint.functions],
+        "tables": [table.name for table in blueprint.tables],
+        "queues": [queue.name for queue in blueprint.queues],
+        "buckets": [bucket.name for bucket in blueprint.buckets],
+        "api_url": None,
+        "console_url": None,
+        "pid": os.getpid(),
+    }
+
+
+def deployed_stack(options: StackOptions, blueprint: Blueprint) -> DeployedStack:
+    """What CloudFormation's reads answer with."""
+    named = (
+        ("AWS::S3::Bucket", blueprint.buckets),
+        ("AWS::SQS::Queue", blueprint.queues),
+        ("AWS::SNS::Topic", blueprint.topics),
+        ("AWS::Logs::LogGroup", blueprint.log_groups),
+        ("AWS::Kinesis::Stream", blueprint.streams),
+        ("AWS::Lambda::Function", blueprint.functions),
+        ("AWS::DynamoDB::Table", blueprint.tables),
+    )
+    resources = [StackResource(part.logical_id, part.name, kind) for kind, parts in named for part in parts]
+    resources += [
+        StackResource(mapping.logical_id, mapping.uuid, "AWS::Lambda::EventSourceMapping")
+        for mapping in blueprint.mappings
+    ]
+    return DeployedStack(
+        name=blueprint.stack_name,
+        arn=stack_arn(blueprint.stack_name, region=blueprint.region, account_id=blueprint.account_id),
+        created_at=datetime.now(UTC),
+        parameters=dict(options.parameters),
+        outputs=blueprint.outputs,
+        resources=tuple(resources),
+    )

@@ -1,0 +1,133 @@
+"""SHELL: finds the names of a deployed stack through CloudFormation, on AWS and locally with the same calls.
+
+`Target` is what `--endpoint-url`, `--region` and `--stack-name` say; `connect` makes clients for it.
+"""
+
+import argparse
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from infra.ops.errors import ENVIRONMENT, USAGE, CommandError, explained
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+DEFAULT_STACK_NAME = "stream-processor"
+LOCAL_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`endpoint_url` None is AWS; `region` None is what the AWS configuration says."""
+
+    endpoint_url: str | None
+    region: str | None
+    stack_name: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine's loopback."""
+        if self.endpoint_url is None:
+            return False
+        host = urlsplit(self.endpoint_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    def __str__(self) -> str:
+        return self.endpoint_url or "AWS"
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--endpoint-url`, `--region`, `--stack-name`: the same for every command."""
+    parser.add_argument(
+        "--endpoint-url", metavar="URL", help="the local stack's endpoint; without it (or AWS_ENDPOINT_URL) it is AWS"
+    )
+    parser.add_argument("--region", help="AWS region (default: AWS_REGION, then the AWS configuration)")
+    parser.add_argument(
+        "--stack-name", default=DEFAULT_STACK_NAME, help=f"CloudFormation stack (default {DEFAULT_STACK_NAME})"
+    )
+
+
+def target_of(arguments: argparse.Namespace) -> Target:
+    """The target of parsed arguments. Raises CommandError (usage) for an endpoint that is not an HTTP address."""
+    endpoint_url: str | None = arguments.endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
+    if endpoint_url is not None:
+        parts = urlsplit(endpoint_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            message = f"--endpoint-url {endpoint_url}: an address such as http://127.0.0.1:4566 is needed"
+            raise CommandError(message, USAGE)
+    return Target(endpoint_url, arguments.region or os.environ.get("AWS_REGION") or None, arguments.stack_name)
+
+
+class Connection:
+    """Clients for one target, made when first asked for. On loopback the key pair is a fixed, meaningless one."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._session: Session | None = None
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client. Raises CommandError when credentials or the region are missing."""
+        if service not in self._clients:
+            with explained(str(self.target)):
+                self._clients[service] = self._make(service)
+        return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        target = self.target
+        if self._session is None:
+            key = "test" if target.is_local else None
+            region = target.region or (LOCAL_REGION if target.is_local else None)
+            self._session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key, region_name=region)
+        retries: Any = {"mode": "standard", "total_max_attempts": 2 if target.is_local else 5}
+        config = Config(retries=retries, connect_timeout=5, read_timeout=30)
+        return self._session.client(service, endpoint_url=target.endpoint_url, config=config)  # type: ignore[call-overload]  # the stubs want a literal service name
+
+
+def connect(target: Target) -> Connection:
+    return Connection(target)
+
+
+def describe(connection: Connection) -> Mapping[str, Any]:
+    """The stack as DescribeStacks gives it. Raises CommandError when there is no such stack."""
+    from botocore.exceptions import ClientError
+
+    target = connection.target
+    cloudformation = connection.client("cloudformation")
+    with explained(str(target)):
+        try:
+            stacks: list[Mapping[str, Any]] = cloudformation.describe_stacks(StackName=target.stack_name)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            where = (
+                f"at {target}" if target.endpoint_url else f"in {cloudformation.meta.region_name} of this AWS account"
+            )
+            hint = "use --stack-name" if target.endpoint_url else "use --stack-name and --region, or deploy it first"
+            message = f"there is no stack {target.stack_name} {where}: {hint}"
+            raise CommandError(message, ENVIRONMENT) from error
+    return stacks[0]
+
+
+def outputs(connection: Connection) -> dict[str, str]:
+    """The stack's outputs by key. Raises CommandError."""
+    return {output["OutputKey"]: output["OutputValue"] for output in describe(connection).get("Outputs", [])}
+
+
+def output(connection: Connection, key: str) -> str:
+    """One output. Raises CommandError when the stack has none of this name."""
+    found = outputs(connection)
+    if key not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise CommandError(f"the stack {connection.target.stack_name} has no output {key}; it has {known}")
+    return found[key]
