@@ -14,20 +14,9 @@ from infra.intrinsics import NO_VALUE, BlueprintError, text
 
 ParameterValue = str | list[str]
 
-_KEYS: Final = frozenset(
-    [
-        "Type",
-        "Default",
-        "Description",
-        "AllowedValues",
-        "AllowedPattern",
-        "ConstraintDescription",
-        "MinLength",
-        "MaxLength",
-        "MinValue",
-        "MaxValue",
-        "NoEcho",
-    ]
+_KEYS: Final = (
+    *("Type", "Default", "Description", "NoEcho", "AllowedValues", "AllowedPattern", "ConstraintDescription"),
+    *("MinLength", "MaxLength", "MinValue", "MaxValue"),
 )
 _TYPES: Final = ("String", "Number", "CommaDelimitedList")
 
@@ -46,7 +35,7 @@ def _resolve(name: str, declaration: Any, given: Mapping[str, str]) -> Parameter
     path = f"Parameters.{name}"
     if not isinstance(declaration, Mapping) or declaration.get("Type") not in _TYPES:
         raise BlueprintError(path, f"a parameter needs a Type; supported are {', '.join(_TYPES)}")
-    if unknown := sorted(set(declaration) - _KEYS):
+    if unknown := sorted(set(declaration) - set(_KEYS)):
         raise BlueprintError(f"{path}.{unknown[0]}", f"not supported; supported are {', '.join(sorted(_KEYS))}")
     if name not in given and "Default" not in declaration:
         raise BlueprintError(path, "has no default and no value was given")

@@ -8,22 +8,18 @@ from infra import parameters as parameter_values
 from infra.intrinsics import BlueprintError, Scope, evaluate, parse, plain
 from infra.resources import IDENTITIES, PROPERTIES, check_properties, check_type, default_name
 
-_SECTIONS: Final = frozenset(
-    [
-        "AWSTemplateFormatVersion",
-        "Transform",
-        "Description",
-        "Metadata",
-        "Parameters",
-        "Mappings",
-        "Conditions",
-        "Globals",
-        "Resources",
-        "Outputs",
-    ]
+_SECTIONS: Final = (
+    *("AWSTemplateFormatVersion", "Transform", "Description", "Metadata"),
+    *("Parameters", "Mappings", "Conditions", "Globals", "Resources", "Outputs"),
 )
-_RESOURCE_KEYS: Final = frozenset(
-    ["Type", "Properties", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"]
+_RESOURCE_KEYS: Final = (
+    "Type",
+    "Properties",
+    "Condition",
+    "DependsOn",
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "Metadata",
 )
 _FUNCTION: Final = "AWS::Serverless::Function"
 
