@@ -7,14 +7,18 @@ the same read quota as GetRecords does.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infra.blueprint import StreamBlueprint
+from infra.local import kinesis_operations, kinesis_shapes, kinesis_wire
 from infra.local.http import Request, Response
-from infra.model.stream import Position, Quotas, ReadResult
+from infra.model.stream import Position, Quotas, ReadResult, Stream, StreamError
 from infra.model.stream_account import StreamAccount
 
+# After these a waiting poller has something to find: records, or other shards.
+_WAKING = frozenset({"PutRecord", "PutRecords", "SplitShard", "MergeShards", "UpdateShardCount", "DeleteStream"})
 DEFAULT_KEY_ID = "alias/aws/kinesis"
 
 
@@ -59,7 +63,7 @@ class KinesisService:
         )
 
     def shards(self, stream_arn: str) -> list[ShardView]:
-        """Every shard that can still hold records, parents before their children."""
+        """Every shard that can still hold records, parents before their children. StreamError if the stream is gone."""
         now = self._clock()
         return [
             ShardView(s.shard_id, s.parent_id, s.adjacent_parent_id, s.starting_sequence_number, s.closed)
@@ -67,11 +71,22 @@ class KinesisService:
         ]
 
     def start_position(
-        self, stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None
+        self,
+        stream_arn: str,
+        shard_id: str,
+        starting_position: str,
+        timestamp_s: float | None = None,
+        *,
+        sequence_number: int | None = None,
     ) -> Position:
-        """TRIM_HORIZON, LATEST, or AT_TIMESTAMP with `timestamp_s`. StreamError if AWS would refuse it."""
+        """One of AWS's five shard iterator types, with what it needs. StreamError if AWS would refuse it.
+
+        Not counted against the 5 GetShardIterator per second.
+        """
         now = self._clock()
-        return self._account.by_arn(stream_arn, now).position(shard_id, starting_position, now, timestamp_s=timestamp_s)
+        return self._account.by_arn(stream_arn, now).position(
+            shard_id, starting_position, now, sequence_number=sequence_number, timestamp_s=timestamp_s
+        )
 
     def read(self, stream_arn: str, shard_id: str, position: Position, limit: int) -> ReadResult:
         """One GetRecords. Raises Throttled (with `ready_at_s`) when the shard's read quota is used up."""
@@ -93,4 +108,38 @@ class KinesisService:
             return
 
     async def handle(self, request: Request) -> Response:
-        raise NotImplementedError  # the wire follows
+        """Answers one request of the wire API; every error is an answer."""
+        try:
+            operation, body = kinesis_wire.decode(request)
+            kinesis_shapes.check(operation, body)
+            return kinesis_wire.success(self._perform(operation, body))
+        except StreamError as error:
+            return kinesis_wire.failure(error)
+        except UnicodeEncodeError:  # a lone surrogate: JSON can write it, UTF-8 cannot
+            return kinesis_wire.failure(StreamError("SerializationException", "A string is not valid Unicode."))
+
+    def _perform(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        now = self._clock()
+        if operation in kinesis_operations.OF_ACCOUNT:
+            return kinesis_operations.OF_ACCOUNT[operation](self._account, body, now)
+        stream = kinesis_operations.addressed(self._account, body, now)
+        output = kinesis_operations.OF_STREAM[operation](stream, body, now)
+        if operation in _WAKING:
+            self._wake(stream.arn)
+            if stream.deadline is not None:
+                asyncio.get_running_loop().call_later(stream.deadline - now, self._wake_when_due, stream)
+        return output
+
+    def _wake_when_due(self, stream: Stream) -> None:
+        """A change that takes time becomes visible at its deadline: whoever waits looks again then."""
+        now = self._clock()
+        if stream.deadline is not None and now < stream.deadline:  # the loop's clock was a little ahead of ours
+            delay_s = max(0.001, stream.deadline - now)
+            asyncio.get_running_loop().call_later(delay_s, self._wake_when_due, stream)
+        else:
+            self._wake(stream.arn)
+
+    def _wake(self, stream_arn: str) -> None:
+        event = self._changed.pop(stream_arn, None)
+        if event:
+            event.set()

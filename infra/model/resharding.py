@@ -1,15 +1,16 @@
 """PURE: how the open shards of a stream become others.
 
 Every reshard is told as the set of first hash keys that shall be there afterwards, and reached by splits and merges
-alone, as AWS does it (AWS: UpdateShardCount); so each new shard has its one or two parents. Where one step is not enough, shards in between live and close at the same moment, empty.
+alone, as AWS does it (AWS: UpdateShardCount); so each new shard has its one or two parents. Where one step is not
+enough, shards in between live and close at the same moment, empty.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from .sequence import uniform_boundaries
-from .shard import Shard
-from .stream_error import invalid_argument, limit_exceeded
+from infra.model.sequence import uniform_boundaries
+from infra.model.shard import Shard
+from infra.model.stream_error import invalid_argument, limit_exceeded
 
 MakeShard = Callable[[tuple[int, int], tuple[Shard, ...]], Shard]
 

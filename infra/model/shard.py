@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-from . import sequence
-from .bucket import Bucket
+from infra.model import sequence
+from infra.model.bucket import Bucket
 
 MIB = 1 << 20
 READ_RECORDS_MAX = 10_000

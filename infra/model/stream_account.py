@@ -1,7 +1,7 @@
 """PURE: the streams of one account in one region."""
 
-from .stream import Quotas, Stream
-from .stream_error import StreamError, in_use, limit_exceeded, not_found
+from infra.model.stream import Quotas, Stream
+from infra.model.stream_error import StreamError, in_use, limit_exceeded, not_found
 
 SHARDS_MAX = 20_000  # open shards of provisioned streams (AWS: Kinesis quotas and limits, us-east-1)
 ON_DEMAND_STREAMS_MAX = 50
@@ -31,7 +31,7 @@ class StreamAccount:
         key_id: str | None = None,
         transition_s: float | None = None,
     ) -> Stream:
-        """Begins to create a stream; ResourceInUseException if the name is taken, LimitExceededException past limits."""
+        """Begins to create a stream; ResourceInUseException if the name is taken, LimitExceededException at a limit."""
         if any(stream.name == name for stream in self.streams(now)):
             raise in_use(f"Stream {name} under account {self.account_id} already exists.")
         if mode == "PROVISIONED":
@@ -92,8 +92,8 @@ class StreamAccount:
         if current + additional > SHARDS_MAX:
             raise limit_exceeded(
                 f"This request would exceed the shard limit for the account {self.account_id} in {self.region}. "
-                f"Current shard count for the account: {current}. Limit: {SHARDS_MAX}. Number of additional shards that "
-                f"would have resulted from this request: {additional}. Refer to the AWS Service Limits page "
+                f"Current shard count for the account: {current}. Limit: {SHARDS_MAX}. Number of additional shards "
+                f"that would have resulted from this request: {additional}. Refer to the AWS Service Limits page "
                 "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to "
                 "request higher limits."
             )

@@ -1,0 +1,307 @@
+"""SHELL: the operations of the Kinesis API, each a translation between its JSON and one call of the model.
+
+`OF_ACCOUNT` are called with (account, input, now), `OF_STREAM` with (stream, input, now) after the stream was found by
+its name or ARN. Inputs have been checked by `kinesis_shapes.check`. None is AWS's empty answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from infra.local import kinesis_wire as wire
+from infra.model import tags, tokens
+from infra.model.putting import Refused, Written
+from infra.model.shard import READ_RECORDS_MAX
+from infra.model.shard_filter import filtered
+from infra.model.stream import Stream, Throttled
+from infra.model.stream_account import ON_DEMAND_STREAMS_MAX, SHARDS_MAX, StreamAccount
+from infra.model.stream_error import invalid_argument, not_found
+
+Input = Mapping[str, Any]
+Output = dict[str, Any] | None
+
+_SHARDS_PER_DESCRIPTION = 100  # where the request sets no limit (AWS: DescribeStream, ListShards, ListStreams)
+_SHARDS_PER_LIST = 1_000
+_STREAMS_PER_LIST = 100
+
+
+def addressed(account: StreamAccount, body: Input, now: float) -> Stream:
+    """The stream that StreamARN or StreamName of the input names."""
+    if body.get("StreamARN") is not None:
+        stream = account.by_arn(body["StreamARN"], now)
+        if body.get("StreamName") not in (None, stream.name):
+            raise invalid_argument("StreamName and StreamARN name different streams.")
+        return stream
+    if body.get("StreamName") is None:
+        raise invalid_argument("Either StreamName or StreamARN should be provided.")
+    return account.stream(body["StreamName"], now)
+
+
+# ---- records
+
+
+def _encryption(stream: Stream) -> dict[str, str]:
+    return {"EncryptionType": "KMS"} if stream.key_id else {}
+
+
+def put_record(stream: Stream, body: Input, now: float) -> Output:
+    entry = wire.entry(body, stream.record_size_kib_max * 1024)
+    after = body.get("SequenceNumberForOrdering")
+    outcome = stream.put([entry], now)[0] if after is None else stream.put_after(int(after), entry, now)
+    if isinstance(outcome, Refused):
+        raise Throttled(outcome.message, now)
+    return _put_outcome(outcome) | _encryption(stream)
+
+
+def put_records(stream: Stream, body: Input, now: float) -> Output:
+    outcomes = stream.put(wire.entries(body["Records"], stream.record_size_kib_max * 1024), now)
+    return {
+        "FailedRecordCount": sum(isinstance(outcome, Refused) for outcome in outcomes),
+        "Records": [_put_outcome(outcome) for outcome in outcomes],
+        **_encryption(stream),
+    }
+
+
+def _put_outcome(outcome: Written | Refused) -> dict[str, Any]:
+    if isinstance(outcome, Refused):
+        return {"ErrorCode": outcome.code, "ErrorMessage": outcome.message}
+    return {"SequenceNumber": str(outcome.sequence_number), "ShardId": outcome.shard_id}
+
+
+def get_shard_iterator(stream: Stream, body: Input, now: float) -> Output:
+    number = body.get("StartingSequenceNumber")
+    position = stream.position(
+        body["ShardId"],
+        body["ShardIteratorType"],
+        now,
+        sequence_number=None if number is None else int(number),
+        timestamp_s=body.get("Timestamp"),
+    )
+    stream.charge_iterator(position.shard_id, now)
+    return {"ShardIterator": tokens.seal_iterator(stream.name, stream.created_at_s, position, now)}
+
+
+def get_records(account: StreamAccount, body: Input, now: float) -> Output:
+    name, created_at_s, position = tokens.unseal_iterator(body["ShardIterator"], now)
+    stream = account.stream(name, now)
+    if stream.created_at_s != created_at_s:
+        raise not_found(f"Shard {position.shard_id} in {stream.where} does not exist")
+    result = stream.read(position, body.get("Limit") or READ_RECORDS_MAX, now)
+    output = wire.records(result, _encryption(stream))
+    if result.end_of_shard:
+        output["ChildShards"] = [wire.child_shard(shard) for shard in stream.children(position.shard_id)]
+    else:
+        output["NextShardIterator"] = tokens.seal_iterator(name, created_at_s, result.position, now)
+    return output
+
+
+# ---- streams
+
+
+def create_stream(account: StreamAccount, body: Input, now: float) -> Output:
+    mode = (body.get("StreamModeDetails") or {}).get("StreamMode")
+    stream_tags = tags.added({}, body.get("Tags") or {}, body["StreamName"], account.account_id)
+    stream = account.create(
+        body["StreamName"],
+        now,
+        mode=mode or "PROVISIONED",
+        shard_count=body.get("ShardCount"),
+        record_size_kib_max=body.get("MaxRecordSizeInKiB") or 1024,
+    )
+    stream.tags = stream_tags
+    return None
+
+
+def delete_stream(stream: Stream, _: Input, now: float) -> Output:
+    stream.delete(now)
+    return None
+
+
+def _description(stream: Stream) -> dict[str, Any]:
+    return {
+        "StreamName": stream.name,
+        "StreamARN": stream.arn,
+        "StreamStatus": stream.status,
+        "StreamModeDetails": {"StreamMode": stream.mode},
+        "RetentionPeriodHours": stream.retention_hours,
+        "StreamCreationTimestamp": int(stream.created_at_s),
+        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EncryptionType": "KMS" if stream.key_id else "NONE",
+        **({"KeyId": stream.key_id} if stream.key_id else {}),
+    }
+
+
+def describe_stream(stream: Stream, body: Input, now: float) -> Output:
+    start = body.get("ExclusiveStartShardId")
+    shards = stream.shards(now)
+    if start is not None:
+        shards = filtered(shards, "AFTER_SHARD_ID", 0.0, shard_id=start, timestamp_s=None)
+    limit = body.get("Limit") or _SHARDS_PER_DESCRIPTION
+    page = {"Shards": [wire.shard(shard) for shard in shards[:limit]], "HasMoreShards": len(shards) > limit}
+    return {"StreamDescription": _description(stream) | page}
+
+
+def describe_stream_summary(stream: Stream, _: Input, __: float) -> Output:
+    summary = _description(stream) | {
+        "OpenShardCount": len(stream.open_shards),
+        "ConsumerCount": 0,
+        "MaxRecordSizeInKiB": stream.record_size_kib_max,
+    }
+    return {"StreamDescriptionSummary": summary}
+
+
+def list_streams(account: StreamAccount, body: Input, now: float) -> Output:
+    after = body.get("ExclusiveStartStreamName")
+    if body.get("NextToken") is not None:
+        after = tokens.unseal_next("ListStreams", body["NextToken"], now)[0]
+    streams = [stream for stream in account.streams(now) if after is None or stream.name > after]
+    limit = body.get("Limit") or _STREAMS_PER_LIST
+    page, more = streams[:limit], len(streams) > limit
+    shown = ("StreamName", "StreamARN", "StreamStatus", "StreamModeDetails", "StreamCreationTimestamp")
+    output: dict[str, Any] = {
+        "StreamNames": [stream.name for stream in page],
+        "HasMoreStreams": more,
+        "StreamSummaries": [{name: _description(stream)[name] for name in shown} for stream in page],
+    }
+    if more:
+        output["NextToken"] = tokens.seal("ListStreams", [page[-1].name], now)
+    return output
+
+
+def describe_limits(account: StreamAccount, _: Input, now: float) -> Output:
+    return {
+        "ShardLimit": SHARDS_MAX,
+        "OpenShardCount": account.open_shard_count(now),
+        "OnDemandStreamCount": account.on_demand_count(now),
+        "OnDemandStreamCountLimit": ON_DEMAND_STREAMS_MAX,
+    }
+
+
+# ---- shards
+
+
+def list_shards(account: StreamAccount, body: Input, now: float) -> Output:
+    named = body.get("StreamName") is not None or body.get("StreamARN") is not None
+    token = body.get("NextToken")
+    if token is None and not named:
+        raise invalid_argument("Either NextToken or StreamName should be provided.")
+    if token is not None and named:
+        raise invalid_argument("NextToken and StreamName cannot be provided together.")
+    if token is not None:
+        name, last, kind, shard_id, timestamp_s = tokens.unseal_next("ListShards", token, now)
+        stream = account.stream(name, now)
+    else:
+        stream = addressed(account, body, now)
+        chosen = body.get("ShardFilter") or {}
+        last = body.get("ExclusiveStartShardId")
+        kind, shard_id, timestamp_s = (chosen.get(part) for part in ("Type", "ShardId", "Timestamp"))
+    shards = filtered(
+        stream.shards(now),
+        kind or "FROM_TRIM_HORIZON",
+        stream.trim_horizon_s(now),
+        shard_id=shard_id,
+        timestamp_s=timestamp_s,
+    )
+    if last is not None:
+        shards = filtered(shards, "AFTER_SHARD_ID", 0.0, shard_id=last, timestamp_s=None)
+    limit = body.get("MaxResults") or _SHARDS_PER_LIST
+    output: dict[str, Any] = {"Shards": [wire.shard(shard) for shard in shards[:limit]]}
+    if len(shards) > limit:
+        rest = [stream.name, shards[limit - 1].shard_id, kind, shard_id, timestamp_s]
+        output["NextToken"] = tokens.seal("ListShards", rest, now)
+    return output
+
+
+def split_shard(stream: Stream, body: Input, now: float) -> Output:
+    stream.split(body["ShardToSplit"], int(body["NewStartingHashKey"]), now)
+    return None
+
+
+def merge_shards(stream: Stream, body: Input, now: float) -> Output:
+    stream.merge(body["ShardToMerge"], body["AdjacentShardToMerge"], now)
+    return None
+
+
+def update_shard_count(stream: Stream, body: Input, now: float) -> Output:
+    target = body["TargetShardCount"]
+    current = stream.scale(target, now)
+    return {
+        "StreamName": stream.name,
+        "CurrentShardCount": current,
+        "TargetShardCount": target,
+        "StreamARN": stream.arn,
+    }
+
+
+# ---- settings
+
+
+def increase_retention(stream: Stream, body: Input, now: float) -> Output:
+    stream.set_retention(body["RetentionPeriodHours"], now, longer=True)
+    return None
+
+
+def decrease_retention(stream: Stream, body: Input, now: float) -> Output:
+    stream.set_retention(body["RetentionPeriodHours"], now, longer=False)
+    return None
+
+
+def start_encryption(stream: Stream, body: Input, now: float) -> Output:
+    if body["EncryptionType"] != "KMS":
+        raise invalid_argument("EncryptionType of StartStreamEncryption must be KMS.")
+    stream.set_encryption(body["KeyId"], now)
+    return None
+
+
+def stop_encryption(stream: Stream, _: Input, now: float) -> Output:
+    stream.set_encryption(None, now)
+    return None
+
+
+def update_mode(stream: Stream, body: Input, now: float) -> Output:
+    stream.set_mode(body["StreamModeDetails"]["StreamMode"], now)
+    return None
+
+
+def add_tags(stream: Stream, body: Input, _: float) -> Output:
+    stream.tags = tags.added(stream.tags, body["Tags"], stream.name, stream.account_id)
+    return None
+
+
+def remove_tags(stream: Stream, body: Input, _: float) -> Output:
+    stream.tags = tags.removed(stream.tags, body["TagKeys"])
+    return None
+
+
+def list_tags(stream: Stream, body: Input, _: float) -> Output:
+    after: str | None = body.get("ExclusiveStartTagKey")
+    keys: Sequence[str] = [key for key in sorted(stream.tags) if after is None or key > after]
+    page = keys[: body.get("Limit") or 50]
+    return {"Tags": [{"Key": key, "Value": stream.tags[key]} for key in page], "HasMoreTags": len(keys) > len(page)}
+
+
+OF_ACCOUNT: Mapping[str, Callable[[StreamAccount, Input, float], Output]] = {
+    "CreateStream": create_stream,
+    "DescribeLimits": describe_limits,
+    "GetRecords": get_records,
+    "ListShards": list_shards,
+    "ListStreams": list_streams,
+}
+OF_STREAM: Mapping[str, Callable[[Stream, Input, float], Output]] = {
+    "AddTagsToStream": add_tags,
+    "DecreaseStreamRetentionPeriod": decrease_retention,
+    "DeleteStream": delete_stream,
+    "DescribeStream": describe_stream,
+    "DescribeStreamSummary": describe_stream_summary,
+    "GetShardIterator": get_shard_iterator,
+    "IncreaseStreamRetentionPeriod": increase_retention,
+    "ListTagsForStream": list_tags,
+    "MergeShards": merge_shards,
+    "PutRecord": put_record,
+    "PutRecords": put_records,
+    "RemoveTagsFromStream": remove_tags,
+    "SplitShard": split_shard,
+    "StartStreamEncryption": start_encryption,
+    "StopStreamEncryption": stop_encryption,
+    "UpdateShardCount": update_shard_count,
+    "UpdateStreamMode": update_mode,
+}
