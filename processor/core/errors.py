@@ -1,10 +1,13 @@
-"""PURE: why something is set aside. A reason is a word for machines (table, metric, filter), a detail a sentence for people."""
+"""PURE: why something is set aside.
+
+A reason is a word for machines (table, metric, filter), a detail a sentence for people.
+"""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The `reason` attribute of the quarantine table and dimension of `EventsQuarantined`; never renamed, only added to."""
+    """The quarantine table's `reason` and a dimension of `EventsQuarantined`; never renamed, only added to."""
 
     # The whole Kinesis record: an aggregate by its magic number, and anything after it is wrong (records.py).
     DIGEST = "digest"
