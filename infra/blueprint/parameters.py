@@ -5,10 +5,10 @@ CommaDelimitedList are lists of strings.
 """
 
 import re
-import uuid
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from infra.intrinsics import NO_VALUE, BlueprintError, text
 
@@ -106,4 +106,4 @@ def pseudo(stack_name: str, account_id: str, region: str) -> dict[str, Any]:
 
 def stable_uuid(*parts: str) -> str:
     """The same UUID for the same names (version 5), where AWS would draw one."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join(parts)))
+    return str(uuid5(NAMESPACE_URL, "/".join(parts)))

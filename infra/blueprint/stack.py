@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from infra import parameters as parameter_values
+from infra.blueprint import parameters as parameter_values
+from infra.blueprint.resources import IDENTITIES, PROPERTIES, check_properties, check_type, default_name
 from infra.intrinsics import BlueprintError, Scope, evaluate, parse, plain
-from infra.resources import IDENTITIES, PROPERTIES, check_properties, check_type, default_name
 
 _SECTIONS: Final = (
     *("AWSTemplateFormatVersion", "Transform", "Description", "Metadata"),

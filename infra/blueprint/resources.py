@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from infra.blueprint.parameters import stable_uuid
 from infra.intrinsics import BlueprintError
-from infra.parameters import stable_uuid
 
 EMULATED: Final = "emulated"
 NOT_EMULATED: Final = "known, not emulated"

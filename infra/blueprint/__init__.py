@@ -1,18 +1,18 @@
 """PURE: the SAM template as frozen, typed values. What is not supported is refused by its path in the template.
 
-`load` reads the template that deploys to AWS; nothing of it is written a second time. The language is in
-infra.intrinsics, parameters in infra.parameters, the known resource types and properties in infra.resources, the
-values of each type in infra.readers.
+`load` reads the template that deploys to AWS; nothing of it is written a second time. infra.intrinsics has the
+template's language; here, `parameters` has their values, `resources` the known types and properties, `stack` a
+template evaluated for one stack, `readers` typed values out of it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.blueprint.readers import Properties, create_table_parameters
+from infra.blueprint.resources import NOT_EMULATED, NOT_EMULATED_TYPES, PROPERTIES
+from infra.blueprint.stack import Stack
 from infra.intrinsics import BlueprintError
-from infra.readers import Properties, create_table_parameters
-from infra.resources import NOT_EMULATED, NOT_EMULATED_TYPES, PROPERTIES
-from infra.stack import Stack
 
 __all__ = [
     "Blueprint",
