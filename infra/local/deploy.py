@@ -84,7 +84,8 @@ def _stage(function: FunctionBlueprint, template_dir: Path, data_dir: Path) -> P
 async def _create_named(services: Services, blueprint: Blueprint) -> None:
     for bucket in blueprint.buckets:
         await _attempt(bucket.logical_id, _create_bucket(services, bucket.name, blueprint.region))
-    for queue in blueprint.queues:
+    # A dead-letter queue must exist before the queue that names it.
+    for queue in sorted(blueprint.queues, key=lambda queue: "RedrivePolicy" in queue.properties):
         await _attempt(queue.logical_id, _create_queue(services, queue))
     for topic in blueprint.topics:
         await _attempt(topic.logical_id, services.call_query("CreateTopic", SNS_VERSION, {"Name": topic.name}))
