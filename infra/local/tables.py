@@ -105,11 +105,11 @@ class TableFront:
         """A DynamoDB request: throttled here, or passed on."""
         operation = request.headers.get("x-amz-target", "").removeprefix(TARGET)
         try:
-            payload = json.loads(request.body)
+            payload = json.loads(request.body or b"{}")
         except ValueError:
             payload = None
         if not isinstance(payload, dict):
-            return await self._pass(request, request.body)
+            return _error("com.amazon.coral.service#SerializationException", "the body is not a JSON object")
         if operation == "BatchExecuteStatement":
             return await self._batch(request, payload)
         accesses = [_statement(payload)] if operation == "ExecuteStatement" else [_item_access(operation, payload)]
@@ -260,7 +260,11 @@ def _refused_statement(table: str) -> dict[str, Any]:
 
 
 def _throttled() -> Response:
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{THROTTLED}", "message": MESSAGE}
+    return _error(f"com.amazonaws.dynamodb.v20120810#{THROTTLED}", MESSAGE)
+
+
+def _error(code: str, message: str) -> Response:
+    body = {"__type": code, "message": message}
     return Response(400, json.dumps(body).encode(), {"content-type": "application/x-amz-json-1.0"})
 
 

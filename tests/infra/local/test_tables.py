@@ -1,0 +1,199 @@
+"""With limits a table refuses as DynamoDB does, statement by statement; without limits nothing passes through here."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.local import services as emulated
+from infra.local.http import Request, Response
+from infra.local.services import Services
+from infra.local.tables import PATH, TARGET, TableFront
+from infra.model.table import TableLimits
+
+TABLE = "front-table"
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    before = dict(os.environ)
+    loaded = emulated.load(
+        region="us-east-1", account_id="000000000000", port=1, data_dir=tmp_path_factory.mktemp("ministack")
+    )
+    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    create = {
+        "TableName": TABLE,
+        "KeySchema": keys,
+        "AttributeDefinitions": [{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    asyncio.run(loaded.call_json(TARGET + "CreateTable", create))
+    yield loaded
+    os.environ.clear()
+    os.environ.update(before)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A front with a clock moved by hand."""
+
+    def __init__(self, services: Services) -> None:
+        self.clock = Clock()
+        self.front = TableFront(services, self.clock)
+
+    def limit(self, **limits: Any) -> None:
+        asyncio.run(self.front.limit(TABLE, TableLimits(**{"burst_s": 1, **limits})))
+
+    def call(self, operation: str, payload: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        headers = {"x-amz-target": TARGET + operation, "content-type": "application/x-amz-json-1.0"}
+        request = Request("POST", "/", {}, headers, json.dumps(payload).encode())
+        response = asyncio.run(self.front.handle(request))
+        return response.status, json.loads(response.body)
+
+    def configure(self, method: str, table: str = TABLE, body: bytes = b"") -> Response:
+        return asyncio.run(self.front.configure(Request(method, PATH + table, {}, {}, body)))
+
+    def put(self, sk: str, size: int = 10) -> int:
+        item = {"pk": {"S": "p"}, "sk": {"S": sk}, "v": {"S": "x" * size}}
+        return self.call("PutItem", {"TableName": TABLE, "Item": item})[0]
+
+
+@pytest.fixture
+def bench(services: Services) -> Bench:
+    return Bench(services)
+
+
+def insert(pk: str, sk: str) -> dict[str, Any]:
+    return {
+        "Statement": f"INSERT INTO \"{TABLE}\" VALUE {{'pk': ?, 'sk': ?, 'is it ?': ?}}",
+        "Parameters": [{"S": pk}, {"S": sk}, {"N": "1"}],
+    }
+
+
+def update(pk: str, sk: str) -> dict[str, Any]:
+    return {
+        "Statement": f'UPDATE "{TABLE}" SET n=? WHERE pk=? AND sk=?',
+        "Parameters": [{"N": "2"}, {"S": pk}, {"S": sk}],
+    }
+
+
+def test_a_table_without_limits_is_not_fronted(bench: Bench) -> None:
+    assert not bench.front.active
+    bench.limit(write_units_per_s=1)
+    assert bench.front.active
+    bench.front.release(TABLE)
+    assert not bench.front.active
+
+
+def test_writes_over_the_capacity_are_refused_as_dynamodb_refuses_them(bench: Bench) -> None:
+    bench.limit(write_units_per_s=1)
+    assert bench.put("a") == 200
+    item = {"pk": {"S": "p"}, "sk": {"S": "b"}}
+    status, body = bench.call("PutItem", {"TableName": TABLE, "Item": item})
+    assert status == 400
+    assert body["__type"].endswith("#ProvisionedThroughputExceededException")
+    bench.clock.now = 1.0
+    assert bench.put("b") == 200
+
+
+def test_a_large_item_costs_its_size_even_when_it_is_made_small(bench: Bench) -> None:
+    bench.limit(write_units_per_s=5)
+    assert bench.put("large", size=4000) == 200
+    bench.clock.now = 1.0
+    assert bench.put("large", size=1) == 200
+    assert bench.put("other") == 200
+    assert bench.put("other") == 400
+
+
+def test_reads_are_metered_with_the_size_that_is_stored(bench: Bench) -> None:
+    bench.limit(read_units_per_s=2)
+    assert bench.put("read", size=5000) == 200
+    get = {"TableName": TABLE, "Key": {"pk": {"S": "p"}, "sk": {"S": "read"}}, "ConsistentRead": True}
+    assert bench.call("GetItem", get)[0] == 200
+    assert bench.call("GetItem", get)[0] == 400
+
+
+def test_of_a_batch_of_statements_only_those_over_the_capacity_fail_and_the_order_stays(bench: Bench) -> None:
+    bench.limit(partition_write_units_per_s=1)
+    statements = [insert("hot", "1"), insert("hot", "2"), insert("cold", "1")]
+    status, body = bench.call("BatchExecuteStatement", {"Statements": statements})
+    assert status == 200
+    codes = [response.get("Error", {}).get("Code") for response in body["Responses"]]
+    assert codes == [None, "ProvisionedThroughputExceeded", None]
+    bench.clock.now = 1.0
+    _, body = bench.call("BatchExecuteStatement", {"Statements": [insert("hot", "2"), insert("cold", "1")]})
+    codes = [response.get("Error", {}).get("Code") for response in body["Responses"]]
+    assert codes == [None, "DuplicateItem"]
+
+
+def test_a_batch_that_is_refused_whole_is_an_error_of_the_request(bench: Bench) -> None:
+    bench.limit(write_units_per_s=1)
+    assert bench.put("x") == 200
+    assert bench.call("BatchExecuteStatement", {"Statements": [update("p", "x"), update("p", "y")]})[0] == 400
+
+
+def test_an_update_statement_costs_what_is_stored(bench: Bench) -> None:
+    bench.limit(write_units_per_s=4)
+    assert bench.put("stored", size=3500) == 200
+    bench.clock.now = 1.0
+    assert bench.call("ExecuteStatement", update("p", "stored"))[0] == 200
+    assert bench.put("tiny") == 400
+
+
+def test_other_operations_and_tables_pass(bench: Bench) -> None:
+    bench.limit(write_units_per_s=1)
+    assert bench.put("x") == 200
+    assert bench.call("DescribeTable", {"TableName": TABLE})[0] == 200
+    status, body = bench.call("PutItem", {"TableName": "front-no-such-table", "Item": {"pk": {"S": "p"}}})
+    assert status == 400
+    assert body["__type"].endswith("ResourceNotFoundException")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+def test_what_is_not_a_request_is_answered_with_400(bench: Bench, body: bytes) -> None:
+    bench.limit(write_units_per_s=1)
+    headers = {"x-amz-target": TARGET + "PutItem", "content-type": "application/x-amz-json-1.0"}
+    assert asyncio.run(bench.front.handle(Request("POST", "/", {}, headers, body))).status == 400
+
+
+def test_limits_are_set_shown_and_ended_over_http(bench: Bench) -> None:
+    assert bench.configure("PUT", body=b'{"write_units_per_s": 1, "burst_s": 1, "latency_ms": 0}').status == 200
+    assert bench.put("x") == 200
+    assert bench.put("x") == 400
+    assert json.loads(bench.configure("GET").body) == {
+        "limited": True,
+        "counts": {"write_allowed": 1, "write_table": 1},
+    }
+    assert json.loads(bench.configure("DELETE").body) == {"limited": False, "counts": {}}
+    assert bench.put("x") == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "table", "body", "status"),
+    [
+        ("PUT", TABLE, b'{"speed": 1}', 400),
+        ("PUT", TABLE, b'{"write_units_per_s": 0}', 400),
+        ("PUT", TABLE, b'{"write_units_per_s": "1"}', 400),
+        ("PUT", TABLE, b"[]", 400),
+        ("PUT", TABLE, b"{", 400),
+        ("PUT", "front-no-such-table", b"{}", 404),
+        ("PUT", "", b"{}", 404),
+        ("POST", TABLE, b"{}", 405),
+    ],
+)
+def test_wrong_limits_are_refused_with_a_sentence(
+    bench: Bench, method: str, table: str, body: bytes, status: int
+) -> None:
+    response = bench.configure(method, table, body)
+    assert response.status == status
+    assert json.loads(response.body)["message"]
+    assert not bench.front.active
