@@ -1,15 +1,26 @@
-"""PURE: a whole batch in, the write plan out: deaggregate, validate, apply the rules, fold by item."""
+"""PURE: a whole batch in, the write plan out: deaggregate, validate, apply the rules, fold by item.
+
+Every user record ends in exactly one of three ways: its effects are in the plan, it is a copy of one whose effects
+are, or it is quarantined with its reason. Every effect on one item becomes part of one write, and every write knows
+the Kinesis records that fed it.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, cast
 
-from processor.core.effects import Effect, Number, Scalar
-from processor.core.errors import Reason
-from processor.core.events import Event
-from processor.core.records import KinesisRecord
+from processor.core.effects import Add, Effect, Number, Record, Scalar
+from processor.core.errors import Malformed, Reason, Refused
+from processor.core.events import Event, parse
+from processor.core.records import KinesisRecord, deaggregate
+from processor.core.rule_results import BadEffectError, Change, ItemKey, changes, trace
+from processor.core.systemic import RecentOutcomes, Systemic, judge
 
-ItemKey: TypeAlias = tuple[str, str]
+__all__ = ["Contribution", "ItemKey", "ItemWrite", "Plan", "Quarantined", "RecentOutcomes", "Systemic", "plan"]
+
+PARTITION_KEY_CHARACTERS_MAX: Final = 256
+"""Kinesis' own limit; the keys inside of an aggregate have none and are cut for the quarantine item."""
+REFUSED_CHARACTERS_MAX: Final = 256
 
 
 class Contribution(NamedTuple):
@@ -45,23 +56,6 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
-class Systemic:
-    """The rules fail so often that they, not the events, are at fault: the whole batch is to be reported."""
-
-    share: float
-    raised: int
-    total: int
-    first_traceback: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecentOutcomes:
-    """Which of the latest events raised in the rules: identity (digest) -> raised, oldest first, bounded."""
-
-    raised: Mapping[str, bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything one batch asks for. With `systemic` set nothing is to be written and the batch is reported.
 
@@ -87,5 +81,156 @@ def plan(
     systemic_share: float,
     recent: RecentOutcomes | None = None,
 ) -> Plan:
-    """Return the write plan of one batch."""
-    raise NotImplementedError
+    """Return the write plan of one batch. Never raises for what is in the records or what the rules do.
+
+    The exception is MemoryError, which is no event's fault. `systemic_share`: systemic.judge. The order of the records
+    decides only what has to be decided: which copy of an identity is read, which `Record` of one key is first.
+    """
+    fold = _Fold(rules)
+    for source, record in enumerate(records):
+        fold.take(source, record)
+    remembered = (recent or RecentOutcomes()).followed_by(fold.raised)
+    systemic = judge(fold.raised, remembered, systemic_share=systemic_share, first_traceback=fold.first_traceback or "")
+    if systemic:
+        return Plan({}, {}, {}, (), fold.events, fold.duplicates, systemic, remembered)
+    adds, written, latest = fold.items()
+    return Plan(adds, written, latest, tuple(fold.quarantined), fold.events, fold.duplicates, None, remembered)
+
+
+class _Accepted(NamedTuple):
+    """One identity of the batch: what it changes, and the Kinesis records that carried it (ascending)."""
+
+    changes: list[Change]
+    sources: list[int]
+
+
+class _Fold:
+    """The batch so far. Nothing of an event is taken in before all of it is known to be good."""
+
+    def __init__(self, rules: Callable[[Event], Iterable[Effect]]) -> None:
+        self._rules = rules
+        self._accepted: dict[str, _Accepted] = {}
+        self._kinds: dict[ItemKey, type] = {}
+        self.quarantined: list[Quarantined] = []
+        self.raised: dict[str, bool] = {}
+        self.first_traceback: str | None = None
+        self.events = 0
+        self.duplicates = 0
+
+    def take(self, source: int, record: KinesisRecord) -> None:
+        """Take in one Kinesis record, the `source`-th of the batch."""
+        try:
+            users = deaggregate(record)
+        except Malformed as bad:
+            self.events += 1
+            self._set_aside(source, None, record.partition_key, record.data, bad)
+            return
+        self.events += len(users)
+        for user in users:
+            try:
+                self._apply(source, parse(user.data))
+            except Malformed as bad:
+                self._set_aside(source, user.subsequence_number, user.partition_key, user.data, bad)
+
+    def _apply(self, source: int, event: Event) -> None:
+        """Take in one event; raise Malformed when the rules do not take it.
+
+        An identity that was taken in before is a copy. One that was not is tried again: each of its records is set
+        aside under its own position, as it would be in a batch of its own.
+        """
+        known = self._accepted.get(event.digest)
+        if known is not None:
+            self.duplicates += 1
+            if known.sources[-1] != source:
+                known.sources.append(source)
+            return
+        self.raised[event.digest] = True
+        try:
+            wanted = changes(self._rules(event))
+            self._check_kinds(wanted)
+        except MemoryError:
+            raise
+        except Malformed:
+            self.raised[event.digest] = False
+            raise
+        except Refused as refused:
+            self.raised[event.digest] = False
+            raise Malformed(Reason.RULES_REFUSED, _message(refused)) from None
+        except BadEffectError as bad:
+            raise self._rules_error(str(bad), None) from None
+        except Exception as error:  # noqa: BLE001 - rules are an adopter's code and may raise anything
+            raise self._rules_error(f"{type(error).__name__} in the rules", trace(error)) from None
+        self.raised[event.digest] = False
+        self._accepted[event.digest] = _Accepted(wanted, [source])
+        for change in wanted:
+            self._kinds[change.key] = change.kind
+
+    def _check_kinds(self, wanted: list[Change]) -> None:
+        """One item is of one kind, and its versions are of one type, within the batch and within the event."""
+        own: dict[ItemKey, type] = {}
+        for change in wanted:
+            kind = self._kinds.get(change.key) or own.setdefault(change.key, change.kind)
+            if kind is not change.kind:
+                raise BadEffectError(
+                    f"an item that other effects treat as {_kind_text(kind)} is treated as {_kind_text(change.kind)}"
+                )
+
+    def _rules_error(self, detail: str, traceback: str | None) -> "_RulesError":
+        self.first_traceback = self.first_traceback or traceback or detail
+        return _RulesError(detail, traceback)
+
+    def _set_aside(self, source: int, position: int | None, partition_key: str, payload: bytes, bad: Malformed) -> None:
+        traceback = bad.traceback if isinstance(bad, _RulesError) else None
+        key = partition_key[:PARTITION_KEY_CHARACTERS_MAX]
+        self.quarantined.append(Quarantined(source, position, bad.reason, bad.detail, traceback, key, payload))
+
+    def items(
+        self,
+    ) -> tuple[dict[ItemKey, dict[str, Contribution]], dict[ItemKey, ItemWrite], dict[ItemKey, ItemWrite]]:
+        """Return adds, records and latest: every effect under the item it goes to."""
+        adds: dict[ItemKey, dict[str, Contribution]] = {}
+        others: dict[ItemKey, list[tuple[Change, list[int]]]] = {}
+        for digest, (wanted, sources) in self._accepted.items():
+            for change in wanted:
+                if change.kind is Add:
+                    amounts = cast("dict[str, Number]", change.values)
+                    adds.setdefault(change.key, {})[digest] = Contribution(amounts, tuple(sources))
+                else:
+                    others.setdefault(change.key, []).append((change, sources))
+        records: dict[ItemKey, ItemWrite] = {}
+        latest: dict[ItemKey, ItemWrite] = {}
+        for key, candidates in others.items():
+            is_record = candidates[0][0].kind is Record
+            (records if is_record else latest)[key] = _write(candidates)
+        return adds, records, latest
+
+
+def _write(candidates: list[tuple[Change, list[int]]]) -> ItemWrite:
+    """Return the one write of an item: the first of a `Record`, the highest version of a `Latest`.
+
+    Every record that touched the item is a source: none of them is done before the item is.
+    """
+    best = candidates[0][0]
+    for change, _ in candidates:
+        if change.version is not None and change.version > best.version:  # type: ignore[operator]  # of one type: kinds
+            best = change
+    sources = sorted({source for _, sources in candidates for source in sources})
+    return ItemWrite(best.values, tuple(sources), best.version)
+
+
+class _RulesError(Malformed):
+    """A bug in the rules, on its way to quarantine."""
+
+    def __init__(self, detail: str, traceback: str | None) -> None:
+        super().__init__(Reason.RULES_ERROR, detail)
+        self.traceback = traceback
+
+
+def _message(refused: Refused) -> str:
+    """Return the adopter's own words, cut, and safe to store and to print."""
+    text = refused.args[0] if refused.args and isinstance(refused.args[0], str) else "refused without a message"
+    return text.encode("utf-8", "replace").decode()[:REFUSED_CHARACTERS_MAX]
+
+
+def _kind_text(kind: type) -> str:
+    return kind.__name__ if kind in (Add, Record) else f"Latest with a version of type {kind.__name__}"
