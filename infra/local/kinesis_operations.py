@@ -180,12 +180,12 @@ def describe_limits(account: StreamAccount, _: Input, now: float) -> Output:
 
 
 def list_shards(account: StreamAccount, body: Input, now: float) -> Output:
-    named = body.get("StreamName") is not None or body.get("StreamARN") is not None
     token = body.get("NextToken")
-    if token is None and not named:
+    beside = [name for name in ("StreamName", "StreamARN", "ExclusiveStartShardId") if body.get(name) is not None]
+    if token is not None and beside:  # so boto3's own paginator fails here from the second page on, as it does on AWS
+        raise invalid_argument(f"NextToken and {beside[0]} cannot be provided together.")
+    if token is None and beside in ([], ["ExclusiveStartShardId"]):
         raise invalid_argument("Either NextToken or StreamName should be provided.")
-    if token is not None and named:
-        raise invalid_argument("NextToken and StreamName cannot be provided together.")
     if token is not None:
         name, last, kind, shard_id, timestamp_s = tokens.unseal_next("ListShards", token, now)
         stream = account.stream(name, now)

@@ -1,0 +1,315 @@
+"""Requests as bytes and answers as bytes: what is refused, with which error, in which words; and tokens over time."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from infra.local.http import Request, Response
+from infra.local.kinesis import KinesisService
+
+ACCOUNT = "000000000000"
+
+
+class Clock:
+    now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Client:
+    def __init__(self, **options: Any) -> None:
+        self.clock = Clock()
+        self.service = KinesisService(ACCOUNT, "us-east-1", self.clock, **{"transition_s": 0.0, **options})
+
+    def send(self, operation: str, body: bytes, content_type: str = "application/x-amz-json-1.1") -> Response:
+        headers = {"x-amz-target": f"Kinesis_20131202.{operation}", "content-type": content_type}
+        return asyncio.run(self.service.handle(Request("POST", "/", {}, headers, body)))
+
+    def call(self, operation: str, **members: Any) -> Any:
+        response = self.send(operation, json.dumps(members).encode())
+        assert response.status == 200, response.body
+        return json.loads(response.body) if response.body else None
+
+    def refusal(self, operation: str, **members: Any) -> tuple[str, str]:
+        return refused(self.send(operation, json.dumps(members).encode()))
+
+
+def refused(response: Response) -> tuple[str, str]:
+    assert response.status == 400
+    error = json.loads(response.body)
+    assert response.headers["x-amzn-errortype"] == error["__type"]
+    assert response.headers["x-amzn-requestid"]
+    assert response.headers["content-type"] == "application/x-amz-json-1.1"
+    return error["__type"], error["message"]
+
+
+@pytest.fixture
+def client() -> Client:
+    made = Client()
+    made.call("CreateStream", StreamName="orders", ShardCount=1)
+    return made
+
+
+def test_an_unknown_operation_is_named(client: Client) -> None:
+    code, message = client.refusal("SubscribeToShard")
+    assert code == "UnknownOperationException"
+    assert "Kinesis_20131202.SubscribeToShard is not an operation" in message
+    request = Request("POST", "/", {}, {}, b"{}")
+    assert refused(asyncio.run(client.service.handle(request)))[0] == "UnknownOperationException"
+
+
+def test_cbor_is_refused_with_the_way_out(client: Client) -> None:
+    code, message = refused(client.send("ListStreams", b"\xa0", "application/x-amz-cbor-1.1"))
+    assert code == "SerializationException"
+    assert "AWS_CBOR_DISABLE=true" in message
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"', b"[" * 100_000])
+def test_a_body_that_is_no_json_object_is_a_serialization_error(client: Client, body: bytes) -> None:
+    assert refused(client.send("ListStreams", body))[0] == "SerializationException"
+
+
+AT = "failed to satisfy constraint: Member must"
+NAME = "[a-zA-Z0-9_.-]+"
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "message"),
+    [
+        ("CreateStream", {}, f"1 validation error detected: Value null at 'streamName' {AT} not be null"),
+        (
+            "CreateStream",
+            {"StreamName": "", "ShardCount": 0},
+            f"3 validation errors detected: Value '' at 'streamName' {AT} have length greater than or equal to 1; "
+            f"Value '' at 'streamName' {AT} satisfy regular expression pattern: {NAME}; "
+            f"Value '0' at 'shardCount' {AT} have value greater than or equal to 1",
+        ),
+        (
+            "DescribeStream",
+            {"StreamName": "a" * 129, "Limit": 10_001},
+            f"2 validation errors detected: Value '{'a' * 129}' at 'streamName' {AT} have length less than or equal to "
+            f"128; Value '10001' at 'limit' {AT} have value less than or equal to 10000",
+        ),
+        (
+            "PutRecord",
+            {"StreamName": "orders", "PartitionKey": "k" * 257, "Data": ""},
+            f"1 validation error detected: Value '{'k' * 257}' at 'partitionKey' {AT} have length less than or equal "
+            "to 256",
+        ),
+        (
+            "PutRecord",
+            {"StreamName": "orders", "PartitionKey": "k"},
+            f"1 validation error detected: Value null at 'data' {AT} not be null",
+        ),
+        (
+            "PutRecord",
+            {"StreamName": "orders", "PartitionKey": "k", "Data": base64.b64encode(bytes(1_048_577)).decode()},
+            "1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim=1048577 cap=1048577]' at 'data' "
+            f"{AT} have length less than or equal to 1048576",
+        ),
+        (
+            "PutRecords",
+            {"StreamName": "orders", "Records": []},
+            f"1 validation error detected: Value '[]' at 'records' {AT} have length greater than or equal to 1",
+        ),
+        (
+            "PutRecords",
+            {"StreamName": "orders", "Records": [{"PartitionKey": "k", "Data": ""}, {"PartitionKey": "k"}]},
+            f"1 validation error detected: Value null at 'records.2.member.data' {AT} not be null",
+        ),
+        (
+            "PutRecords",
+            {
+                "StreamName": "orders",
+                "Records": [{"PartitionKey": "", "Data": "", "ExplicitHashKey": "01"}, {"Data": ""}],
+            },
+            f"3 validation errors detected: Value '' at 'records.1.member.partitionKey' {AT} have length greater than "
+            f"or equal to 1; Value '01' at 'records.1.member.explicitHashKey' {AT} satisfy regular expression pattern: "
+            rf"0|([1-9]\d{{0,38}}); Value null at 'records.2.member.partitionKey' {AT} not be null",
+        ),
+        (
+            "GetShardIterator",
+            {"StreamName": "orders", "ShardId": "0", "ShardIteratorType": "FIRST"},
+            f"1 validation error detected: Value 'FIRST' at 'shardIteratorType' {AT} satisfy enum value set: "
+            "[AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]",
+        ),
+        (
+            "RemoveTagsFromStream",
+            {"StreamName": "orders", "TagKeys": []},
+            f"1 validation error detected: Value '[]' at 'tagKeys' {AT} have length greater than or equal to 1",
+        ),
+    ],
+)
+def test_a_broken_constraint_is_told_as_aws_tells_it(
+    client: Client, operation: str, members: dict[str, Any], message: str
+) -> None:
+    assert client.refusal(operation, **members) == ("ValidationException", message)
+
+
+def test_501_records_are_refused_without_showing_any_of_them(client: Client) -> None:
+    records = [{"PartitionKey": "secret", "Data": "c2VjcmV0"}] * 501
+    code, message = client.refusal("PutRecords", StreamName="orders", Records=records)
+    assert code == "ValidationException"
+    assert message.endswith(
+        "at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"
+    )
+    assert "secret" not in message
+
+
+def test_no_more_than_ten_broken_constraints_are_told(client: Client) -> None:
+    records = [{"PartitionKey": "", "Data": ""}] * 30
+    assert client.refusal("PutRecords", StreamName="orders", Records=records)[1].startswith("10 validation errors")
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("CreateStream", {"StreamName": 5}),
+        ("CreateStream", {"StreamName": "x", "ShardCount": "2"}),
+        ("CreateStream", {"StreamName": "x", "ShardCount": True}),
+        ("PutRecords", {"StreamName": "orders", "Records": {}}),
+        ("PutRecords", {"StreamName": "orders", "Records": ["x"]}),
+        ("PutRecord", {"StreamName": "orders", "PartitionKey": "k", "Data": 5}),
+        ("PutRecord", {"StreamName": "orders", "PartitionKey": "k", "Data": "a"}),
+        ("PutRecord", {"StreamName": "orders", "PartitionKey": "k", "Data": "aGk"}),
+        ("PutRecord", {"StreamName": "orders", "PartitionKey": "k", "Data": "aG k="}),
+        ("PutRecord", {"StreamName": "orders", "PartitionKey": "\ud800", "Data": ""}),
+        ("ListShards", {"StreamName": "orders", "StreamCreationTimestamp": float("inf")}),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_a_serialization_error(
+    client: Client, operation: str, members: dict[str, Any]
+) -> None:
+    assert client.refusal(operation, **members)[0] == "SerializationException"
+
+
+def test_a_stream_that_is_not_there_is_not_found(client: Client) -> None:
+    missing = ("ResourceNotFoundException", f"Stream nope under account {ACCOUNT} not found.")
+    assert client.refusal("PutRecord", StreamName="nope", PartitionKey="k", Data="") == missing
+    assert client.refusal("DescribeStreamSummary", StreamName="nope") == missing
+    arn = f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/orders"
+    assert client.refusal("DescribeStreamSummary", StreamARN=arn)[0] == "ResourceNotFoundException"
+    assert client.refusal("DescribeStreamSummary")[0] == "InvalidArgumentException"
+
+
+def test_a_name_is_taken_once(client: Client) -> None:
+    assert client.refusal("CreateStream", StreamName="orders", ShardCount=1) == (
+        "ResourceInUseException",
+        f"Stream orders under account {ACCOUNT} already exists.",
+    )
+
+
+def test_too_many_shards_are_a_limit(client: Client) -> None:
+    code, message = client.refusal("CreateStream", StreamName="big", ShardCount=20_000)
+    assert code == "LimitExceededException"
+    assert "Current shard count for the account: 1. Limit: 20000. Number of additional shards" in message
+
+
+def iterator(client: Client, kind: str = "TRIM_HORIZON") -> str:
+    answer = client.call(
+        "GetShardIterator", StreamName="orders", ShardId="shardId-000000000000", ShardIteratorType=kind
+    )
+    token = answer["ShardIterator"]
+    assert len(token) <= 512
+    return str(token)
+
+
+def test_an_iterator_lives_five_minutes(client: Client) -> None:
+    token = iterator(client)
+    client.clock.now += 300
+    client.call("GetRecords", ShardIterator=token)
+    client.clock.now += 1
+    code, message = client.refusal("GetRecords", ShardIterator=token)
+    assert code == "ExpiredIteratorException"
+    assert message == (
+        "Iterator expired. The iterator was created at time Tue Nov 14 22:13:20 UTC 2023 while right now it is Tue Nov "
+        "14 22:18:21 UTC 2023 which is further in the future than the tolerated delay of 300000 milliseconds."
+    )
+
+
+def test_an_iterator_that_was_never_given_out_is_invalid(client: Client) -> None:
+    token = iterator(client)
+    flipped = ("A" if token[20] != "A" else "B").join((token[:20], token[21:]))
+    for wrong in ("x", flipped, token[:-4], token + "AAAA", base64.b64encode(b"{}" * 60).decode()):
+        answer = client.refusal("GetRecords", ShardIterator=wrong)
+        assert answer == ("InvalidArgumentException", "Invalid ShardIterator.")
+
+
+def test_the_longest_stream_name_still_has_iterators_within_the_limit() -> None:
+    client = Client()
+    client.call("CreateStream", StreamName="n" * 128, ShardCount=1)
+    answer = client.call("GetShardIterator", StreamName="n" * 128, ShardId="0", ShardIteratorType="LATEST")
+    assert len(answer["ShardIterator"]) <= 512
+
+
+def test_an_iterator_of_a_deleted_stream_does_not_read_its_successor(client: Client) -> None:
+    token = iterator(client)
+    client.call("DeleteStream", StreamName="orders")
+    client.clock.now += 1
+    client.call("CreateStream", StreamName="orders", ShardCount=1)
+    assert client.refusal("GetRecords", ShardIterator=token)[0] == "ResourceNotFoundException"
+
+
+def test_a_next_token_lives_five_minutes_and_stands_alone(client: Client) -> None:
+    client.call("UpdateShardCount", StreamName="orders", TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    first = client.call("ListShards", StreamName="orders", MaxResults=1, ShardFilter={"Type": "AT_LATEST"})
+    assert [shard["ShardId"] for shard in first["Shards"]] == ["shardId-000000000001"]
+    token = first["NextToken"]
+    assert client.refusal("ListShards", NextToken=token, StreamName="orders")[0] == "InvalidArgumentException"
+    assert client.refusal("ListStreams", NextToken=token)[0] == "InvalidArgumentException"
+    rest = client.call("ListShards", NextToken=token)
+    assert [shard["ShardId"] for shard in rest["Shards"]] == ["shardId-000000000002"]
+    client.clock.now += 301
+    assert client.refusal("ListShards", NextToken=token)[0] == "ExpiredNextTokenException"
+    assert client.refusal("ListShards") == (
+        "InvalidArgumentException",
+        "Either NextToken or StreamName should be provided.",
+    )
+
+
+def test_get_records_beyond_the_quota_is_throttled_by_name(client: Client) -> None:
+    token = iterator(client)
+    for _ in range(5):
+        client.call("GetRecords", ShardIterator=token)
+    assert client.refusal("GetRecords", ShardIterator=token) == (
+        "ProvisionedThroughputExceededException",
+        f"Rate exceeded for shard shardId-000000000000 in stream orders under account {ACCOUNT}.",
+    )
+
+
+def test_tags_are_added_listed_in_pages_and_removed(client: Client) -> None:
+    client.call("AddTagsToStream", StreamName="orders", Tags={"b": "2", "a": "1", "c": ""})
+    page = client.call("ListTagsForStream", StreamName="orders", Limit=2)
+    assert page == {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}], "HasMoreTags": True}
+    client.call("RemoveTagsFromStream", StreamName="orders", TagKeys=["a", "zz"])
+    rest = client.call("ListTagsForStream", StreamName="orders", ExclusiveStartTagKey="b")
+    assert rest == {"Tags": [{"Key": "c", "Value": ""}], "HasMoreTags": False}
+    for tags in ({"a;b": "x"}, {"a": "x;y"}, {"k" * 129: ""}, {str(n): "" for n in range(51)}):
+        assert client.refusal("AddTagsToStream", StreamName="orders", Tags=tags)[0] == "InvalidArgumentException"
+
+
+def test_states_take_the_time_they_are_given() -> None:
+    client = Client(transition_s=2.0)
+    client.call("CreateStream", StreamName="orders", ShardCount=1)
+
+    def status() -> str:
+        return str(
+            client.call("DescribeStreamSummary", StreamName="orders")["StreamDescriptionSummary"]["StreamStatus"]
+        )
+
+    assert status() == "CREATING"
+    client.clock.now += 2
+    assert status() == "ACTIVE"
+    client.call("SplitShard", StreamName="orders", ShardToSplit="shardId-000000000000", NewStartingHashKey="9")
+    assert status() == "UPDATING"
+    client.clock.now += 2
+    assert status() == "ACTIVE"
+    client.call("DeleteStream", StreamName="orders")
+    assert status() == "DELETING"
+    assert client.refusal("CreateStream", StreamName="orders", ShardCount=1)[0] == "ResourceInUseException"
+    client.clock.now += 2
+    assert client.refusal("DescribeStreamSummary", StreamName="orders")[0] == "ResourceNotFoundException"
