@@ -9,7 +9,7 @@ ARCHITECTURE ?= arm64
 .PHONY: package validate sam-lock
 
 package: $(SAM_ENV)/.stamp processor/requirements.txt  ## build the function's package with AWS SAM into .aws-sam/build
-	PYTHON=$(SAM_PYTHON) ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --template infra/template.yaml \
+	PYTHON=$(SAM_PYTHON) ARCHITECTURE=$(ARCHITECTURE) COMPILE_WITH=$(COMPILE_WITH) $(SAM) build --template infra/template.yaml \
 	  --build-dir .aws-sam/build --region $(SAM_REGION) --parameter-overrides Architecture=$(ARCHITECTURE)
 
 validate: $(SAM_ENV)/.stamp  ## let AWS SAM and its cfn-lint check the template

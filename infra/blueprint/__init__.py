@@ -200,8 +200,8 @@ def _function(stack: Stack, logical_id: str, properties: Properties) -> Function
 def _mapping(stack: Stack, logical_id: str, properties: Properties) -> MappingBlueprint:
     """Defaults and ranges: AWS: CreateEventSourceMapping."""
     position = properties.string("StartingPosition", allowed=("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"))
-    timestamp = properties.optional("StartingPositionTimestamp")
-    if (position == "AT_TIMESTAMP") != (timestamp is not None):
+    timestamp_s = properties.seconds("StartingPositionTimestamp")
+    if (position == "AT_TIMESTAMP") != (timestamp_s is not None):
         raise BlueprintError(
             f"{properties.path}.StartingPositionTimestamp", "goes with StartingPosition AT_TIMESTAMP, and only with it"
         )
@@ -216,7 +216,7 @@ def _mapping(stack: Stack, logical_id: str, properties: Properties) -> MappingBl
         function_arn=function,
         event_source_arn=properties.string("EventSourceArn"),
         starting_position=position,
-        starting_position_timestamp_s=None if timestamp is None else float(timestamp),
+        starting_position_timestamp_s=timestamp_s,
         enabled=properties.boolean("Enabled", True),
         batch_size=properties.integer("BatchSize", 100, 1, 10_000),
         batching_window_s=properties.integer("MaximumBatchingWindowInSeconds", 0, 0, 300),

@@ -30,6 +30,14 @@ class Properties:
         """A string, or None when absent."""
         return self.string(name) if name in self.values else None
 
+    def seconds(self, name: str) -> float | None:
+        """A point in time in seconds since 1970, or None when absent."""
+        value = self.optional(name)
+        try:
+            return None if value is None else float(value)
+        except ValueError:
+            raise BlueprintError(f"{self.path}.{name}", f"{value!r} is not a number of seconds since 1970") from None
+
     def integer(self, name: str, default: int | None, low: int, high: int, *, or_else: int | None = None) -> int:
         """A whole number from `low` to `high` (or exactly `or_else`); required when `default` is None."""
         value = plain(self._value(name, default), f"{self.path}.{name}")
