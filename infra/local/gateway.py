@@ -7,6 +7,7 @@ mounted behind (`Services.app`), whose lifespan is the server's lifespan.
 import asyncio
 import json
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from infra.local.http import Request, Response
-from infra.local.services import AsgiApp, Message, Receive, Send
+from infra.local.services import ENABLED, AsgiApp, Message, Receive, Send
 
 log = logging.getLogger("infra.gateway")
 
@@ -32,6 +33,11 @@ LOCAL_PATH = "/_local/"
 # Pages of the mounted services that would pull the rug from under a running stack (reset, configuration).
 REFUSED_PATHS = ("/_ministack/", "/_localstack/")
 HEALTH_PATHS = ("/_ministack/health", "/_localstack/health")
+
+
+# Signing names of what is answered here and of what is mounted.
+SIGNED_SERVICES = frozenset({"kinesis", "lambda", "cloudformation", *ENABLED})
+_SCOPE = re.compile(r"/([a-z0-9-]+)/aws4_request")
 
 
 class Handler(Protocol):
@@ -99,7 +105,7 @@ class Gateway:
     ) -> None:
         path: str = scope["path"]
         target = headers.get("x-amz-target", "")
-        if target.startswith(KINESIS_TARGET) or _signed_for(headers, "kinesis"):
+        if target.startswith(KINESIS_TARGET) or _signed_service(headers) == "kinesis":
             await self._ours(self._kinesis.handle, scope, headers, receive, send)
         elif path.startswith(FUNCTIONS_PATH):
             await self._ours(self._functions.handle, scope, headers, receive, send)
@@ -113,6 +119,8 @@ class Gateway:
         elif target.startswith(DYNAMODB_TARGET) and self._tables is not None and self._tables.active:
             request = _request(scope, headers, await _body(headers, receive, MOUNTED_BODY_BYTES_MAX))
             await _answer(send, await self._guarded(self._tables.handle, request))
+        elif (service := _signed_service(headers)) is not None and service not in SIGNED_SERVICES:
+            await _answer(send, _not_here(scope, headers, service))
         elif _is_form(scope, headers):
             await self._form(scope, headers, receive, send)
         else:
@@ -125,7 +133,7 @@ class Gateway:
         body = await _body(headers, receive, OWN_BODY_BYTES_MAX)
         request = _request(scope, headers, body)
         fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) or request.query
-        if fields.get("Version") == CLOUDFORMATION_VERSION or _signed_for(headers, "cloudformation"):
+        if fields.get("Version") == CLOUDFORMATION_VERSION or _signed_service(headers) == "cloudformation":
             await _answer(send, await self._guarded(self._cloudformation.handle, request))
         else:
             await self._mounted(scope, _replayed(body, receive), send)
@@ -178,9 +186,10 @@ def _request(scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) 
     return Request(scope["method"], scope["path"], query, headers, body)
 
 
-def _signed_for(headers: Mapping[str, str], service: str) -> bool:
-    """Whether the signature's credential scope (`key/date/region/service/aws4_request`) names the service."""
-    return f"/{service}/aws4_request" in headers.get("authorization", "")
+def _signed_service(headers: Mapping[str, str]) -> str | None:
+    """The service named by the signature's credential scope, `key/date/region/service/aws4_request`."""
+    match = _SCOPE.search(headers.get("authorization", ""))
+    return match.group(1) if match else None
 
 
 def _is_form(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
@@ -243,6 +252,19 @@ def _refusal(headers: Mapping[str, str], status: int, code: str, message: str) -
         json.dumps({"__type": code, "message": message}).encode(),
         {"content-type": f"application/x-amz-json-{version}", "x-amzn-errortype": code},
     )
+
+
+def _not_here(scope: Mapping[str, Any], headers: Mapping[str, str], service: str) -> Response:
+    """A refusal that names the service, in the form (XML or JSON) that its client can read."""
+    message = f"{service} is not part of the local stack, which has {', '.join(sorted(SIGNED_SERVICES))}"
+    if not _is_form(scope, headers):
+        return _refusal(headers, 400, "UnknownOperationException", message)
+    error = f"<Code>InvalidAction</Code><Message>{message}</Message>"
+    if service == "ec2":
+        body = f"<Response><Errors><Error>{error}</Error></Errors></Response>"
+    else:
+        body = f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error></ErrorResponse>"
+    return Response(400, body.encode(), {"content-type": "text/xml"})
 
 
 async def _answer(send: Send, response: Response) -> None:

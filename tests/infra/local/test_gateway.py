@@ -116,6 +116,28 @@ def test_a_query_protocol_request_of_another_service_reaches_it_unread(house: Ho
     assert house.mounted.bodies == [form]
 
 
+@pytest.mark.parametrize("service", ["ec2", "autoscaling"])
+def test_a_service_that_is_not_part_of_the_stack_is_refused_by_name_in_xml_where_its_client_reads_xml(
+    house: House, service: str
+) -> None:
+    response = house.call(
+        "POST",
+        "/",
+        b"Action=Describe&Version=2016-11-15",
+        content_type="application/x-www-form-urlencoded",
+        authorization=f"AWS4-HMAC-SHA256 Credential=x/20261123/us-east-1/{service}/aws4_request, Signature=y",
+    )
+    assert response.status == 400
+    assert service in "".join(ElementTree.fromstring(response.body).itertext())
+    assert house.mounted.bodies == []
+
+
+def test_a_json_service_that_is_not_part_of_the_stack_is_refused_by_name(house: House) -> None:
+    scope = "AWS4-HMAC-SHA256 Credential=x/20261123/us-east-1/firehose/aws4_request, Signature=y"
+    response = house.call("POST", "/", b"{}", x_amz_target="Firehose_20150804.ListX", authorization=scope)
+    assert json.loads(response.body)["message"].startswith("firehose is not part of the local stack")
+
+
 def test_a_reset_of_the_mounted_services_is_refused_while_the_stack_runs(house: House) -> None:
     response = house.call("POST", "/_ministack/reset")
     assert response.status == 403
