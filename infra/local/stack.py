@@ -25,7 +25,6 @@ from infra.blueprint import Blueprint
 from infra.local import services as emulated
 from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource, stack_arn
 from infra.local.deploy import DeployError, delivery, deploy
-from infra.local.failure_notices import FailureNotices
 from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
@@ -155,7 +154,6 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         options.region,
         data_dir,
         endpoint_url=f"http://{HOST}:{port}",
-        report_sink=FailureNotices(data_dir),
     )
     mappings = MappingService(kinesis, functions, delivery(mounted))
     cloudformation = CloudFormationService()
@@ -181,7 +179,7 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
             await parts.mappings.start()
             sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
             sys.stdout.flush()
-            log.info("ready at %s; Ctrl-C stops it", endpoint_url)
+            log.info("ready at %s; functions log to %s; Ctrl-C stops it", endpoint_url, data_dir / "logs")
             await stopping.wait()
             log.info("stopping")
         finally:
