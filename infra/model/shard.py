@@ -21,7 +21,6 @@ from infra.model.bucket import Bucket
 MIB = 1 << 20
 READ_RECORDS_MAX = 10_000
 READ_BYTES_MAX = 10 * MIB
-FULL_ANSWER_PENALTY_S = 5.0
 OVERDRAWN_PENALTY_S = 1.0
 
 _number = attrgetter("sequence_number")
@@ -103,6 +102,7 @@ class Shard:
         self._read_bytes = Bucket(quotas.read_bytes, quotas.read_bytes)
         self._iterators = Bucket(quotas.iterators, quotas.iterators)
         self._reads_refused_until_s = float("-inf")
+        self._full_answer_penalty_s = READ_BYTES_MAX / quotas.read_bytes  # 5 s with the quotas of AWS
 
     @property
     def closed(self) -> bool:
@@ -164,7 +164,7 @@ class Shard:
             record_size = len(record.data) + utf8_size(record.partition_key)
             if size + record_size > READ_BYTES_MAX and taken:
                 del records[taken:]
-                self._reads_refused_until_s = now + FULL_ANSWER_PENALTY_S
+                self._reads_refused_until_s = now + self._full_answer_penalty_s
                 break
             size += record_size
         self._read_bytes.spend(size, now)

@@ -197,6 +197,15 @@ def test_a_record_is_readable_until_retention_and_not_after(pauses: list[float],
     assert [record.arrived_at_ms for record in kept] == [at for at in arrivals if at >= horizon_ms]
 
 
+def test_a_reader_who_waited_longer_than_retention_finds_only_what_is_left() -> None:
+    stream = make()
+    put(stream, b"old", T)
+    position = stream.position("0", "TRIM_HORIZON", T)
+    put(stream, b"new", T + HOUR)
+    stream.settle(T + 24 * HOUR - 10)
+    assert [record.data for record in stream.read(position, 10, T + 24 * HOUR + 30).records] == [b"new"]
+
+
 def test_memory_of_expired_records_is_freed_without_anybody_reading() -> None:
     stream = make(2)
     stream.put([Entry(f"k{n}", bytes(1_000)) for n in range(100)], T)
