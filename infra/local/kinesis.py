@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.blueprint import StreamBlueprint
 from infra.local import kinesis_operations, kinesis_shapes, kinesis_wire
 from infra.local.http import Request, Response
+from infra.model.shard import ShardCounters
 from infra.model.stream import Position, Quotas, ReadResult, Stream, StreamError
 from infra.model.stream_account import StreamAccount
 
@@ -95,6 +96,11 @@ class KinesisService:
         now = self._clock()
         return self._account.by_arn(stream_arn, now).read(position, limit, now)
 
+    def counters(self, stream_arn: str) -> dict[str, ShardCounters]:
+        """By shard id, what happened since the shard was opened: a copy, to subtract an earlier one from."""
+        now = self._clock()
+        return {s.shard_id: replace(s.counters) for s in self._account.by_arn(stream_arn, now).shards(now)}
+
     async def wait(self, stream_arn: str, timeout_s: float) -> None:
         """Returns at the next put or reshard on that stream, or after `timeout_s`.
 
@@ -123,6 +129,9 @@ class KinesisService:
         if operation in kinesis_operations.OF_ACCOUNT:
             return kinesis_operations.OF_ACCOUNT[operation](self._account, body, now)
         stream = kinesis_operations.addressed(self._account, body, now)
+        more_shards = kinesis_operations.additional_shards(operation, stream, body)
+        if more_shards > 0:
+            self._account.check_shard_limit(more_shards, now)
         output = kinesis_operations.OF_STREAM[operation](stream, body, now)
         if operation in _WAKING:
             self._wake(stream.arn)

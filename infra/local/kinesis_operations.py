@@ -8,16 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infra.local import kinesis_wire as wire
+from infra.local.kinesis_records import Input, Output, get_records, get_shard_iterator, put_record, put_records
 from infra.model import tags, tokens
-from infra.model.putting import Refused, Written
-from infra.model.shard import READ_RECORDS_MAX
 from infra.model.shard_filter import filtered
-from infra.model.stream import Stream, Throttled
+from infra.model.stream import Stream
 from infra.model.stream_account import ON_DEMAND_STREAMS_MAX, SHARDS_MAX, StreamAccount
-from infra.model.stream_error import invalid_argument, not_found
-
-Input = Mapping[str, Any]
-Output = dict[str, Any] | None
+from infra.model.stream_error import invalid_argument
 
 _SHARDS_PER_DESCRIPTION = 100  # where the request sets no limit (AWS: DescribeStream, ListShards, ListStreams)
 _SHARDS_PER_LIST = 1_000
@@ -34,64 +30,6 @@ def addressed(account: StreamAccount, body: Input, now: float) -> Stream:
     if body.get("StreamName") is None:
         raise invalid_argument("Either StreamName or StreamARN should be provided.")
     return account.stream(body["StreamName"], now)
-
-
-# ---- records
-
-
-def _encryption(stream: Stream) -> dict[str, str]:
-    return {"EncryptionType": "KMS"} if stream.key_id else {}
-
-
-def put_record(stream: Stream, body: Input, now: float) -> Output:
-    entry = wire.entry(body, stream.record_size_kib_max * 1024)
-    after = body.get("SequenceNumberForOrdering")
-    outcome = stream.put([entry], now)[0] if after is None else stream.put_after(int(after), entry, now)
-    if isinstance(outcome, Refused):
-        raise Throttled(outcome.message, now)
-    return _put_outcome(outcome) | _encryption(stream)
-
-
-def put_records(stream: Stream, body: Input, now: float) -> Output:
-    outcomes = stream.put(wire.entries(body["Records"], stream.record_size_kib_max * 1024), now)
-    return {
-        "FailedRecordCount": sum(isinstance(outcome, Refused) for outcome in outcomes),
-        "Records": [_put_outcome(outcome) for outcome in outcomes],
-        **_encryption(stream),
-    }
-
-
-def _put_outcome(outcome: Written | Refused) -> dict[str, Any]:
-    if isinstance(outcome, Refused):
-        return {"ErrorCode": outcome.code, "ErrorMessage": outcome.message}
-    return {"SequenceNumber": str(outcome.sequence_number), "ShardId": outcome.shard_id}
-
-
-def get_shard_iterator(stream: Stream, body: Input, now: float) -> Output:
-    number = body.get("StartingSequenceNumber")
-    position = stream.position(
-        body["ShardId"],
-        body["ShardIteratorType"],
-        now,
-        sequence_number=None if number is None else int(number),
-        timestamp_s=body.get("Timestamp"),
-    )
-    stream.charge_iterator(position.shard_id, now)
-    return {"ShardIterator": tokens.seal_iterator(stream.name, stream.created_at_s, position, now)}
-
-
-def get_records(account: StreamAccount, body: Input, now: float) -> Output:
-    name, created_at_s, position = tokens.unseal_iterator(body["ShardIterator"], now)
-    stream = account.stream(name, now)
-    if stream.created_at_s != created_at_s:
-        raise not_found(f"Shard {position.shard_id} in {stream.where} does not exist")
-    result = stream.read(position, body.get("Limit") or READ_RECORDS_MAX, now)
-    output = wire.records(result, _encryption(stream))
-    if result.end_of_shard:
-        output["ChildShards"] = [wire.child_shard(shard) for shard in stream.children(position.shard_id)]
-    else:
-        output["NextShardIterator"] = tokens.seal_iterator(name, created_at_s, result.position, now)
-    return output
 
 
 # ---- streams
@@ -211,6 +149,13 @@ def list_shards(account: StreamAccount, body: Input, now: float) -> Output:
     return output
 
 
+def additional_shards(operation: str, stream: Stream, body: Input) -> int:
+    """How many more shards than now the account has after the operation."""
+    if operation == "UpdateShardCount":
+        return int(body["TargetShardCount"]) - len(stream.open_shards)
+    return int(operation == "SplitShard")
+
+
 def split_shard(stream: Stream, body: Input, now: float) -> Output:
     stream.split(body["ShardToSplit"], int(body["NewStartingHashKey"]), now)
     return None
@@ -254,6 +199,11 @@ def start_encryption(stream: Stream, body: Input, now: float) -> Output:
 
 def stop_encryption(stream: Stream, _: Input, now: float) -> Output:
     stream.set_encryption(None, now)
+    return None
+
+
+def update_max_record_size(stream: Stream, body: Input, now: float) -> Output:
+    stream.set_record_size_max(body["MaxRecordSizeInKiB"], now)
     return None
 
 
@@ -302,6 +252,7 @@ OF_STREAM: Mapping[str, Callable[[Stream, Input, float], Output]] = {
     "SplitShard": split_shard,
     "StartStreamEncryption": start_encryption,
     "StopStreamEncryption": stop_encryption,
+    "UpdateMaxRecordSize": update_max_record_size,
     "UpdateShardCount": update_shard_count,
     "UpdateStreamMode": update_mode,
 }

@@ -146,6 +146,7 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
     ),
     "StartStreamEncryption": (*_ENCRYPTION, _KEY),
     "StopStreamEncryption": (*_ENCRYPTION, _KEY),
+    "UpdateMaxRecordSize": (_arn(required=True), _integer("MaxRecordSizeInKiB", 1024, 10240, required=True)),
     "UpdateShardCount": (
         *_STREAM,
         _integer("TargetShardCount", 1, required=True),

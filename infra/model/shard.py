@@ -38,6 +38,19 @@ class Quotas:
     iterators: int = 5
 
 
+@dataclass(slots=True)
+class ShardCounters:
+    """What happened at a shard since it was opened, in the terms of AWS's shard-level metrics. Bytes include keys."""
+
+    incoming_records: int = 0
+    incoming_bytes: int = 0
+    write_provisioned_throughput_exceeded: int = 0  # records refused
+    outgoing_records: int = 0
+    outgoing_bytes: int = 0
+    get_records: int = 0  # answered
+    read_provisioned_throughput_exceeded: int = 0  # reads refused
+
+
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
     """One Kinesis record as kept: sequence numbers grow within a shard, arrival times (epoch ms) never fall in it."""
@@ -92,6 +105,7 @@ class Shard:
         self.starting_sequence_number = sequence.encode(self.created_s, 0, int(now), index)
         self.ending_sequence_number: int | None = None
         self.latest_sequence_number = self.starting_sequence_number
+        self.counters = ShardCounters()
         self.bytes_held = 0  # data and partition keys of the records kept
         self._records: list[StreamRecord] = []
         self._count = 0
@@ -115,6 +129,7 @@ class Shard:
         """
         assert self.closed_at_s is None
         if not self._write_bytes.can_take(size, now) or not self._write_records.take(1, now):
+            self.counters.write_provisioned_throughput_exceeded += 1
             return None
         self._write_bytes.spend(size, now)
         self._count += 1
@@ -124,6 +139,8 @@ class Shard:
         self._records.append(StreamRecord(number, partition_key, data, self._arrived_at_ms))
         self.latest_sequence_number = number
         self.bytes_held += size
+        self.counters.incoming_records += 1
+        self.counters.incoming_bytes += size
         return number
 
     def close(self, now: float) -> None:
@@ -152,6 +169,7 @@ class Shard:
         """Takes one read from the quota and returns None, or returns the time at which a read will be admitted."""
         ready_at_s = max(self._reads_refused_until_s, self._read_bytes.ready_at(0, now), self._reads.ready_at(1, now))
         if now < self._reads_refused_until_s or not self._read_bytes.can_take(0, now) or not self._reads.take(1, now):
+            self.counters.read_provisioned_throughput_exceeded += 1
             return ready_at_s
         return None
 
@@ -167,6 +185,9 @@ class Shard:
                 self._reads_refused_until_s = now + self._full_answer_penalty_s
                 break
             size += record_size
+        self.counters.get_records += 1
+        self.counters.outgoing_records += len(records)
+        self.counters.outgoing_bytes += size
         self._read_bytes.spend(size, now)
         if self._read_bytes.level(now) < 0:
             self._reads_refused_until_s = max(self._reads_refused_until_s, now + OVERDRAWN_PENALTY_S)

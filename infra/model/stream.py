@@ -262,6 +262,12 @@ class Stream:
         self.key_id = key_id
         self._begin(now)
 
+    def set_record_size_max(self, kib: int, now: float) -> None:
+        """UpdateMaxRecordSize."""
+        self._check_can_change(now)
+        self.record_size_kib_max = kib
+        self._begin(now)
+
     def set_mode(self, mode: str, now: float) -> None:
         """UpdateStreamMode; the shards stay as they are."""
         self._check_can_change(now)
@@ -275,7 +281,8 @@ class Stream:
     def delete(self, now: float) -> None:
         """Begins to delete; from `deadline` on the stream is `gone`."""
         self.settle(now)
-        self._change = _Change("DELETING", now + self._transition_s)
+        if self.status != "DELETING":
+            self._change = _Change("DELETING", now + self._transition_s)
 
     # ---- inside
 

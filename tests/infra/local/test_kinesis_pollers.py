@@ -103,6 +103,28 @@ def test_polls_use_up_the_same_quota_as_get_records() -> None:
     asyncio.run(scenario())
 
 
+def test_what_was_taken_read_and_refused_is_counted_by_shard() -> None:
+    async def scenario() -> None:
+        service = make(Clock())
+        entries = [{"PartitionKey": "key", "Data": ""}] * 500
+        for _ in range(2):
+            await call(service, "PutRecords", StreamName="orders", Records=entries)
+        before = service.counters(ARN)[FIRST]
+        await call(service, "PutRecords", StreamName="orders", Records=entries[:7])
+        position = service.start_position(ARN, FIRST, "TRIM_HORIZON")
+        for _ in range(5):
+            service.read(ARN, FIRST, position, 10)
+        with pytest.raises(Throttled):
+            service.read(ARN, FIRST, position, 10)
+        after = service.counters(ARN)[FIRST]
+        assert (before.incoming_records, before.incoming_bytes) == (1_000, 3_000)
+        assert (before.write_provisioned_throughput_exceeded, after.write_provisioned_throughput_exceeded) == (0, 7)
+        assert (after.get_records, after.outgoing_records, after.outgoing_bytes) == (5, 50, 150)
+        assert after.read_provisioned_throughput_exceeded == 1
+
+    asyncio.run(scenario())
+
+
 def test_a_position_is_good_for_its_own_shard_only() -> None:
     service = make(Clock(), shard_count=2)
     position = service.start_position(ARN, FIRST, "TRIM_HORIZON")

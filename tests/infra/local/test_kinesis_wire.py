@@ -209,6 +209,27 @@ def test_too_many_shards_are_a_limit(client: Client) -> None:
     assert "Current shard count for the account: 1. Limit: 20000. Number of additional shards" in message
 
 
+def test_a_stream_cannot_grow_past_the_limit_of_the_account(client: Client) -> None:
+    client.call("CreateStream", StreamName="big", ShardCount=19_999)
+    code, message = client.refusal(
+        "SplitShard", StreamName="orders", ShardToSplit="shardId-000000000000", NewStartingHashKey="9"
+    )
+    assert (code, "Number of additional shards that would have resulted from this request: 1." in message) == (
+        "LimitExceededException",
+        True,
+    )
+    scaled = {"StreamName": "orders", "TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"}
+    assert client.refusal("UpdateShardCount", **scaled)[0] == "LimitExceededException"
+
+
+def test_the_largest_record_is_a_setting_of_the_stream(client: Client) -> None:
+    arn = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders"
+    record = {"StreamName": "orders", "PartitionKey": "k", "Data": base64.b64encode(bytes(2_000_000)).decode()}
+    assert client.refusal("PutRecord", **record)[0] == "ValidationException"
+    client.call("UpdateMaxRecordSize", StreamARN=arn, MaxRecordSizeInKiB=2048)
+    assert client.call("PutRecord", **record)["ShardId"] == "shardId-000000000000"
+
+
 def iterator(client: Client, kind: str = "TRIM_HORIZON") -> str:
     answer = client.call(
         "GetShardIterator", StreamName="orders", ShardId="shardId-000000000000", ShardIteratorType=kind
