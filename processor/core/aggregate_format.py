@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import Any
 
 from aws_kinesis_agg import DIGEST_SIZE, MAGIC
-from google.protobuf.message import DecodeError
+from google.protobuf.message import Error as ProtobufError
 
-__all__ = ["DIGEST_SIZE", "MAGIC", "AggregatedRecord", "DecodeError"]
+__all__ = ["DIGEST_SIZE", "MAGIC", "AggregatedRecord", "ProtobufError"]
 
 
 def _messages() -> Any:

@@ -9,12 +9,12 @@ What is checked, in this order, with the reason that is given:
 
 - `digest`: fewer bytes than an MD5 behind the magic, or the MD5 is not the body's;
 - `protobuf`: the body is not an `AggregatedRecord`: truncated, garbage, a required field missing, a key not UTF-8;
-- `empty_aggregate`: it holds no user record;
-- `aggregate_limit`: it holds more than USER_RECORDS_MAX;
+- `aggregate_limit`: it holds more than USER_RECORDS_MAX user records;
 - `trailing_bytes`: it holds bytes that the message does not account for. The body must be as long as the message
   written out again without its unknown fields. That finds unknown fields at any level (also appended bytes that
   happen to parse), a single field given twice (the first value would vanish) and numbers longer than needed. It does
   not mind the order of fields, which protobuf leaves open;
+- `empty_aggregate`: it holds no user record;
 - `key_index`: a partition key or explicit hash key index that its table does not have;
 - `nested_aggregate`: a user record that starts with the magic number itself. The KPL never writes one.
 """
@@ -24,7 +24,7 @@ from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from processor.core.aggregate_format import DIGEST_SIZE, MAGIC, AggregatedRecord, DecodeError
+from processor.core.aggregate_format import DIGEST_SIZE, MAGIC, AggregatedRecord, ProtobufError
 from processor.core.errors import Malformed, Reason
 
 USER_RECORDS_MAX = 10_000
@@ -56,7 +56,8 @@ class UserRecord(NamedTuple):
 def from_lambda(record: Mapping[str, Any]) -> KinesisRecord:
     """Translate one element of a Kinesis event's `Records` (AWS: Lambda, Example Kinesis event).
 
-    Raises KeyError or ValueError for what Lambda never sends: then the caller is not an event source mapping.
+    Raises KeyError, TypeError, AttributeError or ValueError for what Lambda never sends: then the caller is not an
+    event source mapping.
     """
     kinesis = record["kinesis"]
     shard_id, colon, _ = record["eventID"].partition(":")
@@ -112,15 +113,15 @@ def _message(body: bytes) -> Any:
     """Return the protobuf message, knowing that every byte of the body is in it."""
     try:
         message = AggregatedRecord.FromString(body)
-    except DecodeError:
+        count = len(message.records)
+        if count > USER_RECORDS_MAX:
+            raise Malformed(Reason.AGGREGATE_LIMIT, f"{count} user records, the limit is {USER_RECORDS_MAX}")
+        message.DiscardUnknownFields()
+        unaccounted = len(body) - message.ByteSize()  # protobuf's C parser finds missing required fields only here
+    except ProtobufError:
         raise Malformed(
             Reason.PROTOBUF, f"the body of {len(body)} bytes with a right digest is not an AggregatedRecord"
         ) from None
-    count = len(message.records)
-    if count > USER_RECORDS_MAX:
-        raise Malformed(Reason.AGGREGATE_LIMIT, f"{count} user records, the limit is {USER_RECORDS_MAX}")
-    message.DiscardUnknownFields()
-    unaccounted = len(body) - message.ByteSize()
     if unaccounted:
         raise Malformed(
             Reason.TRAILING_BYTES,
@@ -132,10 +133,11 @@ def _message(body: bytes) -> Any:
 
 
 def _partition_keys(message: Any) -> list[str]:
-    try:
-        return list(message.partition_key_table)
-    except UnicodeDecodeError:
-        raise Malformed(Reason.PROTOBUF, "the partition key table holds a key that is not UTF-8") from None
+    """Return the table. Protobuf hands out a proto2 string that is not UTF-8 as bytes, without complaint."""
+    keys = list(message.partition_key_table)
+    if not {str}.issuperset(map(type, keys)):
+        raise Malformed(Reason.PROTOBUF, "the partition key table holds a key that is not UTF-8")
+    return keys
 
 
 def _key_index(message: Any, table: str, size: int) -> Malformed:
