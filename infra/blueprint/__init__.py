@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.blueprint.readers import Properties, create_table_parameters
+from infra.blueprint.readers import Properties, create_table_parameters, typed
 from infra.blueprint.resources import NOT_EMULATED, NOT_EMULATED_TYPES, PROPERTIES
 from infra.blueprint.stack import Stack
 from infra.intrinsics import BlueprintError
@@ -267,5 +267,8 @@ def _table(stack: Stack, logical_id: str, properties: Properties) -> TableBluepr
 def _named(stack: Stack, logical_id: str, kind: str, properties: Properties) -> NamedBlueprint:
     emulated = {name: value for name, value in properties.values.items() if PROPERTIES[kind][name] != NOT_EMULATED}
     return NamedBlueprint(
-        logical_id=logical_id, name=stack.name(logical_id), arn=stack.arn(logical_id), properties=emulated
+        logical_id=logical_id,
+        name=stack.name(logical_id),
+        arn=stack.arn(logical_id),
+        properties=typed(emulated, properties.path),
     )

@@ -83,7 +83,10 @@ CREATE_TABLE: Final = (
 )
 """Properties of AWS::DynamoDB::Table that CreateTable takes under the same name (AWS: CreateTable)."""
 
-_CAPACITY: Final = ("ReadCapacityUnits", "WriteCapacityUnits")
+_NUMBERS: Final = (
+    *("ReadCapacityUnits", "WriteCapacityUnits", "RetentionInDays", "DelaySeconds", "MaximumMessageSize"),
+    *("MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "VisibilityTimeout", "maxReceiveCount"),
+)
 
 
 def create_table_parameters(name: str, properties: Properties) -> dict[str, Any]:
@@ -91,20 +94,21 @@ def create_table_parameters(name: str, properties: Properties) -> dict[str, Any]
     found: dict[str, Any] = {"TableName": name}
     for key in CREATE_TABLE:
         if key in properties.values:
-            found[key] = _typed(properties.values[key], f"{properties.path}.{key}")
+            found[key] = typed(properties.values[key], f"{properties.path}.{key}")
     for key in ("AttributeDefinitions", "KeySchema"):
         if key not in found:
             raise BlueprintError(f"{properties.path}.{key}", "is required")
     return found
 
 
-def _typed(value: Any, path: str) -> Any:
+def typed(value: Any, path: str) -> Any:
+    """`value` with numbers and booleans for the strings that parameters are."""
     if isinstance(value, list):
-        return [_typed(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [typed(item, f"{path}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, Mapping):
         inside = Properties(value, path)
         return {
-            key: inside.integer(key, None, 1, 2**31) if key in _CAPACITY else _typed(item, f"{path}.{key}")
+            key: inside.integer(key, None, 0, 2**31) if key in _NUMBERS else typed(item, f"{path}.{key}")
             for key, item in value.items()
         }
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STACK = {"stack_name": "stream-processor", "account_id": "000000000000", "region": "us-east-1"}
 
 
-class NoManagedPolicies(ManagedPolicyLoader):
+class NoManagedPolicies(ManagedPolicyLoader):  # type: ignore[misc]  # samtranslator has no types
     """Our roles are written out; whatever asked for a managed policy would find none."""
 
     def __init__(self) -> None:

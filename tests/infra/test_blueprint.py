@@ -321,7 +321,7 @@ ARRIVES: dict[str, tuple[str, Callable[[Blueprint], object], object]] = {
     "RulesModule": ("my.rules", lambda b: b.functions[0].environment["RULES_MODULE"], "my.rules"),
     "QuarantineDays": ("7", lambda b: b.functions[0].environment["QUARANTINE_DAYS"], "7"),
     "SystemicShare": ("0.25", lambda b: b.functions[0].environment["SYSTEMIC_SHARE"], "0.25"),
-    "LogRetentionDays": ("7", lambda b: b.log_groups[0].properties["RetentionInDays"], "7"),
+    "LogRetentionDays": ("7", lambda b: b.log_groups[0].properties["RetentionInDays"], 7),
     "DeletionProtection": (
         "false",
         lambda b: [table.create_parameters["DeletionProtectionEnabled"] for table in b.tables],

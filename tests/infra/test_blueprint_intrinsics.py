@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.intrinsics import NO_VALUE, BlueprintError, Scope, evaluate, parse
+from infra.intrinsics import BlueprintError, Scope, evaluate, parse
 
 ATTRIBUTES = {("Stream", "Arn"): "arn:stream", ("Stream", "Deep.Name"): "deep"}
 words = st.text(st.characters(exclude_characters="${}", exclude_categories=["Cs"]), max_size=12)
@@ -26,8 +26,7 @@ def attribute(logical_id: str, name: str, path: str) -> str:
 
 def scope(**conditions: Any) -> Scope:
     return Scope(
-        parameters={"Mode": "fast", "Count": "2", "Zones": ["a", "b"], "AWS::Region": "eu-west-1"}
-        | {"AWS::NoValue": NO_VALUE},  # type: ignore[dict-item]  # the sentinel of a pseudo parameter
+        parameters={"Mode": "fast", "Count": "2", "Zones": ["a", "b"], "AWS::Region": "eu-west-1"},
         mappings={"Sizes": {"eu-west-1": {"fast": 4, "zones": ["x", "y"]}}},
         conditions={"Yes": {"Fn::Equals": ["1", 1]}, "No": {"Fn::Equals": ["a", "b"]}, **conditions},
         reference=reference,

@@ -152,7 +152,7 @@ def test_bucket_topic_and_log_group_are_those_that_aws_creates(
     assert topic.name == deployed["AlarmTopic"]["TopicName"]
     assert topic.arn == REFS["AlarmTopic"]
     assert group.name == deployed["StreamFunctionLogGroup"]["LogGroupName"] == REFS["StreamFunctionLogGroup"]
-    assert group.properties["RetentionInDays"] == deployed["StreamFunctionLogGroup"]["RetentionInDays"]
+    assert group.properties["RetentionInDays"] == int(deployed["StreamFunctionLogGroup"]["RetentionInDays"])
 
 
 def test_the_outputs_are_those_that_aws_shows(deployed: dict[str, dict[str, Any]], blueprint: Blueprint) -> None:
