@@ -66,13 +66,13 @@ def _register_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from infra.local import stack  # the services are imported only when they are to run
+    from infra.local import stack, stack_inputs  # the services are imported only when they are to run
 
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
     )
     logging.getLogger("infra").setLevel(logging.INFO)
-    options = stack.StackOptions(
+    options = stack_inputs.StackOptions(
         template=arguments.template,
         parameters=parameters(arguments.parameter),
         stack_name=arguments.stack_name,
@@ -82,7 +82,7 @@ def _up(arguments: argparse.Namespace) -> int:
     )
     try:
         return stack.run(options)
-    except stack.StackError as error:
+    except stack_inputs.StackError as error:
         raise CommandError(str(error), error.exit_status) from error
 
 

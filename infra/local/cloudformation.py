@@ -38,12 +38,6 @@ class DeployedStack:
     resources: tuple[StackResource, ...]
 
 
-def stack_arn(name: str, *, region: str, account_id: str) -> str:
-    """The same name in the same place has the same id, as long as it is not deleted."""
-    unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{account_id}/{region}/{name}")
-    return f"arn:aws:cloudformation:{region}:{account_id}:stack/{name}/{unique}"
-
-
 class CloudFormationService:
     """Answers for one stack; `stack` is None until it is deployed."""
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from infra.blueprint import Blueprint, FunctionBlueprint, MappingBlueprint, NamedBlueprint, StreamBlueprint
 from infra.local.services import ServiceCallError, Services
 from infra.local.staging import stage
+from infra.model.stream_error import StreamError
 
 SNS_VERSION = "2010-03-31"
 
@@ -60,7 +61,10 @@ async def deploy(
     poll yet.
     """
     for stream in blueprint.streams:
-        streams.create_stream(stream)
+        try:
+            streams.create_stream(stream)
+        except StreamError as error:
+            raise DeployError(f"{stream.logical_id} could not be created: {error}") from error
     await _create_named(services, blueprint)
     for table in blueprint.tables:
         await _attempt(table.logical_id, _create_table(services, table.create_parameters, table.expiry_attribute))

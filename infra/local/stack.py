@@ -2,16 +2,13 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +17,26 @@ from typing import TYPE_CHECKING, cast
 import hypercorn.asyncio
 from hypercorn.config import Config
 
-from infra import blueprint as blueprints
 from infra.blueprint import Blueprint
+from infra.blueprint.parameters import pseudo
 from infra.local import services as emulated
-from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource, stack_arn
+from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource
 from infra.local.deploy import DeployError, delivery, deploy
 from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
 from infra.local.mappings import MappingService
+from infra.local.stack_inputs import (
+    ENVIRONMENT,
+    HOST,
+    USAGE,
+    StackError,
+    StackOptions,
+    Template,
+    bind,
+    data_directory,
+    read_template,
+)
 from infra.local.tables import TableFront
 
 if TYPE_CHECKING:
@@ -36,101 +44,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("infra.up")
 
-HOST = "127.0.0.1"
-USAGE, ENVIRONMENT = 2, 3  # exit statuses: what was asked is wrong; the machine does not allow it
 STOP_WITHIN_S = 10.0  # in-flight batches may finish; an invocation that takes longer is cut off
-
-
-class StackError(Exception):
-    """`infra up` cannot go on; the text is for the user, `exit_status` for the shell."""
-
-    def __init__(self, message: str, exit_status: int) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
-
-
-@dataclass(frozen=True, slots=True)
-class StackOptions:
-    """What `infra up` was asked for. `port` 0 takes a free one; `data_dir` None is a temporary folder."""
-
-    template: Path
-    parameters: Mapping[str, str]
-    stack_name: str
-    region: str
-    account_id: str = "000000000000"
-    port: int = 4566
-    data_dir: Path | None = None
 
 
 def run(options: StackOptions) -> int:
     """Runs the stack until SIGINT or SIGTERM; returns 0. Raises StackError when it cannot be started."""
-    blueprint = read_blueprint(options)
+    template = read_template(options)
     with contextlib.ExitStack() as opened:
         data_dir = opened.enter_context(data_directory(options.data_dir))
         listener = opened.enter_context(bind(options.port))
-        return asyncio.run(_serve(options, blueprint, data_dir, listener))
-
-
-def read_blueprint(options: StackOptions) -> Blueprint:
-    """The template with its parameters. Raises StackError with the path of what is wrong in it."""
-    try:
-        text = options.template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise StackError(f"{options.template}: cannot read the template: {reason}", USAGE) from error
-    try:
-        return blueprints.load(
-            text,
-            options.parameters,
-            stack_name=options.stack_name,
-            account_id=options.account_id,
-            region=options.region,
-        )
-    except blueprints.BlueprintError as error:
-        raise StackError(f"{options.template}: {error.path}: {error.message}", USAGE) from error
-
-
-@contextlib.contextmanager
-def data_directory(wanted: Path | None) -> Iterator[Path]:
-    """The folder for staged code; a temporary one disappears at the end. One stack at a time may use it."""
-    try:
-        if wanted is None:
-            path = Path(tempfile.mkdtemp(prefix="infra-up-"))
-        else:
-            path = wanted.resolve()
-            path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
-    except OSError as error:
-        raise StackError(f"--data-dir {wanted}: cannot be used: {error.strerror}", ENVIRONMENT) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"--data-dir {path} is used by another `infra up`: stop it, or choose another folder"
-            raise StackError(message, ENVIRONMENT) from error
-        try:
-            yield path
-        finally:
-            if wanted is None:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def bind(port: int) -> Iterator[socket.socket]:
-    """A bound socket on loopback. Raises StackError that names the port."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen(512)
-        except OSError as error:
-            message = (
-                f"port {port} on {HOST} cannot be used ({error.strerror}): another `infra up` may be running; "
-                "stop it, or use --port with another number (0 takes a free one)"
-            )
-            raise StackError(message, ENVIRONMENT) from error
-        yield listener
+        return asyncio.run(_serve(options, template, data_dir, listener))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +91,16 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
     return Parts(mounted, kinesis, functions, mappings, cloudformation, gateway)
 
 
-async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
+async def _serve(options: StackOptions, template: Template, data_dir: Path, listener: socket.socket) -> int:
     stopping = _stop_on_signals()
     port: int = listener.getsockname()[1]
     endpoint_url = f"http://{HOST}:{port}"
     parts = build(options, data_dir, port)
     async with _serving(parts.gateway, listener):
         try:
-            await _deploy(options, blueprint, parts, data_dir)
+            await _deploy(options, template, parts, data_dir)
             await parts.mappings.start()
-            sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
+            sys.stdout.write(json.dumps(ready_line(template.blueprint, endpoint_url)) + "\n")
             sys.stdout.flush()
             log.info("ready at %s; functions log to %s; Ctrl-C stops it", endpoint_url, data_dir / "logs")
             await stopping.wait()
@@ -187,10 +110,10 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
     return 0
 
 
-async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, data_dir: Path) -> None:
+async def _deploy(options: StackOptions, template: Template, parts: Parts, data_dir: Path) -> None:
     try:
         await deploy(
-            blueprint,
+            template.blueprint,
             services=parts.emulated,
             streams=parts.kinesis,
             functions=parts.functions,
@@ -200,7 +123,7 @@ async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, dat
         )
     except DeployError as error:
         raise StackError(f"{options.template}: {error}", USAGE) from error
-    parts.cloudformation.stack = deployed_stack(options, blueprint)
+    parts.cloudformation.stack = deployed_stack(template.blueprint, template.parameters)
 
 
 async def _stop(parts: Parts) -> None:
@@ -282,8 +205,8 @@ def ready_line(blueprint: Blueprint, endpoint_url: str) -> dict[str, object]:
     }
 
 
-def deployed_stack(options: StackOptions, blueprint: Blueprint) -> DeployedStack:
-    """What CloudFormation's reads answer with."""
+def deployed_stack(blueprint: Blueprint, parameters: Mapping[str, str]) -> DeployedStack:
+    """What CloudFormation's reads answer with. `parameters` are the values used, defaults included."""
     named = (
         ("AWS::S3::Bucket", blueprint.buckets),
         ("AWS::SQS::Queue", blueprint.queues),
@@ -300,9 +223,9 @@ def deployed_stack(options: StackOptions, blueprint: Blueprint) -> DeployedStack
     ]
     return DeployedStack(
         name=blueprint.stack_name,
-        arn=stack_arn(blueprint.stack_name, region=blueprint.region, account_id=blueprint.account_id),
+        arn=pseudo(blueprint.stack_name, blueprint.account_id, blueprint.region)["AWS::StackId"],
         created_at=datetime.now(UTC),
-        parameters=dict(options.parameters),
+        parameters=parameters,
         outputs=blueprint.outputs,
         resources=tuple(resources),
     )

@@ -127,6 +127,8 @@ def test_events_survive_a_results_table_that_throttles(stack: Up, unique: str) -
 def test_the_stack_names_everything_that_was_deployed(stack: Up) -> None:
     (described,) = stack.client("cloudformation").describe_stacks(StackName="stream-processor")["Stacks"]
     assert described["StackStatus"] == "CREATE_COMPLETE"
+    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in described["Parameters"]}
+    assert (parameters["ShardCount"], parameters["Measures"]) == ("2", "bytes,quantity")
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     assert outputs["StreamName"] == stack.ready["stream"]
     assert [outputs["ResultsTableName"], outputs["QuarantineTableName"]] == stack.ready["tables"]

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from infra.local import gateway as gateways
-from infra.local.cloudformation import NAMESPACE, CloudFormationService, DeployedStack, StackResource, stack_arn
+from infra.local.cloudformation import NAMESPACE, CloudFormationService, DeployedStack, StackResource
 from infra.local.gateway import Gateway
 from infra.local.http import Request, Response
 from infra.local.services import Message, Receive, Send, ServiceCallError, Services
@@ -203,7 +203,7 @@ def test_the_lifespan_is_the_mounted_applications_and_its_start_is_seen(house: H
 
 STACK = DeployedStack(
     name="mine",
-    arn=stack_arn("mine", region="us-east-1", account_id="000000000000"),
+    arn="arn:aws:cloudformation:us-east-1:000000000000:stack/mine/0-1",
     created_at=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
     parameters={"ShardCount": "2", "Measures": "a<b"},
     outputs={"StreamName": "mine-events", "StreamArn": "arn:x&y"},

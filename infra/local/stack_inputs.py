@@ -1,0 +1,108 @@
+"""SHELL: what `infra up` is given and takes from the machine: options, template, data directory, socket."""
+
+import contextlib
+import fcntl
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import blueprint as blueprints
+from infra.blueprint import Blueprint
+from infra.blueprint.stack import Stack as EvaluatedTemplate
+
+HOST = "127.0.0.1"
+USAGE, ENVIRONMENT = 2, 3  # exit statuses: what was asked is wrong; the machine does not allow it
+
+
+class StackError(Exception):
+    """`infra up` cannot go on; the text is for the user, `exit_status` for the shell."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What `infra up` was asked for. `port` 0 takes a free one; `data_dir` None is a temporary folder."""
+
+    template: Path
+    parameters: Mapping[str, str]
+    stack_name: str
+    region: str
+    account_id: str = "000000000000"
+    port: int = 4566
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What the template describes, and the parameters' values with which it does, defaults included."""
+
+    blueprint: Blueprint
+    parameters: Mapping[str, str]
+
+
+def read_template(options: StackOptions) -> Template:
+    """The template with its parameters. Raises StackError with the path of what is wrong in it."""
+    try:
+        text = options.template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StackError(f"{options.template}: cannot read the template: {reason}", USAGE) from error
+    try:
+        place = {"stack_name": options.stack_name, "account_id": options.account_id, "region": options.region}
+        blueprint = blueprints.load(text, options.parameters, **place)
+        values = EvaluatedTemplate(text, options.parameters, **place).parameters
+    except blueprints.BlueprintError as error:
+        raise StackError(f"{options.template}: {error.path}: {error.message}", USAGE) from error
+    return Template(
+        blueprint,
+        {name: value if isinstance(value, str) else ",".join(value) for name, value in values.items()},
+    )
+
+
+@contextlib.contextmanager
+def data_directory(wanted: Path | None) -> Iterator[Path]:
+    """The folder for staged code; a temporary one disappears at the end. One stack at a time may use it."""
+    try:
+        if wanted is None:
+            path = Path(tempfile.mkdtemp(prefix="infra-up-"))
+        else:
+            path = wanted.resolve()
+            path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    except OSError as error:
+        raise StackError(f"--data-dir {wanted}: cannot be used: {error.strerror}", ENVIRONMENT) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"--data-dir {path} is used by another `infra up`: stop it, or choose another folder"
+            raise StackError(message, ENVIRONMENT) from error
+        try:
+            yield path
+        finally:
+            if wanted is None:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def bind(port: int) -> Iterator[socket.socket]:
+    """A bound socket on loopback. Raises StackError that names the port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen(512)
+        except OSError as error:
+            message = (
+                f"port {port} on {HOST} cannot be used ({error.strerror}): another `infra up` may be running; "
+                "stop it, or use --port with another number (0 takes a free one)"
+            )
+            raise StackError(message, ENVIRONMENT) from error
+        yield listener
