@@ -124,7 +124,7 @@ class Gateway:
         elif _is_form(scope, headers):
             await self._form(scope, headers, receive, send)
         else:
-            await self._mounted(scope, _limited(headers, receive, MOUNTED_BODY_BYTES_MAX), send)
+            await self._pass_on(scope, headers, _limited(headers, receive, MOUNTED_BODY_BYTES_MAX), send)
 
     async def _form(
         self, scope: MutableMapping[str, Any], headers: Mapping[str, str], receive: Receive, send: Send
@@ -136,7 +136,28 @@ class Gateway:
         if fields.get("Version") == CLOUDFORMATION_VERSION or _signed_service(headers) == "cloudformation":
             await _answer(send, await self._guarded(self._cloudformation.handle, request))
         else:
-            await self._mounted(scope, _replayed(body, receive), send)
+            await self._pass_on(scope, headers, _replayed(body, receive), send)
+
+    async def _pass_on(
+        self, scope: MutableMapping[str, Any], headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        """To the mounted application. What it cannot cope with is a 500 and one line in our log."""
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._mounted(scope, receive, watched)
+        except (asyncio.CancelledError, BodyTooLargeError, ClientGoneError):
+            raise
+        except Exception as error:
+            log.warning("%s %s was not understood: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
+            if has_begun:
+                raise
+            await _answer(send, _refusal(headers, 500, "InternalFailure", "the request was not understood"))
 
     async def _ours(
         self,

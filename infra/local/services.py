@@ -6,6 +6,7 @@ Calls made from inside the process (deploying, on-failure documents) go through 
 """
 
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -63,9 +64,16 @@ def settings(*, region: str, account_id: str, port: int, data_dir: Path) -> dict
 def load(*, region: str, account_id: str, port: int, data_dir: Path) -> "Services":
     """Imports ministack with our settings. Once per process: a second import would keep the first settings."""
     os.environ.update(settings(region=region, account_id=account_id, port=port, data_dir=data_dir))
+    logging.getLogger("ministack").addFilter(_one_line)
     from ministack.app import app  # after the settings: it reads them at import
 
     return Services(app)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """A request it cannot read makes ministack log a traceback; the request's sender got an error and needs none."""
+    record.exc_info = None
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The whole local stack through unmodified clients: what a user puts in comes out once, and everything can be asked."""
 
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -157,6 +158,24 @@ def test_mappings_and_functions_are_listed(stack: Up) -> None:
     configuration = client.get_function_configuration(FunctionName=stack.ready["functions"][0])
     assert configuration["Handler"] == "processor.stream.handler"
     assert configuration["Environment"]["Variables"]["RESULTS_TABLE"] == stack.ready["tables"][0]
+
+
+def test_objects_of_megabytes_come_back_as_they_went(stack: Up, unique: str) -> None:
+    client = stack.client("s3")
+    client.create_bucket(Bucket=unique)
+    body = bytes(range(256)) * 20_000
+    client.put_object(Bucket=unique, Key="a b/ü", Body=body)
+    assert client.get_object(Bucket=unique, Key="a b/ü")["Body"].read() == body
+
+
+@pytest.mark.parametrize("query", ["%ff", "x=%00", "Action=", "Action=DescribeStacks&Version=2010-05-15&StackName=%ff"])
+def test_a_request_that_makes_no_sense_is_answered(stack: Up, query: str) -> None:
+    host = stack.endpoint_url.removeprefix("http://")
+    for method in ("GET", "POST"):
+        connection = http.client.HTTPConnection(host, timeout=10)
+        connection.request(method, f"/?{query}", body=b"\xff" if method == "POST" else None)
+        assert 200 <= connection.getresponse().status < 600
+        connection.close()
 
 
 @pytest.mark.parametrize(

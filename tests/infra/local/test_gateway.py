@@ -168,6 +168,18 @@ def test_an_unforeseen_failure_is_a_500_without_its_text(house: House, caplog: p
     assert "inner secret" in caplog.text
 
 
+def test_what_the_mounted_services_cannot_cope_with_is_a_500_and_one_line_of_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    house.gateway._mounted = failing
+    assert house.call("GET", "/bucket?x=\xff").status == 500
+    assert "GET /bucket was not understood" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_answers_have_a_length_a_request_id_and_a_date(house: House) -> None:
     sent: list[Message] = []
 

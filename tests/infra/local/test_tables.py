@@ -177,6 +177,20 @@ def test_limits_are_set_shown_and_ended_over_http(bench: Bench) -> None:
     assert bench.put("x") == 200
 
 
+def test_a_latency_delays_only_the_table_that_has_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        waited.append(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    assert bench.configure("PUT", body=b'{"latency_ms": 250}').status == 200
+    assert bench.put("slow") == 200
+    assert bench.call("BatchExecuteStatement", {"Statements": [update("p", "slow"), update("p", "x")]})[0] == 200
+    assert bench.call("GetItem", {"TableName": "front-other-table", "Key": {"pk": {"S": "p"}}})[0] == 400
+    assert waited == [0.25, 0.25]
+
+
 @pytest.mark.parametrize(
     ("method", "table", "body", "status"),
     [

@@ -95,6 +95,17 @@ def test_no_rows_are_an_empty_json_list_and_a_csv_header() -> None:
     assert out.getvalue() == "type,events\n"
 
 
+def test_on_a_terminal_a_table_has_every_cell_whatever_marks_it_contains() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    emit([{"type": "[bold]order", "events": Decimal("0.5")}], ["type", "events"], "table", out)
+    assert "[bold]order" in out.getvalue()
+    assert "0.5" in out.getvalue()
+
+
 def test_a_plain_table_has_one_line_per_row_and_no_trailing_blanks() -> None:
     out = io.StringIO()
     emit([{"type": "order", "events": 5}, {"type": "x", "events": 12}], ["type", "events"], "table", out)
