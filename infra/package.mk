@@ -5,12 +5,14 @@ SAM := SAM_CLI_TELEMETRY=0 $(SAM_ENV)/bin/sam
 SAM_PYTHON := $(abspath $(SAM_ENV)/bin/python)
 SAM_REGION ?= us-east-1
 ARCHITECTURE ?= arm64
+BUILD_DIR ?= .aws-sam/build
 
 .PHONY: package validate sam-lock
 
 package: $(SAM_ENV)/.stamp processor/requirements.txt  ## build the function's package with AWS SAM into .aws-sam/build
-	PYTHON=$(SAM_PYTHON) ARCHITECTURE=$(ARCHITECTURE) COMPILE_WITH=$(COMPILE_WITH) $(SAM) build --template infra/template.yaml \
-	  --build-dir .aws-sam/build --region $(SAM_REGION) --parameter-overrides Architecture=$(ARCHITECTURE)
+	PYTHON=$(SAM_PYTHON) ARCHITECTURE=$(ARCHITECTURE) COMPILE_WITH=$(COMPILE_WITH) $(SAM) build \
+	  --template infra/template.yaml --build-dir $(BUILD_DIR) --region $(SAM_REGION) \
+	  --parameter-overrides Architecture=$(ARCHITECTURE)
 
 validate: $(SAM_ENV)/.stamp  ## let AWS SAM and its cfn-lint check the template
 	$(SAM) validate --lint --template infra/template.yaml --region $(SAM_REGION)

@@ -45,9 +45,7 @@ def deployed(lock: str, roots: Iterable[str] = DEPLOYED, left_out: frozenset[str
     """
     blocks, via = pins(lock), parents(lock)
     if missing := sorted(set(roots) - set(blocks)):
-        raise ValueError(
-            f"not in requirements.lock: {', '.join(missing)}; add them to pyproject.toml and run make lock"
-        )
+        raise ValueError(f"not in the lock: {', '.join(missing)}; add them to pyproject.toml and run make lock")
     names = _closure(set(roots), via, left_out)
     return _HEADER + "".join(f"{blocks[name]}\n" for name in sorted(names))
 
