@@ -1,4 +1,4 @@
-"""SHELL: the operations of the Kinesis API that move records: see `kinesis_operations`, which lists them with the rest."""
+"""SHELL: the operations of the Kinesis API that move records; `kinesis_operations` lists them with the rest."""
 
 from collections.abc import Mapping
 from typing import Any
