@@ -27,7 +27,9 @@ def explained(target: str) -> Iterator[None]:
             "or use --endpoint-url for the local stack"
         ) from error
     except exceptions.NoRegionError as error:
-        raise CommandError("no AWS region is set: use --region or AWS_REGION", USAGE) from error
+        raise CommandError(
+            "no AWS region is set: use --region or AWS_REGION, or --endpoint-url for the local stack", USAGE
+        ) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:  # refused, timed out, closed early
         raise CommandError(
             f"{target} does not answer: is `infra up` running there? Its first line of output names the endpoint"
