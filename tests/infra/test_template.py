@@ -79,6 +79,21 @@ def test_every_prefix_of_the_failure_bucket_expires(stack: Stack) -> None:
     assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
+def test_given_up_batches_are_kept_for_failure_days(template_text: str) -> None:
+    rules = Stack(template_text, {"FailureDays": "90"}, **STACK).properties("FailureBucket")["LifecycleConfiguration"]
+    assert [rule.get("ExpirationInDays") for rule in rules["Rules"]] == ["90", "30", None]
+
+
+def test_an_address_is_subscribed_to_the_alarms_only_when_given(template_text: str, stack: Stack) -> None:
+    assert "AlarmEmailSubscription" not in stack.types()
+    given = Stack(template_text, {"AlarmEmail": "on-call@example.com"}, **STACK)
+    assert given.properties("AlarmEmailSubscription") == {
+        "TopicArn": "arn:aws:sns:us-east-1:000000000000:stream-processor-alarms",
+        "Protocol": "email",
+        "Endpoint": "on-call@example.com",
+    }
+
+
 def test_the_mapping_is_bounded_and_loses_nothing_in_silence(blueprint: Blueprint) -> None:
     (mapping,) = blueprint.mappings
     assert mapping.retry_attempts_max >= 0

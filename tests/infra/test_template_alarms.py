@@ -13,6 +13,7 @@ from processor.adapters.telemetry import BatchReport, Telemetry
 STACK = {"stack_name": "stream-processor", "account_id": "000000000000", "region": "us-east-1"}
 
 STREAM, FUNCTION, MAPPING = ("StreamName",), ("FunctionName",), ("EventSourceMappingUUID",)
+SHARD = ("ShardId", "StreamName")
 TABLE, INDEX, SERVICE = ("TableName",), ("GlobalSecondaryIndexName", "TableName"), ("service",)
 
 # Every metric that is published, and with which dimensions (AWS: "Monitoring the Amazon Kinesis Data Streams service
@@ -20,10 +21,7 @@ TABLE, INDEX, SERVICE = ("TableName",), ("GlobalSecondaryIndexName", "TableName"
 PUBLISHED: dict[tuple[str, str], set[tuple[str, ...]]] = {
     **{
         ("AWS/Kinesis", name): {STREAM}
-        for name in (
-            *("IncomingBytes", "IncomingRecords", "GetRecords.Bytes", "GetRecords.IteratorAgeMilliseconds"),
-            *("WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded", "PutRecords.FailedRecords"),
-        )
+        for name in (*("GetRecords.Bytes", "GetRecords.IteratorAgeMilliseconds", "PutRecords.FailedRecords"),)
     },
     **{
         ("AWS/Lambda", name): {FUNCTION}
@@ -39,6 +37,15 @@ PUBLISHED: dict[tuple[str, str], set[tuple[str, ...]]] = {
             *("DroppedEventCount", "OnFailureDestinationDeliveredEventCount"),
         )
     },
+    **{
+        # Shard-level metrics have no prefix; the template asks for five of them.
+        ("AWS/Kinesis", name): {STREAM, SHARD}
+        for name in (
+            *("IncomingBytes", "IncomingRecords"),
+            *("WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded"),
+        )
+    },
+    ("AWS/Kinesis", "IteratorAgeMilliseconds"): {SHARD},
     ("AWS/DynamoDB", "WriteThrottleEvents"): {TABLE, INDEX},
     ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"): {TABLE, INDEX},
     **{
@@ -190,12 +197,14 @@ def test_a_search_of_the_dashboard_asks_for_published_dimensions(widgets: list[d
     assert expressions
     for expression in expressions:
         found = re.fullmatch(
-            r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>\w+)\" service=\"stream-processor\"', 'Sum', 300\)",
+            r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>\w+)\""
+            r" (?P<by>\w+)=\"(?P<value>[^\"]+)\"', 'Sum', \d+\)",
             expression,
         )
         assert found, expression
         namespace, *dimensions = found["schema"].split(",")
         assert tuple(sorted(dimensions)) in PUBLISHED[namespace, found["name"]]
+        assert found["value"] == {"service": "stream-processor", "StreamName": "stream-processor-events"}[found["by"]]
 
 
 def test_every_metric_of_ours_is_published_by_the_telemetry(capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,6 +288,16 @@ def test_the_quarantine_rate_burns_a_month_of_0_1_percent_in_two_windows(
         assert "> 100," in expression
 
 
+def test_the_stream_reports_the_shard_metrics_that_runbook_and_dashboard_use(
+    stack: Stack, alarms: dict[str, dict[str, Any]], template_text: str
+) -> None:
+    wanted = {name for (namespace, name), where in PUBLISHED.items() if namespace == "AWS/Kinesis" and SHARD in where}
+    assert set(stack.properties("EventStream")["DesiredShardLevelMetrics"]) == wanted
+    assert "IteratorAgeMilliseconds" in alarms["lag-crit"]["AlarmDescription"]
+    without = Stack(template_text, {"ShardMetrics": "false"}, **STACK)
+    assert "DesiredShardLevelMetrics" not in without.properties("EventStream")
+
+
 def test_no_alarm_looks_back_more_than_a_day(alarms: dict[str, dict[str, Any]]) -> None:
     for alarm in alarms.values():
         for metric in metrics_of(alarm):
@@ -320,4 +339,5 @@ def test_lines_of_the_dashboard_are_the_bounds_of_the_alarms(
         "page": pytest.approx(100 * alarms["quarantine-rate-1h"]["Threshold"]),
         "ticket": pytest.approx(100 * alarms["quarantine-rate-24h"]["Threshold"]),
         "lag-crit": 100 * alarms["lag-crit"]["Threshold"],
+        "a shard's limit, 1 MiB/s": 60 * 2**20,
     }
