@@ -8,12 +8,9 @@ from decimal import Context, Decimal, DecimalException, DivisionByZero, Inexact,
 from typing import Final
 
 from processor.core.effects import Number
+from processor.core.limits import MEASURE_FRACTION_DIGITS, MEASURE_INTEGER_DIGITS
 
 STORABLE_DIGITS_MAX: Final = 38
-MEASURE_INTEGER_DIGITS: Final = 20
-MEASURE_FRACTION_DIGITS: Final = 15
-"""A measure's digits before and after the decimal point. A page holds fewer than 100 identities (12 bytes each in
-1,024), so its sum has at most 22 + 15 = 37 of the 38 digits, whatever the values are."""
 
 _INTEGER_END = 10**STORABLE_DIGITS_MAX
 _MEASURE_END = 10**MEASURE_INTEGER_DIGITS

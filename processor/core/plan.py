@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, cast
 
 from processor.core.effects import Add, Effect, Number, Record, Scalar
 from processor.core.errors import Malformed, Reason, Refused
-from processor.core.events import Event, parse
+from processor.core.events import Event, parse_all
 from processor.core.records import KinesisRecord, deaggregate
 from processor.core.rule_results import BadEffectError, Change, ItemKey, changes, trace
 from processor.core.systemic import RecentOutcomes, Systemic, judge
@@ -126,14 +126,13 @@ class _Fold:
             self._set_aside(source, None, record.partition_key, record.data, bad)
             return
         self.events += len(users)
-        for user in users:
-            try:
-                self._apply(source, parse(user.data))
-            except Malformed as bad:
-                self._set_aside(source, user.subsequence_number, user.partition_key, user.data, bad)
+        for user, found in zip(users, parse_all([user.data for user in users]), strict=True):
+            why = found if isinstance(found, Malformed) else self._apply(source, found)
+            if why is not None:
+                self._set_aside(source, user.subsequence_number, user.partition_key, user.data, why)
 
-    def _apply(self, source: int, event: Event) -> None:
-        """Take in one event; raise Malformed when the rules do not take it.
+    def _apply(self, source: int, event: Event) -> Malformed | None:
+        """Take in one event; return why the rules do not take it.
 
         An identity that was taken in before is a copy. One that was not is tried again: each of its records is set
         aside under its own position, as it would be in a batch of its own.
@@ -143,27 +142,32 @@ class _Fold:
             self.duplicates += 1
             if known.sources[-1] != source:
                 known.sources.append(source)
-            return
-        self.raised[event.digest] = True
+            return None
+        answer = self._ask(event)
+        self.raised[event.digest] = isinstance(answer, _RulesError)
+        if isinstance(answer, Malformed):
+            return answer
+        self._accepted[event.digest] = _Accepted(answer, [source])
+        for change in answer:
+            self._kinds[change.key] = change.kind
+        return None
+
+    def _ask(self, event: Event) -> list[Change] | Malformed:
+        """Return what the rules want changed, or why they do not take the event."""
         try:
             wanted = changes(self._rules(event))
             self._check_kinds(wanted)
         except MemoryError:
             raise
-        except Malformed:
-            self.raised[event.digest] = False
-            raise
+        except Malformed as bad:
+            return bad
         except Refused as refused:
-            self.raised[event.digest] = False
-            raise Malformed(Reason.RULES_REFUSED, _message(refused)) from None
-        except BadEffectError as bad:
-            raise self._rules_error(str(bad), None) from None
+            return Malformed(Reason.RULES_REFUSED, _message(refused))
+        except BadEffectError as unusable:
+            return self._rules_error(str(unusable), None)
         except Exception as error:  # noqa: BLE001 - rules are an adopter's code and may raise anything
-            raise self._rules_error(f"{type(error).__name__} in the rules", trace(error)) from None
-        self.raised[event.digest] = False
-        self._accepted[event.digest] = _Accepted(wanted, [source])
-        for change in wanted:
-            self._kinds[change.key] = change.kind
+            return self._rules_error(f"{type(error).__name__} in the rules", trace(error))
+        return wanted
 
     def _check_kinds(self, wanted: list[Change]) -> None:
         """One item is of one kind, and its versions are of one type, within the batch and within the event."""

@@ -16,7 +16,8 @@ from typing import Final, Protocol
 from processor.core.effects import Effect, Number
 from processor.core.errors import Malformed, Reason
 from processor.core.events import Event
-from processor.core.numbers import MEASURE_FRACTION_DIGITS, MEASURE_INTEGER_DIGITS, is_measure
+from processor.core.limits import MEASURE_FRACTION_DIGITS, MEASURE_INTEGER_DIGITS
+from processor.core.numbers import is_measure
 from processor.core.rule_results import AMOUNTS_MAX
 
 MEASURE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")

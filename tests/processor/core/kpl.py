@@ -11,7 +11,8 @@ from processor.core.records import KinesisRecord
 
 def seal(body: bytes) -> bytes:
     """Return `body` between the magic number and its right digest."""
-    return MAGIC + body + hashlib.md5(body, usedforsecurity=False).digest()
+    magic: bytes = MAGIC
+    return magic + body + hashlib.md5(body, usedforsecurity=False).digest()
 
 
 def message(users: Iterable[tuple[str, bytes]], hash_keys: Sequence[str] = ()) -> Any:
@@ -28,7 +29,8 @@ def message(users: Iterable[tuple[str, bytes]], hash_keys: Sequence[str] = ()) -
 
 
 def aggregate(users: Iterable[tuple[str, bytes]]) -> bytes:
-    return seal(message(users).SerializeToString())
+    body: bytes = message(users).SerializeToString()
+    return seal(body)
 
 
 def kinesis(data: bytes, number: int = 0, partition_key: str = "outer") -> KinesisRecord:

@@ -1,5 +1,6 @@
 """The envelope: what is an event, and the precise reason when something is none."""
 
+import contextlib
 import json
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.core import events
+from processor.core import limits
 from processor.core.errors import Malformed, Reason
-from processor.core.events import Event, digest, parse, parse_object
+from processor.core.events import Event, digest, parse, parse_all
+from processor.core.json_objects import parse_object, parse_objects
 from tests.processor.core.kpl import document, encoded
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=30)
@@ -78,10 +80,8 @@ def test_an_event_with_any_bytes_changed_is_an_event_or_malformed(data: st.DataO
     raw = bytearray(encoded(data={"a": 1.5, "list": [1, {"b": "\u00e4"}]}))
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(Malformed):
         parse(bytes(raw))
-    except Malformed:
-        pass
 
 
 # What JSON leaves to its readers
@@ -118,6 +118,59 @@ def test_a_name_given_twice_is_found_wherever_a_strict_reader_finds_it(
         assert caught.value.reason is Reason.DUPLICATE_KEY
     else:
         assert parse_object(text.encode()) == expected
+
+
+EVENT = '{"data":{},"time":""}'
+PIECES = ["{", "}", '"', ",", ":", '"a":1', "{}", EVENT, '"data":{', '"time":"', "\n", " ", "[", "]", "\\"]
+OBJECTS = [EVENT, '{"data":{"a":1,"b":"x:y"},"time":"1:2"}', '{"data":{"a":1,"a":2},"time":":"}', "{}"]
+fragments = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
+
+
+@given(
+    st.lists(
+        st.sampled_from(OBJECTS) | fragments | st.tuples(st.sampled_from(OBJECTS), fragments).map("".join), max_size=5
+    )
+)
+def test_many_texts_read_together_are_what_each_is_alone(texts: list[str]) -> None:
+    alone: list[Any] = []
+    for text in texts:
+        try:
+            value = json.loads(text, object_pairs_hook=no_twins)
+        except (ValueError, KeyError):
+            value = None
+        alone.append(value if type(value) is dict else None)
+    together = [value if type(value) is dict else None for value in parse_objects([text.encode() for text in texts])]
+    assert together == alone
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [EVENT + "," + EVENT, ""],
+        ['{"data":{},"time":"', '"}'],
+        ['{"data":{', '},"time":""}'],
+        [EVENT + "]", "[" + EVENT],
+        [EVENT + ",", "," + EVENT],
+        ['{"data":{},"time":"",', '"x":{}}'],
+        ['{"data":{},"time":"","x":', "{}}"],
+    ],
+)
+def test_texts_that_are_objects_only_side_by_side_are_none(texts: list[str]) -> None:
+    assert [type(value) for value in parse_objects([text.encode() for text in texts])] == [Malformed] * len(texts)
+
+
+some_events = st.sampled_from(
+    [encoded(), encoded(id=""), encoded(source="urn:a:b"), encoded(data=None), b"[]", b"", b"\xff"]
+)
+
+
+@given(st.lists(some_events))
+def test_events_read_together_are_what_each_is_alone(datas: list[bytes]) -> None:
+    for data, found in zip(datas, parse_all(datas), strict=True):
+        if isinstance(found, Malformed):
+            assert (found.reason, found.detail) == (refused(data).reason, refused(data).detail)
+        else:
+            assert found == parse(data)
 
 
 @pytest.mark.parametrize(
@@ -203,9 +256,9 @@ def padded(size: int) -> bytes:
 
 
 def test_the_size_limit_is_exact() -> None:
-    assert len(padded(events.EVENT_BYTES_MAX)) == 262_144
-    parse(padded(events.EVENT_BYTES_MAX))
-    assert reason(padded(events.EVENT_BYTES_MAX + 1)) is Reason.TOO_LARGE
+    assert len(padded(limits.EVENT_BYTES_MAX)) == 262_144
+    parse(padded(limits.EVENT_BYTES_MAX))
+    assert reason(padded(limits.EVENT_BYTES_MAX + 1)) is Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
@@ -215,8 +268,8 @@ def test_the_depth_limit_is_exact(start: str, end: str, pad: int) -> None:
         inner = start * (levels - 2) + "1" + end * (levels - 2)
         return encoded(data={"pad": "x" * pad, "deep": "DEEP"}).replace(b'"DEEP"', inner.encode())
 
-    parse(nested(events.DEPTH_MAX))
-    assert reason(nested(events.DEPTH_MAX + 1)) is Reason.TOO_DEEP
+    parse(nested(limits.DEPTH_MAX))
+    assert reason(nested(limits.DEPTH_MAX + 1)) is Reason.TOO_DEEP
 
 
 @pytest.mark.parametrize("text", ["[" * 250_000, '{"a":' * 50_000, '{"":' * 255, "[{" * 100_000, '"' + "[" * 200])
@@ -273,7 +326,7 @@ def test_a_subject_of_two_kilobytes_is_a_bad_subject() -> None:
 
 @given(texts, texts, texts, texts)
 def test_two_pairs_of_type_and_subject_never_share_a_key(a: str, b: str, c: str, d: str) -> None:
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for kind, subject in ((a, b), (c, d), (a + "#" + b, c), (a, b + "#" + c)):
         try:
             event = parse(encoded(type=kind, subject=subject))

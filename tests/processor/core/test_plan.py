@@ -29,7 +29,7 @@ def planned(*datas: bytes, rules: Callable[[Event], Any] = count, share: float =
     return plan([kinesis(data, number) for number, data in enumerate(datas)], rules, systemic_share=share)
 
 
-def amounts(result: Plan) -> dict:
+def amounts(result: Plan) -> dict[tuple[str, str], dict[str, Any]]:
     return {
         key: {name: contribution.amounts for name, contribution in page.items()} for key, page in result.adds.items()
     }
@@ -188,7 +188,7 @@ def test_whatever_a_refusal_says_can_be_stored(arguments: tuple[Any, ...]) -> No
 def test_an_exception_in_the_rules_is_told_with_its_place_and_without_the_payload() -> None:
     def lookup(event: Event) -> Iterable[Effect]:
         yield from count(event)
-        {}[event.subject]
+        event.data[event.subject]
 
     (bad,) = planned(encoded(subject="jane@example.com"), rules=lookup).quarantined
     assert bad.reason is Reason.RULES_ERROR
@@ -238,7 +238,7 @@ def endless() -> Iterable[Effect]:
         yield Add("pk", WINDOW, {})
 
 
-class Unfriendly(dict):
+class Unfriendly(dict[str, Any]):
     def __iter__(self) -> Any:
         raise ValueError("secret")
 

@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from aws_kinesis_agg import aggregator
@@ -192,7 +193,7 @@ def test_the_number_of_user_records_has_a_limit() -> None:
     assert refused(aggregate([*most, ("a", b"")])).reason is Reason.AGGREGATE_LIMIT
 
 
-def lambda_record(data: bytes) -> dict:
+def lambda_record(data: bytes) -> dict[str, Any]:
     return {
         "eventID": "shardId-000000000003:49590338271490256608559692538361571095921575989136588898",
         "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
@@ -218,7 +219,7 @@ def test_a_lambda_record_is_translated_whole(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("change", [{"eventID": "no-shard"}, {"eventID": None}, {"kinesis": {}}, {"kinesis": None}])
-def test_what_lambda_never_sends_is_an_error_of_the_caller(change: dict) -> None:
+def test_what_lambda_never_sends_is_an_error_of_the_caller(change: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, AttributeError, ValueError)):
         from_lambda({**lambda_record(b"x"), **change})
 
