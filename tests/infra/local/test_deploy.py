@@ -201,5 +201,8 @@ def test_on_failure_documents_reach_bucket_queue_and_topic(services: Services, t
     ],
 )
 def test_a_destination_that_does_not_exist_is_an_error_and_not_silence(services: Services, arn: str) -> None:
-    with pytest.raises(ServiceCallError):
-        asyncio.run(delivery(services)(arn, "key", b"{}"))
+    async def scenario() -> None:
+        with pytest.raises(ServiceCallError):
+            await delivery(services)(arn, "key", b"{}")
+
+    asyncio.run(scenario())

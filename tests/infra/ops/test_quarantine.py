@@ -1,5 +1,7 @@
 """Positions can be copied from the list; payloads stay hidden until they are asked for."""
 
+from typing import Any
+
 import pytest
 
 from infra.ops.errors import CommandError
@@ -24,7 +26,7 @@ def test_what_is_not_a_position_is_a_usage_error_that_says_what_one_is(wrong: st
 
 
 def test_a_document_has_no_payload() -> None:
-    item = {
+    item: dict[str, dict[str, Any]] = {
         "pk": {"S": PK},
         "sk": {"S": "000001"},
         "reason": {"S": "not_json"},
