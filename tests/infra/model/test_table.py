@@ -1,12 +1,14 @@
 """A table gives what its capacity allows, never more in any span of time; what is refused costs nothing."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.model.table import Decision, TableCapacity, TableLimits, item_size, read_units, write_units
 
-UNLIMITED_PARTITIONS = {"partition_write_units_per_s": None, "partition_read_units_per_s": None}
+UNLIMITED_PARTITIONS: dict[str, Any] = {"partition_write_units_per_s": None, "partition_read_units_per_s": None}
 
 
 def test_unused_capacity_of_300_seconds_may_be_used_at_once_and_not_a_unit_more() -> None:
