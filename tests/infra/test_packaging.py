@@ -65,6 +65,20 @@ def test_every_import_of_the_function_is_deployed_or_in_the_runtime() -> None:
     assert imported - set(sys.stdlib_module_names) <= known
 
 
+def test_the_handler_is_a_function_in_the_folder_that_is_packaged(blueprint: Blueprint) -> None:
+    (function,) = blueprint.functions
+    folder = (ROOT / "infra" / function.code_uri).resolve()
+    module, _, name = function.handler.rpartition(".")
+    path = folder.parent / f"{module.replace('.', '/')}.py"
+    assert path.is_relative_to(folder)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    # What the Makefile installs is for the runtime that the template names.
+    makefile = (folder / "Makefile").read_text(encoding="utf-8")
+    assert f"PYTHON_VERSION := {function.runtime.removeprefix('python')}\n" in makefile
+    assert f"ARCHITECTURE ?= {function.architecture}\n" in makefile
+
+
 def imports(node: ast.AST) -> list[str]:
     """Modules imported anywhere below, except for type checkers."""
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
