@@ -153,6 +153,7 @@ def test_many_texts_read_together_are_what_each_is_alone(texts: list[str]) -> No
         [EVENT + ",", "," + EVENT],
         ['{"data":{},"time":"",', '"x":{}}'],
         ['{"data":{},"time":"","x":', "{}}"],
+        ['{"data":{},"time":""', '"x":1}', EVENT + "," + EVENT],
     ],
 )
 def test_texts_that_are_objects_only_side_by_side_are_none(texts: list[str]) -> None:
@@ -182,6 +183,8 @@ def test_events_read_together_are_what_each_is_alone(datas: list[bytes]) -> None
         '{"data":{"a":1},"data":{"b":1}}',
         '{"data":[{"a":{"b":1,"b":2}}]}',
         '{"time":"1:2:3","time":"4"}',
+        '{"a":1,"a":2,"data":{},"time":"\\u003a"}',
+        '{"a":1,"a":2,"data":{"b":"\\u003a"},"time":""}',
         '{"time":"4","time":"1:2"}',
         '{"x":{"a":1,"a":2},"time":"::"}',
     ],
@@ -237,9 +240,11 @@ def test_what_is_no_json_object_has_its_own_reason(text: bytes, expected: Reason
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\uDC00", "\\uD83Dx", "\\udfff\\ud800"])
-@pytest.mark.parametrize("place", ['"subject":"{}"', '"x":{{"{}":1}}', '"x":["{}"]'])
-def test_half_a_surrogate_pair_is_refused_anywhere(half: str, place: str) -> None:
-    assert reason(("{" + place.format(half) + "}").encode()) is Reason.NOT_UTF8
+@pytest.mark.parametrize("place", ['"subject":"{}"', '"x":{{"{}":1}}', '"x":["{}"]', '"data":{{"a":"{}"}}'])
+@pytest.mark.parametrize("rest", ["", ',"time":""', ',"time":"","data":{}'])
+def test_half_a_surrogate_pair_is_refused_anywhere(half: str, place: str, rest: str) -> None:
+    if "data" not in place or "data" not in rest:
+        assert reason(("{" + place.format(half) + rest + "}").encode()) is Reason.NOT_UTF8
 
 
 def test_a_whole_surrogate_pair_is_a_character() -> None:

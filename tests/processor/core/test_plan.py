@@ -493,6 +493,13 @@ def test_the_memory_is_bounded_and_keeps_the_latest() -> None:
     assert sum(recent.raised.values()) == 3
 
 
+def test_an_event_seen_again_is_remembered_as_the_latest() -> None:
+    full = RecentOutcomes().followed_by({str(number): False for number in range(RECENT_EVENTS_MAX)})
+    again = full.followed_by({"0": True}).followed_by({"new": False})
+    assert again.raised["0"] is True
+    assert "1" not in again.raised
+
+
 def test_a_share_of_one_switches_the_judgement_off() -> None:
     result = plan(batch(0, 100), buggy, systemic_share=1.0)
     assert result.systemic is None
