@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ from infra.model.function import (
     ServiceError,
     Start,
 )
+
+log = logging.getLogger("infra.functions")
 
 ReportSink = Callable[[str, InvokeOutcome, Report | None], None]  # function name, what came of it, its figures
 
@@ -178,10 +180,13 @@ class FunctionDriver:
         assert isinstance(outcome, FunctionError | ServiceError)
         what = outcome.payload.decode("utf-8", "replace") if isinstance(outcome, FunctionError) else outcome.reason
         module = self.blueprint.handler.rpartition(".")[0].replace(".", "/")
-        sys.stderr.write(
-            f"function {self.blueprint.name} failed to start: {what[:2_000]}\n"
-            f"  handler {self.blueprint.handler}, expected in {self.task_root / module}.py; "
-            f"output of the function: {self.log.path}\n"
+        log.error(
+            "function %s does not start: %s; handler %s in %s.py; its output: %s",
+            self.blueprint.name,
+            what[:2_000],
+            self.blueprint.handler,
+            self.task_root / module,
+            self.log.path,
         )
 
     def _temporary(self, environment: int) -> Path:

@@ -7,7 +7,6 @@ counting them (AWS: kinesis-on-failure-destination). `FunctionError` means that 
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -47,6 +46,22 @@ class ServiceError:
     reason: str
 
 
+# The words that Lambda's supervisor (a Go program) has for them; the numbers are Linux's.
+_SIGNALS = {
+    1: "hangup",
+    2: "interrupt",
+    3: "quit",
+    4: "illegal instruction",
+    6: "aborted",
+    7: "bus error",
+    8: "floating point exception",
+    9: "killed",
+    11: "segmentation fault",
+    13: "broken pipe",
+    14: "alarm clock",
+    15: "terminated",
+}
+
 InvokeOutcome: TypeAlias = Succeeded | FunctionError | Throttled | ServiceError
 
 
@@ -63,7 +78,7 @@ def timed_out(request_id: str, timeout_s: float) -> FunctionError:
 def exited(request_id: str, returncode: int) -> FunctionError:
     """`returncode` as `subprocess` has it: negative for a signal. Status 0 is an error too: a runtime never ends."""
     if returncode < 0:
-        how = f"with error: signal: {(signal.strsignal(-returncode) or str(-returncode)).lower()}"
+        how = f"with error: signal: {_SIGNALS.get(-returncode, f'signal {-returncode}')}"
     elif returncode > 0:
         how = f"with error: exit status {returncode}"
     else:
