@@ -57,24 +57,41 @@ async def measure(service: FunctionService, size: int, calls: int) -> None:
     )
 
 
+def resident(pid: int) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return ", ".join(" ".join(line.split()) for line in lines if line[:5] in ("VmRSS", "VmHWM"))
+
+
 async def main(calls: int, folder: Path) -> None:
     code = folder / "code" / "noop"
     code.mkdir(parents=True)
     (code / "app.py").write_text(SOURCE)
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:noop"
     blueprint = FunctionBlueprint(
-        "Noop", "noop", "arn:aws:lambda:us-east-1:000000000000:function:noop", "noop.app.handler", "python3.13", "x86_64",
-        "noop", 512, 60, None, {}, "", "/aws/lambda/noop",
-    )  # fmt: skip
+        "Noop",
+        "noop",
+        arn,
+        "noop.app.handler",
+        "python3.13",
+        "x86_64",
+        "noop",
+        512,
+        60,
+        None,
+        {},
+        "",
+        "/aws/lambda/noop",
+    )
     service = FunctionService("000000000000", "us-east-1", folder / "data")
     service.add(blueprint, task_root=stage(code, folder / "task-root"), environment={})
     try:
         began = time.perf_counter()
         await service.invoke("noop", b"{}", request_id="first")
         print(f"cold start: {(time.perf_counter() - began) * 1e3:.0f} ms")
+        print(f"resident memory of the idle environment: {resident(service.pids('noop')[0])}")
         for size in (1_024, 1_048_576):
             await measure(service, size, calls if size < 100_000 else calls // 10)
-        status = Path(f"/proc/{service.pids('noop')[0]}/status").read_text().splitlines()
-        print("idle environment after that:", ", ".join(line for line in status if line[:5] in ("VmRSS", "VmHWM")))
+        print(f"resident memory after that: {resident(service.pids('noop')[0])}")
         print("last line of the log:", service.log_lines("noop")[-1])
     finally:
         await service.stop()

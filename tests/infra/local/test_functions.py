@@ -1,96 +1,336 @@
-"""Functions in real child processes: what a caller, an operator and a function see of them."""
+"""Functions in real child processes: what a caller and a function see of each other."""
 
 import asyncio
 import json
+import logging
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from infra.blueprint import FunctionBlueprint
 from infra.local.functions import FunctionService
-from infra.local.staging import stage
-from infra.model.function import Account, FunctionError, InvokeOutcome, ServiceError, Succeeded, Throttled
+from infra.model.function import PAYLOAD_BYTES_MAX, Account, FunctionError, ServiceError, Succeeded, Throttled
+from tests.support.function_service import LIMIT_S, answer, call, failure, run, until
 
-ACCOUNT, REGION = "000000000000", "us-east-1"
-LIMIT_S = 30.0  # of every wait in this file: a guard against hanging, never a measure
-
-Changes = dict[str, Any]
+ECHO = "def handler(event, context): return event"
 
 
-def blueprint(**changes: Any) -> FunctionBlueprint:
-    values: Changes = {
-        "logical_id": "Fn", "name": "fn", "arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:fn",
-        "handler": "shop.app.handler", "runtime": "python3.13", "architecture": "x86_64", "code_uri": "shop",
-        "memory_mb": 256, "timeout_s": 20, "reserved_concurrency": None, "environment": {}, "role_arn": "arn:r",
-        "log_group": "/aws/lambda/fn",
-    }  # fmt: skip
-    return FunctionBlueprint(**{**values, **changes})
+def test_the_handlers_result_comes_back_under_the_request_id_that_was_given(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        outcome = await call(service, {"x": "ä\n"}, "the-id")
+        assert isinstance(outcome, Succeeded)
+        assert (outcome.request_id, json.loads(outcome.payload)) == ("the-id", {"x": "ä\n"})
+
+    run(tmp_path, ECHO, scenario)
 
 
-@asynccontextmanager
-async def running(
-    tmp_path: Path, source: str, *, environment: Mapping[str, str] | None = None, **changes: Any
-) -> AsyncIterator[FunctionService]:
-    """A service with one function `fn` whose module has `source`; nothing of it is left afterwards."""
-    code = tmp_path / "work" / "shop"
-    code.mkdir(parents=True)
-    (code / "app.py").write_text(source)
-    service_changes = {name: changes.pop(name) for name in ("account", "idle_s_max", "init_s_max") if name in changes}
-    service = FunctionService(ACCOUNT, REGION, tmp_path / "data", **service_changes)
-    task_root = stage(code, tmp_path / "data" / "task-root")
-    service.add(blueprint(**changes), task_root=task_root, environment=environment or {})
-    try:
-        yield service
-    finally:
-        pids = service.pids("fn")
+def test_the_handler_sees_the_context_and_the_variables_that_lambda_gives(tmp_path: Path) -> None:
+    source = """
+import os, sys, tempfile, time
+def handler(event, context):
+    return {"id": context.aws_request_id, "arn": context.invoked_function_arn, "name": context.function_name,
+            "memory": context.memory_limit_in_mb, "left_ms": context.get_remaining_time_in_millis(),
+            "env": dict(os.environ), "cwd": os.getcwd(), "path": sys.path[0], "temporary": tempfile.gettempdir(),
+            "task_root": sorted(os.listdir(os.environ["LAMBDA_TASK_ROOT"])), "zone": time.strftime("%Z")}
+"""
+
+    async def scenario(service: FunctionService) -> None:
+        seen = await answer(service)
+        assert seen["id"] == "request-1"
+        assert seen["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:fn"
+        assert (seen["name"], seen["memory"]) == ("fn", "256")
+        assert 15_000 < seen["left_ms"] <= 20_000
+        assert seen["cwd"] == seen["path"] == seen["env"]["LAMBDA_TASK_ROOT"]
+        assert seen["task_root"] == ["shop"]
+        assert seen["temporary"].startswith(str(tmp_path))
+        assert seen["zone"] == "UTC"
+        expected = {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "AWS_LAMBDA_FUNCTION_NAME": "fn",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fn",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "TZ": ":UTC",
+            "_HANDLER": "shop.app.handler",
+            "OWN": "from the caller",
+            "TABLE": "from the template",
+        }
+        assert {name: seen["env"].get(name) for name in expected} == expected
+
+    run(
+        tmp_path,
+        source,
+        scenario,
+        environment={"OWN": "from the caller", "AWS_REGION": "not to be overridden"},
+        service_options={"endpoint_url": "http://127.0.0.1:1"},
+        template_environment={"TABLE": "from the template", "OWN": "to be overridden"},
+    )
+
+
+def test_the_parents_own_variables_do_not_reach_the_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET_OF_THE_SHELL", "x")
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_LAMBDA_MAX_CONCURRENCY", "4")
+    source = "import os\ndef handler(event, context): return sorted(os.environ)"
+
+    async def scenario(service: FunctionService) -> None:
+        names = await answer(service)
+        assert not {"A_SECRET_OF_THE_SHELL", "AWS_PROFILE", "AWS_LAMBDA_MAX_CONCURRENCY"} & set(names)
+
+    run(tmp_path, source, scenario)
+
+
+def test_a_raised_exception_is_the_error_document_and_keeps_the_process(tmp_path: Path) -> None:
+    source = """
+import os
+def handler(event, context):
+    if event: raise KeyError("missing")
+    return os.getpid()
+"""
+
+    async def scenario(service: FunctionService) -> None:
+        pid = await answer(service)
+        outcome = await call(service, True)
+        assert isinstance(outcome, FunctionError)
+        document = json.loads(outcome.payload)
+        assert outcome.error_type == document["errorType"] == "KeyError"
+        assert document["errorMessage"] == "'missing'"
+        assert any("shop/app.py" in line for line in document["stackTrace"])
+        assert await answer(service) == pid
+
+    run(tmp_path, source, scenario)
+
+
+def test_a_result_that_is_not_json_is_a_marshal_error(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        kind, message = await failure(service)
+        assert kind == "Runtime.MarshalError"
+        assert "not JSON serializable" in message
+
+    run(tmp_path, "def handler(event, context): return object()", scenario)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("os._exit(3)", "exit status 3"),
+        ("sys.exit(4)", "exit status 4"),
+        ("os.kill(os.getpid(), 9)", "signal: killed"),
+    ],
+)
+def test_a_process_that_ends_in_the_handler_is_an_exit_error_and_the_next_call_has_a_new_one(
+    tmp_path: Path, statement: str, words: str
+) -> None:
+    source = f"import os, sys\ndef handler(event, context):\n    if event: {statement}\n    return os.getpid()\n"
+
+    async def scenario(service: FunctionService) -> None:
+        pid = await answer(service)
+        assert await failure(service, True) == (
+            "Runtime.ExitError",
+            f"RequestId: request-1 Error: Runtime exited with error: {words}",
+        )
+        assert await answer(service) != pid
+
+    run(tmp_path, source, scenario)
+
+
+def test_a_handler_over_its_timeout_is_killed_and_the_call_ends_with_awss_words(tmp_path: Path) -> None:
+    source = """
+import os, time
+def handler(event, context):
+    if event: time.sleep(60)
+    return os.getpid()
+"""
+
+    async def scenario(service: FunctionService) -> None:
+        pid = await answer(service)
+        assert await failure(service, True) == (
+            "Sandbox.Timedout",
+            "RequestId: request-1 Error: Task timed out after 1.00 seconds",
+        )
+        assert await answer(service) != pid
+
+    run(tmp_path, source, scenario, timeout_s=1)
+
+
+def test_what_a_function_wrote_to_its_temporary_folder_outlives_its_process_but_not_the_service(tmp_path: Path) -> None:
+    source = """
+import os, pathlib, tempfile
+def handler(event, context):
+    kept = pathlib.Path(tempfile.gettempdir(), "kept")
+    if event: kept.write_text("here"); os._exit(1)
+    return [kept.exists(), str(kept)]
+"""
+    paths: list[Path] = []
+
+    async def scenario(service: FunctionService) -> None:
+        assert (await answer(service))[0] is False
+        assert (await failure(service, True))[0] == "Runtime.ExitError"
+        exists, path = await answer(service)
+        assert exists is True
+        paths.append(Path(path))
+
+    run(tmp_path, source, scenario)
+    assert not paths[0].exists()
+
+
+def test_a_response_above_the_quota_is_refused_and_the_function_goes_on(tmp_path: Path) -> None:
+    source = "def handler(event, context): return 'x' * event"
+
+    async def scenario(service: FunctionService) -> None:
+        assert len(await answer(service, PAYLOAD_BYTES_MAX - 2)) == PAYLOAD_BYTES_MAX - 2  # two quotes around it
+        kind, message = await failure(service, PAYLOAD_BYTES_MAX - 1)
+        assert kind == "Function.ResponseSizeTooLarge"
+        assert str(PAYLOAD_BYTES_MAX) in message
+        assert await answer(service, 1) == "x"
+
+    run(tmp_path, source, scenario)
+
+
+def test_a_payload_up_to_the_quota_arrives_and_a_larger_one_is_refused(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        assert await answer(service, "x" * (PAYLOAD_BYTES_MAX - 2)) == PAYLOAD_BYTES_MAX - 2
+        outcome = await call(service, "x" * (PAYLOAD_BYTES_MAX - 1))
+        assert isinstance(outcome, ServiceError)
+        assert outcome.reason.startswith("RequestTooLargeException: ")
+
+    run(tmp_path, "def handler(event, context): return len(event)", scenario)
+
+
+@pytest.mark.parametrize(
+    ("source", "handler", "kind"),
+    [
+        ("import no_such_module", "shop.app.handler", "Runtime.ImportModuleError"),
+        ("def handler(:", "shop.app.handler", "Runtime.UserCodeSyntaxError"),
+        (ECHO, "shop.app.absent", "Runtime.HandlerNotFound"),
+        (ECHO, "shop.absent.handler", "Runtime.ImportModuleError"),
+        (ECHO, "handler", "Runtime.MalformedHandlerName"),
+        ("raise ValueError('at import')", "shop.app.handler", "ValueError"),
+        ("import sys; sys.exit(7)", "shop.app.handler", "Runtime.ExitError"),
+    ],
+)
+def test_a_function_that_does_not_start_is_an_error_each_time_and_is_announced_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str, handler: str, kind: str
+) -> None:
+    async def scenario(service: FunctionService) -> None:
+        for _ in range(3):
+            assert (await failure(service))[0] == kind
+
+    with caplog.at_level(logging.WARNING, "infra.functions"):
+        run(tmp_path, source, scenario, handler=handler)
+    (announced,) = (record.getMessage() for record in caplog.records if record.name == "infra.functions")
+    assert kind in announced
+    assert str(tmp_path / "data" / "logs" / "fn.log") in announced
+
+
+def test_an_init_that_hangs_is_done_again_and_then_runs_into_the_functions_timeout(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        assert (await failure(service))[0] == "Sandbox.Timedout"
+        assert service.counters("fn").cold_starts == 2
+
+    run(tmp_path, "import time; time.sleep(60)", scenario, timeout_s=1, service_options={"init_s_max": 0.5})
+
+
+def test_a_process_killed_between_invocations_costs_the_next_one_no_error(tmp_path: Path) -> None:
+    source = "import os\ndef handler(event, context): return os.getpid()"
+
+    async def scenario(service: FunctionService) -> None:
+        pid = await answer(service)
+        (seen,) = service.pids("fn")
+        assert seen == pid
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: service.pids("fn") == [])
+        assert await answer(service) != pid
+
+    run(tmp_path, source, scenario)
+
+
+def test_invocations_at_the_same_time_run_in_processes_of_their_own(tmp_path: Path) -> None:
+    source = "import os, time\ndef handler(event, context):\n    time.sleep(0.2)\n    return os.getpid()"
+
+    async def scenario(service: FunctionService) -> None:
+        pids = await asyncio.gather(*(answer(service) for _ in range(3)))
+        assert len(set(pids)) == 3
+        again = await asyncio.gather(*(answer(service) for _ in range(3)))
+        assert set(again) == set(pids)
+        assert service.counters("fn").concurrent_executions_max == 3
+        assert service.counters("fn").invocations == 6
+
+    run(tmp_path, source, scenario)
+
+
+def test_reserved_concurrency_throttles_what_is_above_it(tmp_path: Path) -> None:
+    source = "import time\ndef handler(event, context): time.sleep(0.3)"
+
+    async def scenario(service: FunctionService) -> None:
+        outcomes = await asyncio.gather(*(call(service) for _ in range(3)))
+        refused = [outcome for outcome in outcomes if not isinstance(outcome, Succeeded)]
+        assert refused == [Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")] * 2
+
+    run(tmp_path, source, scenario, reserved_concurrency=1)
+
+
+def test_an_idle_process_ends_after_its_lifetime(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        await answer(service)
+        await until(lambda: service.pids("fn") == [])
+        assert await answer(service, 5) == 5
+
+    run(tmp_path, ECHO, scenario, service_options={"idle_s_max": 0.1})
+
+
+def test_stop_ends_an_invocation_that_runs_as_a_service_error(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    source = f"""
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def handler(event, context):
+    pathlib.Path({str(started)!r}).touch()
+    time.sleep(60)
+"""
+
+    async def scenario(service: FunctionService) -> None:
+        running = asyncio.ensure_future(call(service))
+        await until(started.exists)
         await asyncio.wait_for(service.stop(), LIMIT_S)
-        assert service.pids("fn") == []
-        assert not [pid for pid in pids if alive(pid)]
+        assert isinstance(await running, ServiceError)
+        assert isinstance(await call(service), ServiceError)
+
+    run(tmp_path, source, scenario)
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def test_a_caller_that_goes_away_leaves_the_invocation_running_to_its_end(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    source = f"import pathlib, time\ndef handler(e, c):\n    time.sleep(0.2)\n    pathlib.Path({str(done)!r}).touch()\n"
+
+    async def scenario(service: FunctionService) -> None:
+        running = asyncio.ensure_future(call(service))
+        await asyncio.sleep(0)
+        running.cancel()
+        await until(done.exists)
+        await until(lambda: service.counters("fn").invocations == 1)
+
+    run(tmp_path, source, scenario)
 
 
-async def call(service: FunctionService, event: Any = None, request_id: str = "request-1") -> InvokeOutcome:
-    return await asyncio.wait_for(service.invoke("fn", json.dumps(event).encode(), request_id=request_id), LIMIT_S)
+def test_an_unknown_function_is_a_service_error(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        outcome = await service.invoke("other", b"{}", request_id="r")
+        assert outcome == ServiceError(
+            "ResourceNotFoundException: Function not found: arn:aws:lambda:us-east-1:000000000000:function:other"
+        )
+
+    run(tmp_path, ECHO, scenario)
 
 
-async def answer(service: FunctionService, event: Any = None) -> Any:
-    outcome = await call(service, event)
-    assert isinstance(outcome, Succeeded), outcome
-    return json.loads(outcome.payload)
+def test_an_account_limit_below_what_is_asked_throttles(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        outcomes = await asyncio.gather(call(service), call(service))
+        assert Throttled("ConcurrentInvocationLimitExceeded") in outcomes
 
-
-async def failure(service: FunctionService, event: Any = None) -> tuple[str, Any]:
-    outcome = await call(service, event)
-    assert isinstance(outcome, FunctionError), outcome
-    return outcome.error_type, json.loads(outcome.payload)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)
-
-
-def test_the_handlers_result_comes_back_with_the_request_id_that_was_given(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running(tmp_path, "def handler(event, context): return {'got': event}") as service:
-            outcome = await call(service, {"x": "ä\n"}, "the-id")
-            assert isinstance(outcome, Succeeded)
-            assert outcome.request_id == "the-id"
-            assert json.loads(outcome.payload) == {"got": {"x": "ä\n"}}
-
-    asyncio.run(scenario())
+    run(tmp_path, ECHO, scenario, service_options={"account": Account(1, unreserved_min=0)})
