@@ -4,7 +4,6 @@ Everything healthy is written even behind a record that fails: effects are idemp
 finds them known and costs little, while stopping would make one throttled item hold up everything behind it.
 """
 
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from processor.core.cache import PageCache
 from processor.core.commit import Commit
 from processor.core.plan import Plan, RecentOutcomes, plan
 from processor.core.records import KinesisRecord, from_lambda
+from processor.core.rule_results import trace
 
 if TYPE_CHECKING:
     from processor.core.effects import Effect
@@ -76,7 +76,7 @@ class BatchProcessor:
         try:
             failed = self._process(records, report, start_s + remaining_ms / 1000 - RESERVE_S)
         except Exception as error:  # noqa: BLE001  # whatever it is, its message must not reach the log
-            self.telemetry.fault(report, traceback.format_exc())
+            self.telemetry.fault(report, trace(error))
             raise ProcessorFaultError(f"{type(error).__name__} while processing a batch: see fault_traceback") from None
         now_ms = self.clocks.wall_s() * 1000
         report.event_ages_ms = [now_ms - record.arrived_at_ms for record in records]

@@ -4,7 +4,6 @@ Nothing of a payload is ever logged: no event, no subject, no message of an exce
 Logged are the event source's ARN, sequence numbers, counts, codes and reasons. Traces are left to Lambda's own.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,6 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 AGES_MAX = 10
 """Event ages reported per batch: evenly spaced Kinesis records, the oldest among them."""
-
-_FRAME = re.compile(r'  File "[^"]+", line \d+(, in \S+)?')
-_ERROR = re.compile(r"[A-Za-z_][\w.]*(?=: |$)")
 
 
 @dataclass(slots=True)
@@ -99,7 +95,7 @@ class Telemetry:
         )
 
     def systemic(self, report: BatchReport, *, raised: int, total: int, share: float, traceback: str) -> None:
-        """Say that the rules are broken; the traceback comes without the exception's message."""
+        """Say that the rules are broken; `traceback` is the plan's, without messages and source lines."""
         self._logger.error(
             "the rules raise on too many events: nothing is written, the batch is reported; roll the rules back",
             extra=_where(
@@ -107,25 +103,16 @@ class Telemetry:
                 raised=raised,
                 events=total,
                 systemic_share=share,
-                rules_traceback=frames(traceback),
+                rules_traceback=traceback,
             ),
         )
 
     def fault(self, report: BatchReport, traceback: str) -> None:
-        """Say that the processor itself raised; the traceback comes without the exception's message."""
+        """Say that the processor itself raised; `traceback` is `rule_results.trace`'s, without messages."""
         self._logger.error(
             "fault of the processor: the batch fails as a whole",
-            extra=_where(report, fault_traceback=frames(traceback)),
+            extra=_where(report, fault_traceback=traceback),
         )
-
-
-def frames(traceback: str) -> str:
-    """A formatted traceback reduced to places and exception types: source lines and messages could hold payload."""
-    kept = [line.rstrip() for line in traceback.splitlines() if _FRAME.fullmatch(line.rstrip())]
-    last = traceback.rstrip().splitlines()[-1:] or [""]
-    headers = [line for line in traceback.splitlines() if _ERROR.match(line) and not line.startswith("Traceback ")]
-    error = _ERROR.match((headers or last)[0])
-    return "\n".join([*kept, error.group() if error else "an exception"])
 
 
 def _where(report: BatchReport, **more: object) -> dict[str, object]:
