@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import simplejson
+import simplejson  # type: ignore[import-untyped]  # awslambdaric depends on it; its stubs are not installed
 
 from infra.blueprint import FunctionBlueprint
 from infra.local.functions import FunctionService

@@ -14,7 +14,7 @@ from pathlib import Path
 from infra.blueprint import FunctionBlueprint
 from infra.local.environment import Launch, Process
 from infra.local.function_log import FunctionLog
-from infra.local.function_report import lines_after, lines_before
+from infra.local.function_report import init_error_text, lines_after, lines_before, lines_of_init
 from infra.local.runtime_api import Work
 from infra.model.function import (
     Command,
@@ -26,7 +26,6 @@ from infra.model.function import (
     Remove,
     Report,
     Send,
-    ServiceError,
     Start,
 )
 
@@ -49,6 +48,7 @@ class _Call:
     client_context: str | None
     function_arn: str
     future: asyncio.Future[Invoked]
+    sent: bool = False
 
 
 class FunctionDriver:
@@ -158,6 +158,7 @@ class FunctionDriver:
         )
         process.tail.clear()
         process.note(*lines_before(command.request_id))
+        call.sent = True
         process.send(work)
 
     def _complete(self, command: Complete) -> None:
@@ -166,7 +167,8 @@ class FunctionDriver:
         process = None if command.process is None else self._processes.get(command.process)
         if process is not None and command.report is not None:
             memory_mib = process.memory_max_mib()
-            process.note(*lines_after(command.outcome, command.report, self.blueprint.memory_mb, memory_mib))
+            lines = lines_after(command.outcome, command.report, self.blueprint.memory_mb, memory_mib)
+            process.note(*lines if call.sent else [*lines_of_init(command.outcome, command.report), *lines])
             tail = process.tail.read()
         if command.report is not None and command.report.init_error == "new":
             self._announce(command.outcome)
@@ -177,15 +179,12 @@ class FunctionDriver:
 
     def _announce(self, outcome: InvokeOutcome) -> None:
         """A function that cannot start is what an operator must see, once."""
-        assert isinstance(outcome, FunctionError | ServiceError)
-        what = outcome.payload.decode("utf-8", "replace") if isinstance(outcome, FunctionError) else outcome.reason
-        module = self.blueprint.handler.rpartition(".")[0].replace(".", "/")
+        assert isinstance(outcome, FunctionError)
         log.error(
-            "function %s does not start: %s; handler %s in %s.py; its output: %s",
+            "function %s (handler %s) does not start: %s; its output is in %s",
             self.blueprint.name,
-            what[:2_000],
             self.blueprint.handler,
-            self.task_root / module,
+            init_error_text(outcome, self.task_root),
             self.log.path,
         )
 

@@ -2,12 +2,34 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 from infra.model.function import FunctionError, InvokeOutcome, Report, Succeeded
 
 
 def lines_before(request_id: str) -> list[str]:
     return [f"START RequestId: {request_id} Version: $LATEST"]
+
+
+def lines_of_init(outcome: InvokeOutcome, report: Report) -> list[str]:
+    """What stands before the END of an invocation that init has not let begin."""
+    assert isinstance(outcome, Succeeded | FunctionError)
+    kind = outcome.error_type if isinstance(outcome, FunctionError) else ""
+    status = "timeout" if kind == "Sandbox.Timedout" else f"error\tError Type: {kind}"
+    return [
+        f"INIT_REPORT Init Duration: {report.duration_ms:.2f} ms\tPhase: init\tStatus: {status}",
+        *lines_before(outcome.request_id),
+    ]
+
+
+def init_error_text(error: FunctionError, task_root: Path) -> str:
+    """The error of an init in one line, with the place in the function's own code when there is one."""
+    document = json.loads(error.payload)
+    frames = re.findall(r'File "([^"]+)", line (\d+)', "".join(document.get("stackTrace", [])))
+    own = [f"{path}, line {line}" for path, line in frames if Path(path).is_relative_to(task_root)]
+    place = f" ({own[-1]})" if own else ""
+    return f"{error.error_type}: {document.get('errorMessage', '')}"[:2_000] + place
 
 
 def lines_after(outcome: InvokeOutcome, report: Report, memory_mb: int, memory_max_mib: int) -> list[str]:

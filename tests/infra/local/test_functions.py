@@ -228,6 +228,18 @@ def test_a_function_that_does_not_start_is_an_error_each_time_and_is_announced_o
     assert str(tmp_path / "data" / "logs" / "fn.log") in announced
 
 
+def test_what_fails_at_import_is_announced_with_its_file_and_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(service: FunctionService) -> None:
+        await failure(service)
+
+    with caplog.at_level(logging.WARNING, "infra.functions"):
+        run(tmp_path, "x = 1\ny = x / 0", scenario)
+    assert f"{tmp_path / 'data' / 'task-root' / 'shop' / 'app.py'}, line 2" in caplog.text
+    assert "ZeroDivisionError: division by zero" in caplog.text
+
+
 def test_an_init_that_hangs_is_done_again_and_then_runs_into_the_functions_timeout(tmp_path: Path) -> None:
     async def scenario(service: FunctionService) -> None:
         assert (await failure(service))[0] == "Sandbox.Timedout"
