@@ -1,0 +1,120 @@
+"""SHELL: what the event source mappings need of their surroundings, each with a version in memory."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from infra.local.http import Request, Response
+from infra.model.function import InvokeOutcome, Succeeded
+from infra.model.mapping.lineage import Shard
+from infra.model.stream import Entry, Position, ReadResult, Stream
+
+
+class Streams(Protocol):
+    """The stream as a poller sees it; `read` raises Throttled, all may raise StreamError."""
+
+    def shards(self, stream_arn: str, /) -> Sequence[Shard]: ...
+    def start_position(
+        self, stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None, /
+    ) -> Position: ...
+    def read(self, stream_arn: str, shard_id: str, position: Position, limit: int, /) -> ReadResult: ...
+    async def wait(self, stream_arn: str, timeout_s: float, /) -> None: ...
+
+
+class Functions(Protocol):
+    """Lambda: Invoke, and `handle` for GetFunctionConfiguration (which names the execution role)."""
+
+    async def invoke(self, function: str, payload: bytes, /, *, request_id: str) -> InvokeOutcome: ...
+    async def handle(self, request: Request) -> Response: ...
+
+
+async def role_of(functions: Functions, function_arn: str) -> str:
+    """The function's execution role. Raises LookupError if there is no such function."""
+    path = f"/2015-03-31/functions/{function_arn}/configuration"
+    response = await functions.handle(Request("GET", path, {}, {}, b""))
+    if response.status != 200:
+        raise LookupError(f"{function_arn}: no such function (GetFunctionConfiguration answered {response.status})")
+    return str(json.loads(response.body)["Role"])
+
+
+# destination ARN, object key (empty for queues and topics), body
+Deliver = Callable[[str, str, bytes], Awaitable[None]]
+# dimension (EventSourceMappingUUID or FunctionName), its value, the metric's name, its value
+PublishMetric = Callable[[str, str, str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardInMemory:
+    shard_id: str
+    parent_shard_id: str | None
+    adjacent_parent_shard_id: str | None
+    closed: bool
+
+
+class StreamsInMemory:
+    """One stream, its model without a wire; `put` and `change` wake those who wait."""
+
+    def __init__(self, stream: Stream, clock: Callable[[], float]) -> None:
+        self.stream = stream
+        self._clock = clock
+        self._changed = asyncio.Event()
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        self.change(lambda now: self.stream.put(entries, now))
+
+    def change(self, change: Callable[[float], object]) -> None:
+        change(self._clock())
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def shards(self, _stream_arn: str) -> Sequence[ShardInMemory]:
+        found = self.stream.shards(self._clock())
+        return [ShardInMemory(each.shard_id, each.parent_id, each.adjacent_parent_id, each.closed) for each in found]
+
+    def start_position(
+        self, _stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None
+    ) -> Position:
+        return self.stream.position(shard_id, starting_position, self._clock(), timestamp_s=timestamp_s)
+
+    def read(self, _stream_arn: str, _shard_id: str, position: Position, limit: int) -> ReadResult:
+        return self.stream.read(position, limit, self._clock())
+
+    async def wait(self, _stream_arn: str, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
+
+
+async def _succeed(request_id: str, _payload: bytes) -> InvokeOutcome:
+    return Succeeded(request_id, b"null")
+
+
+@dataclass
+class FunctionsInMemory:
+    """Keeps every call as (request id, payload); `answer` is awaited for the outcome."""
+
+    answer: Callable[[str, bytes], Awaitable[InvokeOutcome]] = _succeed
+    calls: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def invoke(self, _function: str, payload: bytes, /, *, request_id: str) -> InvokeOutcome:
+        self.calls.append((request_id, payload))
+        return await self.answer(request_id, payload)
+
+    async def handle(self, request: Request) -> Response:
+        name = request.path.split("/")[3].split(":")[-1]
+        return Response(200, json.dumps({"Role": f"arn:aws:iam::000000000000:role/{name}-role"}).encode())
+
+
+@dataclass
+class DestinationsInMemory:
+    """Keeps every document as (ARN, key, body); while `refusing` is set, raises it instead."""
+
+    documents: list[tuple[str, str, bytes]] = field(default_factory=list)
+    refusing: Exception | None = None
+
+    async def deliver(self, destination_arn: str, key: str, body: bytes) -> None:
+        if self.refusing is not None:
+            raise self.refusing
+        self.documents.append((destination_arn, key, body))

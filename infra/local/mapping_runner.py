@@ -1,0 +1,212 @@
+"""SHELL: one event source mapping in real time: performs the machine's commands, feeds it the results."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from infra.local.mapping_ports import Deliver as DeliverDocument
+from infra.local.mapping_ports import Functions, PublishMetric, Streams
+from infra.model.function import InvokeOutcome, ServiceError
+from infra.model.mapping import (
+    AfterSequenceNumber,
+    AtSequenceNumber,
+    AwaitRecords,
+    Checkpoint,
+    Command,
+    CompleteShard,
+    Deliver,
+    EventSourceMapping,
+    Invoke,
+    ListShards,
+    Metric,
+    Read,
+    StartingPosition,
+)
+from infra.model.mapping.commands import FUNCTION_METRICS
+from infra.model.stream import Position, StreamError, Throttled
+
+log = logging.getLogger("infra.mapping")
+
+_AWAIT_S = 60.0  # then the machine is told all the same, which costs one read per shard
+_AWAIT_FAILED_S = 1.0
+
+
+class MappingRunner:
+    """Runs from `start` to `stop`, in one event loop. What the machine is told is always later than what it was told.
+
+    Checkpoints are not kept: the local stream lives in this process too, and ends with it.
+    """
+
+    def __init__(
+        self,
+        machine: EventSourceMapping,
+        streams: Streams,
+        functions: Functions,
+        deliver: DeliverDocument,
+        *,
+        clock: Callable[[], float],
+        publish: PublishMetric | None = None,
+    ) -> None:
+        self.machine = machine
+        self.failure: Exception | None = None  # the machine broke: nothing is performed any more
+        self._streams = streams
+        self._functions = functions
+        self._deliver = deliver
+        self._clock = clock
+        self._publish = publish
+        self._stream_arn = machine.config.event_source_arn
+        self._now = float("-inf")
+        self._alarm: asyncio.TimerHandle | None = None
+        self._under_way: set[asyncio.Task[None]] = set()  # invocations and deliveries
+        self._awaiting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._feed(self.machine.start)
+
+    async def stop(self, within_s: float) -> None:
+        """Begins nothing more, waits for what is under way, and after `within_s` cuts it off."""
+        self.machine.stop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        while self._under_way and loop.time() < until:  # again, because a failed batch may still become a document
+            await asyncio.wait(self._under_way, timeout=until - loop.time())
+        if self._under_way:
+            log.warning(
+                "%s: %d invocations or deliveries did not end within %s s and are cut off: their records count as not "
+                "processed",
+                self.machine.config.uuid,
+                len(self._under_way),
+                within_s,
+            )
+        tasks = [*self._under_way, *([self._awaiting] if self._awaiting else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _feed(self, tell: Callable[..., list[Command]], *arguments: Any, **named: Any) -> None:
+        """Tells the machine something, performs what it wants, and sets the alarm for its deadline."""
+        if self.failure is not None:
+            return
+        try:
+            self._now = max(self._now, self._clock())
+            self._perform(tell(self._now, *arguments, **named))
+            self._set_alarm()
+        except Exception as error:
+            # The machine's state cannot be trusted any more: stop this mapping, loudly; the stack goes on.
+            self.failure = error
+            self.machine.stop()
+            log.exception("event source mapping %s has stopped: this is a fault of the model", self.machine.config.uuid)
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        deadline = self.machine.deadline
+        if deadline is not None:
+            delay_s = max(0.0, deadline - self._clock())
+            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._feed, self.machine.wake_up)
+
+    def _perform(self, commands: Sequence[Command]) -> None:
+        loop = asyncio.get_running_loop()
+        for command in commands:
+            match command:
+                case ListShards():
+                    loop.call_soon(self._list_shards)
+                case AwaitRecords():
+                    self._awaiting = asyncio.create_task(self._await_records())
+                case Read():
+                    # Later than the task above, which registers first: no put goes unnoticed in between.
+                    loop.call_soon(self._read, command)
+                case Invoke():
+                    self._begin(self._invoke(command))
+                case Deliver():
+                    self._begin(self._deliver_document(command))
+                case Metric(name, value):
+                    self._publish_metric(name, value)
+                case Checkpoint(shard_id, position):
+                    log.debug("%s: checkpoint %s", shard_id, position)
+                case CompleteShard(shard_id):
+                    log.info("%s: completely processed", shard_id)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def _list_shards(self) -> None:
+        try:
+            shards = self._streams.shards(self._stream_arn)
+        except StreamError as error:
+            self._feed(self.machine.shards_not_listed, str(error))
+        else:
+            self._feed(self.machine.shards_listed, shards)
+
+    def _read(self, command: Read) -> None:
+        position: Position | None = None
+        try:
+            position = self._resolve(command)
+            result = self._streams.read(self._stream_arn, command.shard_id, position, command.limit)
+        except Throttled:
+            self._feed(self.machine.read_throttled, command.shard_id, position)
+        except StreamError as error:
+            self._feed(self.machine.read_failed, command.shard_id, str(error))
+        else:
+            self._feed(
+                self.machine.records_read,
+                command.shard_id,
+                result.records,
+                result.position,
+                millis_behind_latest=result.millis_behind_latest,
+                end_of_shard=result.end_of_shard,
+            )
+
+    def _resolve(self, command: Read) -> Position:
+        match command.position:
+            case StartingPosition(kind, timestamp_s):
+                return self._streams.start_position(self._stream_arn, command.shard_id, kind, timestamp_s)
+            case AtSequenceNumber(sequence_number):
+                return Position(command.shard_id, sequence_number - 1)
+            case AfterSequenceNumber(sequence_number):
+                return Position(command.shard_id, sequence_number)
+            case Position() as position:
+                return position
+            case other:
+                raise TypeError(f"not a position: {other!r}")
+
+    async def _await_records(self) -> None:
+        try:
+            await self._streams.wait(self._stream_arn, _AWAIT_S)
+        except StreamError:
+            log.exception("%s: waiting for records failed; reading goes on at the base rate", self._stream_arn)
+            await asyncio.sleep(_AWAIT_FAILED_S)
+        self._feed(self.machine.stream_changed)
+
+    async def _invoke(self, command: Invoke) -> None:
+        outcome: InvokeOutcome
+        try:
+            outcome = await self._functions.invoke(command.function_arn, command.event(), request_id=command.request_id)
+        except Exception as error:  # whatever it is: the batch must not be lost, so it is retried
+            log.exception("%s: invocation %s failed", command.function_arn, command.request_id)
+            outcome = ServiceError(f"ServiceException: {type(error).__name__}")
+        self._feed(self.machine.invocation_finished, command.invocation_id, outcome)
+
+    async def _deliver_document(self, command: Deliver) -> None:
+        try:
+            await self._deliver(command.destination_arn, command.key, command.body())
+        except Exception:  # final, as on AWS: counted by the machine, and told here
+            log.exception("%s: an on-failure document was not delivered; its records are dropped", command.key)
+            self._feed(self.machine.not_delivered, command.delivery_id)
+        else:
+            self._feed(self.machine.delivered, command.delivery_id)
+
+    def _publish_metric(self, name: str, value: float) -> None:
+        if self._publish is None:
+            return
+        config = self.machine.config
+        if name in FUNCTION_METRICS:
+            self._publish("FunctionName", config.function_arn.split(":")[6], name, value)
+        else:
+            self._publish("EventSourceMappingUUID", config.uuid, name, value)

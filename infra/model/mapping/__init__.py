@@ -1,0 +1,47 @@
+"""PURE: the Kinesis event source mapping as a sans-IO state machine. `now` comes in, commands come out.
+
+    shards, records, outcomes, `now`  ->  EventSourceMapping  ->  ListShards, Read, Invoke, Deliver, Checkpoint, ...
+
+`machine` is the whole; below it `shard` (one shard: reading, lanes, checkpoint) and `lane` (one lane: batches,
+retries, bisect, record age, discards). `config` is frozen, `commands` are data, `events` and `documents` are the exact
+bytes that the function and the on-failure destination get, `response` says what a function's answer means, `lineage`
+which shards may be read. Whoever performs the commands (in real or in virtual time) decides nothing.
+
+Two known differences from AWS: a retry uses the records held in memory (Lambda reads them again, which costs the
+shard's read throughput), and a record that leaves the stream's retention while its lane is blocked is still retried.
+"""
+
+from infra.model.mapping.commands import (
+    AwaitRecords,
+    Checkpoint,
+    Command,
+    CompleteShard,
+    Deliver,
+    Invoke,
+    ListShards,
+    Metric,
+    Read,
+)
+from infra.model.mapping.config import MappingConfig, Pace
+from infra.model.mapping.identifiers import RequestIds
+from infra.model.mapping.machine import EventSourceMapping
+from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, StartingPosition
+
+__all__ = [
+    "AfterSequenceNumber",
+    "AtSequenceNumber",
+    "AwaitRecords",
+    "Checkpoint",
+    "Command",
+    "CompleteShard",
+    "Deliver",
+    "EventSourceMapping",
+    "Invoke",
+    "ListShards",
+    "MappingConfig",
+    "Metric",
+    "Pace",
+    "Read",
+    "RequestIds",
+    "StartingPosition",
+]

@@ -1,0 +1,97 @@
+"""PURE: what a mapping asks for, as data. A shell performs it, a simulator fakes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from infra.model.mapping.documents import Discarded, document, object_key
+from infra.model.mapping.events import EventEncoder
+from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, Position
+from infra.model.stream import StreamRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ListShards:
+    """Answer with `shards_listed` or `shards_not_listed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitRecords:
+    """Answer with `stream_changed` when records were put or shards changed (or after any time: it only causes reads).
+
+    It comes before the Reads of the same list: who registers in this order misses no put.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Answer with `records_read`, `read_throttled` or `read_failed`. One Read per shard is under way at most."""
+
+    shard_id: str
+    position: Position
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Call the function; answer with `invocation_finished`. `event()` builds the bytes when they are wanted."""
+
+    invocation_id: int
+    request_id: str
+    function_arn: str
+    shard_id: str
+    records: Sequence[StreamRecord]
+    encoder: EventEncoder = field(repr=False, compare=False)
+
+    def event(self) -> bytes:
+        return self.encoder.event(self.shard_id, self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Send the document of discarded records; answer with `delivered` or `not_delivered`. Failing is final."""
+
+    delivery_id: int
+    destination_arn: str
+    discarded: Discarded
+    encoder: EventEncoder = field(repr=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """The object's key for a bucket; empty for a queue or topic."""
+        return object_key(self.discarded) if self._to_bucket else ""
+
+    @property
+    def _to_bucket(self) -> bool:
+        return self.destination_arn.split(":")[2] == "s3"
+
+    def body(self) -> bytes:
+        event = self.encoder.event(self.discarded.shard_id, self.discarded.records) if self._to_bucket else None
+        return document(self.discarded, event)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything before `position` is settled: succeeded, or discarded with its document delivered or given up."""
+
+    shard_id: str
+    position: AtSequenceNumber | AfterSequenceNumber
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteShard:
+    """The shard has ended and all its records are settled: it is never read again, its children may be."""
+
+    shard_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A value to publish: the function's if in FUNCTION_METRICS (IteratorAge is in ms), else the mapping's."""
+
+    name: str
+    value: float
+
+
+FUNCTION_METRICS = frozenset({"IteratorAge", "DestinationDeliveryFailures"})
+
+Command = ListShards | AwaitRecords | Read | Invoke | Deliver | Checkpoint | CompleteShard | Metric

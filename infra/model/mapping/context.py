@@ -1,0 +1,45 @@
+"""PURE: what the parts of one mapping share: its configuration, its clockwork, and the commands being collected."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+
+from infra.model.mapping.commands import FUNCTION_METRICS, Command, Metric
+from infra.model.mapping.config import MappingConfig
+from infra.model.mapping.events import EventEncoder
+from infra.model.mapping.timers import Timers
+
+NO_RECORDS = "No records processed"
+OK = "OK"
+CALL_FAILED = "PROBLEM: Function call failed"
+
+
+class Context:
+    """`totals` counts every metric that adds up, whether it is published or not; IteratorAge is not a sum."""
+
+    def __init__(self, config: MappingConfig, new_id: Callable[[], str]) -> None:
+        self.config = config
+        self.new_id = new_id
+        self.encoder = EventEncoder(
+            event_source_arn=config.event_source_arn, region=config.region, role_arn=config.role_arn
+        )
+        self.timers: Timers[Hashable] = Timers()
+        self.commands: list[Command] = []
+        self.totals: Counter[str] = Counter()
+        self.last_processing_result = NO_RECORDS
+        self.stopping = False
+        self._numbered = 0
+
+    def number(self) -> int:
+        """A number for an invocation or a delivery, never used before."""
+        self._numbered += 1
+        return self._numbered
+
+    def count(self, name: str, value: int) -> None:
+        """The mapping's event counts are published only if the mapping asks for them (AWS: MetricsConfig)."""
+        self.totals[name] += value
+        if self.config.event_count_metrics or name in FUNCTION_METRICS:
+            self.commands.append(Metric(name, value))
+
+    def take_commands(self) -> list[Command]:
+        taken, self.commands = self.commands, []
+        return taken

@@ -1,0 +1,228 @@
+"""PURE: one lane of a shard: strictly one batch after the other, each to its very end.
+
+    GATHERING --full, or window over--> READY --sent--> INVOKING --success--> GATHERING
+                                          ^               |
+                                          |               +--failure--> WAITING (unchanged, same request id)
+                                          |               +--progress, or bisect--> READY (a part, new request id)
+                                          |               +--retries exhausted--> DELIVERING
+                                          +--front too old--> DELIVERING --delivered or given up--> READY, GATHERING
+
+`batches` is a stack: its top is the batch at work, below it the right halves that wait for their left ones to end.
+"""
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from infra.model.function import FunctionError, InvokeOutcome, Succeeded
+from infra.model.mapping.batch import Batch, batch_length
+from infra.model.mapping.commands import Deliver, Invoke, Metric
+from infra.model.mapping.context import CALL_FAILED, OK, Context
+from infra.model.mapping.documents import Condition, Discarded, Failure
+from infra.model.mapping.events import ENVELOPE_BYTES
+from infra.model.mapping.response import INVALID, first_failed
+from infra.model.stream import StreamRecord
+
+if TYPE_CHECKING:
+    from infra.model.mapping.shard import ShardReader
+
+
+class Phase(Enum):
+    GATHERING = auto()
+    READY = auto()
+    INVOKING = auto()
+    WAITING = auto()
+    DELIVERING = auto()
+
+
+class Lane:
+    """`records` and `sizes` are the queue behind the batches. The shard puts into it and asks what is unfinished."""
+
+    def __init__(self, context: Context, shard: "ShardReader", now: float) -> None:
+        self.context = context
+        self.shard = shard
+        self.records: list[StreamRecord] = []
+        self.sizes: list[int] = []
+        self.queued_bytes = 0
+        self.batches: list[Batch] = []
+        self.phase = Phase.GATHERING
+        self.window_opened_s = now
+
+    def lowest_unfinished(self) -> int | None:
+        """The sequence number of the first record that is not settled."""
+        if self.batches:
+            return self.batches[-1].records[0].sequence_number
+        return self.records[0].sequence_number if self.records else None
+
+    # Inputs
+
+    def run(self, now: float) -> None:
+        """Do what can be done now: to be called when records were put, and after every change."""
+        while not self.context.stopping and (self.phase is Phase.READY or self._gather(now)):
+            self._attempt(now)
+
+    def woken(self, now: float) -> None:
+        if self.phase is Phase.WAITING:
+            self.phase = Phase.READY
+        self.run(now)
+
+    def invocation_finished(self, now: float, outcome: InvokeOutcome) -> None:
+        assert self.phase is Phase.INVOKING, self.phase
+        # AWS: the window of a stream's lane begins anew when its previous invocation ends.
+        self.window_opened_s = now
+        batch = self.batches[-1]
+        match outcome:
+            case Succeeded(payload=payload):
+                self._ran(batch, self._first_failed(batch, payload), now)
+            case FunctionError():
+                self._ran(batch, INVALID, now, Failure.RAISED)
+            case _:
+                # Throttled, or a service error: the function has not run, so the attempt does not count.
+                batch.refusals += 1
+                self.context.last_processing_result = CALL_FAILED
+                self._wait(now, batch.refusals)
+        self.run(now)
+
+    def delivery_finished(self, now: float, *, delivered: bool) -> None:
+        assert self.phase is Phase.DELIVERING, self.phase
+        if delivered:
+            self.context.count("OnFailureDestinationDeliveredEventCount", len(self.batches[-1]))
+        else:
+            self.context.count("DestinationDeliveryFailures", 1)
+            self.context.count("DroppedEventCount", len(self.batches[-1]))
+        self._settle(len(self.batches[-1]))
+        self.run(now)
+
+    # One attempt
+
+    def _gather(self, now: float) -> bool:
+        """Form the next batch if the batch size, the payload quota or the window says so."""
+        if self.phase is not Phase.GATHERING or not self.records:
+            return False
+        config = self.context.config
+        full = len(self.records) >= config.batch_size
+        if not full and self.queued_bytes + ENVELOPE_BYTES <= config.pace.event_bytes_max:
+            window_ends_s = self.window_opened_s + config.batching_window_s
+            if now < window_ends_s:
+                self.context.timers.set(self, window_ends_s)
+                return False
+        self.context.timers.clear(self)
+        length = batch_length(
+            self.sizes,
+            self.queued_bytes,
+            records_max=config.batch_size,
+            event_bytes_max=config.pace.event_bytes_max,
+        )
+        batch = Batch(self.context.new_id(), self.records[:length], self.sizes[:length])
+        del self.records[:length], self.sizes[:length]
+        self.queued_bytes -= sum(batch.sizes)
+        self.batches.append(batch)
+        self.phase = Phase.READY
+        return True
+
+    def _attempt(self, now: float) -> None:
+        context, config, batch = self.context, self.context.config, self.batches[-1]
+        if config.record_age_s_max != -1:
+            expired = batch.expired((now - config.record_age_s_max) * 1000)
+            if expired:
+                self._discard_front(now, expired)
+                return
+        if len(batch) == 1 and batch.event_bytes > config.pace.event_bytes_max:
+            # It never reaches the function, and unlike a throttle it uses the retry quota (recorded).
+            batch.failure = Failure.NOT_SENT
+            self._failed(batch, now)
+            return
+        age_ms = max(0.0, round(now * 1000 - batch.records[-1].arrived_at_ms, 3))
+        context.commands.append(Metric("IteratorAge", age_ms))
+        number = context.number()
+        self.shard.invocations[number] = self
+        context.commands.append(
+            Invoke(number, batch.request_id, config.function_arn, self.shard.shard_id, batch.records, context.encoder)
+        )
+        self.phase = Phase.INVOKING
+
+    # What became of it
+
+    def _first_failed(self, batch: Batch, payload: bytes) -> int:
+        if not self.context.config.report_batch_item_failures:
+            return len(batch)
+        return first_failed(payload, batch.records)
+
+    def _ran(self, batch: Batch, place: int, now: float, failure: Failure = Failure.REPORTED) -> None:
+        """The function has run; the records before `place` have succeeded. INVALID: the whole call has failed."""
+        context = self.context
+        context.last_processing_result = CALL_FAILED if place == INVALID else OK
+        context.count("InvokedEventCount", len(batch))
+        if place == len(batch):
+            self._settle(place)
+            return
+        place = max(0, place)
+        context.count("FailedInvokeEventCount", len(batch) - place)
+        batch.failure = failure
+        if place == 0:
+            self._failed(batch, now)
+        else:
+            self._settle(place)
+
+    def _failed(self, batch: Batch, now: float) -> None:
+        """No progress was made: halve, retry, or give up."""
+        config = self.context.config
+        if config.bisect_batch_on_function_error and len(batch) > 1:
+            half = len(batch) // 2
+            self.batches[-1:] = [batch.rest(half, self.context.new_id()), batch.first(half, self.context.new_id())]
+            self.phase = Phase.READY
+            return
+        batch.attempts += 1
+        batch.refusals = 0
+        if config.retry_attempts_max != -1 and batch.attempts > config.retry_attempts_max:
+            self._discard(now, Condition.RETRIES_EXHAUSTED)
+        else:
+            self._wait(now, batch.attempts)
+
+    def _wait(self, now: float, failures: int) -> None:
+        self.phase = Phase.WAITING
+        self.context.timers.set(self, now + self.context.config.pace.retry_after_s(failures))
+
+    def _discard_front(self, now: float, count: int) -> None:
+        """Cut off the expired front; it keeps the id and count of what was tried, the rest is a batch of its own."""
+        batch = self.batches[-1]
+        if count < len(batch):
+            front = batch.first(count, batch.request_id)
+            front.attempts = batch.attempts
+            self.batches[-1:] = [batch.rest(count, self.context.new_id()), front]
+        self._discard(now, Condition.AGE_EXCEEDED)
+
+    def _discard(self, now: float, condition: Condition) -> None:
+        config, batch = self.context.config, self.batches[-1]
+        if config.on_failure_destination_arn is None:
+            self.context.count("DroppedEventCount", len(batch))
+            self._settle(len(batch))
+            return
+        discarded = Discarded(
+            mapping_uuid=config.uuid,
+            function_arn=config.function_arn,
+            function_version=config.function_version,
+            stream_arn=config.event_source_arn,
+            shard_id=self.shard.shard_id,
+            request_id=batch.request_id,
+            condition=condition,
+            attempts=batch.attempts,
+            failure=batch.failure,
+            discarded_at_ms=int(now * 1000),
+            object_name=self.context.new_id(),
+            records=batch.records,
+        )
+        number = self.context.number()
+        self.shard.deliveries[number] = self
+        self.context.commands.append(
+            Deliver(number, config.on_failure_destination_arn, discarded, self.context.encoder)
+        )
+        self.phase = Phase.DELIVERING
+
+    def _settle(self, count: int) -> None:
+        """The first `count` records of the batch are done with; the rest is a new batch, to be tried at once."""
+        batch = self.batches.pop()
+        self.shard.held_records -= count
+        self.shard.held_bytes -= sum(batch.sizes[:count])
+        if count < len(batch):
+            self.batches.append(batch.rest(count, self.context.new_id()))
+        self.phase = Phase.READY if self.batches else Phase.GATHERING

@@ -1,0 +1,230 @@
+"""PURE: the event source mapping as a whole: shards in their order, timers, and the way from every input to commands.
+
+Contract for whoever drives it: call `start` once, perform the commands that every call returns, in their order, and
+feed each result back exactly once. Call `wake_up` when `deadline` (epoch seconds, like every `now`) has come. `now`
+never goes backwards. Once begun, commands are independent: invocations of different lanes run side by side.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from infra.model.function import InvokeOutcome
+from infra.model.mapping import lineage
+from infra.model.mapping.commands import AwaitRecords, Command, CompleteShard, ListShards, Read
+from infra.model.mapping.config import MappingConfig
+from infra.model.mapping.context import Context
+from infra.model.mapping.lane import Lane
+from infra.model.mapping.positions import Position, Resume, StartingPosition, from_plain, to_plain
+from infra.model.mapping.shard import ShardReader
+from infra.model.stream import StreamRecord
+
+_LIST = "list shards"
+
+
+class EventSourceMapping:
+    """One mapping. `new_id` gives UUIDs (request ids, object names); `snapshot` is what an earlier one returned."""
+
+    def __init__(
+        self, config: MappingConfig, new_id: Callable[[], str], *, snapshot: Mapping[str, Any] | None = None
+    ) -> None:
+        self.config = config
+        self._context = Context(config, new_id)
+        self._shards: dict[str, ShardReader] = {}
+        self._completed: set[str] = set()  # a few dozen bytes per shard that ever was
+        self._resumable: dict[str, Resume] = {}
+        self._first_listing: frozenset[str] | None = None
+        self._listed: list[lineage.Shard] = []
+        self._listing = False
+        self._awaiting = False
+        self._invocations: dict[int, Lane] = {}
+        self._deliveries: dict[int, Lane] = {}
+        if snapshot is not None:
+            self._restore(snapshot)
+
+    # What can be seen
+
+    @property
+    def deadline(self) -> float | None:
+        """When `wake_up` is due, or None if only a result can bring the mapping on."""
+        return None if self._context.stopping else self._context.timers.next()
+
+    @property
+    def state(self) -> str:
+        return "Enabled"
+
+    @property
+    def last_processing_result(self) -> str:
+        return self._context.last_processing_result
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Sums of everything counted since the start, by the metric's name."""
+        return dict(self._context.totals)
+
+    @property
+    def settled(self) -> bool:
+        """No invocation and no delivery is under way."""
+        return not self._invocations and not self._deliveries
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data (JSON) to go on from: each shard's checkpoint, and the shards that are completed.
+
+        A shard that began at LATEST and has not read a record yet begins at LATEST again.
+        """
+        resume = self._resumable | {shard.shard_id: shard.resume for shard in self._shards.values()}
+        return {
+            "shards": {shard_id: to_plain(position) for shard_id, position in sorted(resume.items())},
+            "completed": sorted(self._completed),
+            "first_listing": None if self._first_listing is None else sorted(self._first_listing),
+            "last_processing_result": self.last_processing_result,
+        }
+
+    def _restore(self, snapshot: Mapping[str, Any]) -> None:
+        self._resumable = {shard_id: from_plain(plain) for shard_id, plain in snapshot["shards"].items()}
+        self._completed = set(snapshot["completed"])
+        if snapshot["first_listing"] is not None:
+            self._first_listing = frozenset(snapshot["first_listing"])
+        self._context.last_processing_result = snapshot["last_processing_result"]
+
+    # Inputs
+
+    def start(self, now: float) -> list[Command]:
+        self._context.timers.set(_LIST, now)
+        return self.wake_up(now)
+
+    def stop(self) -> None:
+        """Begin nothing more. Results of what is under way are still to be fed; they move checkpoints."""
+        self._context.stopping = True
+
+    def wake_up(self, now: float) -> list[Command]:
+        """The deadline has come (or not: then nothing happens)."""
+        for key in [] if self._context.stopping else self._context.timers.pop_due(now):
+            self._due(key, now)
+        return self._context.take_commands()
+
+    def shards_listed(self, now: float, shards: Sequence[lineage.Shard]) -> list[Command]:
+        """The whole listing: every shard within retention, closed ones too, with its parents."""
+        self._listing = False
+        self._context.timers.set(_LIST, now + self.config.pace.list_interval_s)
+        self._listed = list(shards)
+        if self._first_listing is None:
+            self._first_listing = frozenset(shard.shard_id for shard in shards)
+            if self.config.starting_position == "LATEST":
+                # A closed shard's latest record is its last one: there is nothing after it to read.
+                self._completed.update(shard.shard_id for shard in shards if shard.closed)
+        self._begin_shards(now)
+        return self._context.take_commands()
+
+    def shards_not_listed(self, now: float, reason: str) -> list[Command]:
+        self._listing = False
+        self._context.last_processing_result = f"PROBLEM: {reason}"
+        self._context.timers.set(_LIST, now + self.config.pace.poll_interval_s)
+        return self._context.take_commands()
+
+    def stream_changed(self, now: float) -> list[Command]:
+        """The answer to AwaitRecords: records were put, shards changed, or it was waited long enough."""
+        self._awaiting = False
+        for shard in self._shards.values():
+            shard.stream_changed()
+            self._poll(shard, now)
+        return self._context.take_commands()
+
+    def records_read(
+        self,
+        now: float,
+        shard_id: str,
+        records: Sequence[StreamRecord],
+        position: Position,
+        *,
+        millis_behind_latest: int,
+        end_of_shard: bool,
+    ) -> list[Command]:
+        """`records` in the shard's order; `position` is where the next read begins, of whatever type."""
+        shard = self._shards[shard_id]
+        shard.records_read(now, records, position, millis_behind_latest=millis_behind_latest, end_of_shard=end_of_shard)
+        if end_of_shard:
+            self._list()
+        return self._moved(shard, now)
+
+    def read_throttled(self, now: float, shard_id: str, position: Position | None = None) -> list[Command]:
+        """`position` is for a Read that began anywhere but could be resolved, so that LATEST stays what it was."""
+        self._shards[shard_id].read_refused(now, position)
+        return self._moved(self._shards[shard_id], now)
+
+    def read_failed(self, now: float, shard_id: str, reason: str) -> list[Command]:
+        """No permission, no such stream, ...: shown, tried again, and no retry quota is used."""
+        self._context.last_processing_result = f"PROBLEM: {reason}"
+        return self.read_throttled(now, shard_id)
+
+    def invocation_finished(self, now: float, invocation_id: int, outcome: InvokeOutcome) -> list[Command]:
+        lane = self._invocations.pop(invocation_id)
+        lane.invocation_finished(now, outcome)
+        return self._moved(lane.shard, now)
+
+    def delivered(self, now: float, delivery_id: int) -> list[Command]:
+        return self._delivery_finished(now, delivery_id, delivered=True)
+
+    def not_delivered(self, now: float, delivery_id: int) -> list[Command]:
+        """Final: the records are dropped."""
+        return self._delivery_finished(now, delivery_id, delivered=False)
+
+    # Behaviour
+
+    def _delivery_finished(self, now: float, delivery_id: int, *, delivered: bool) -> list[Command]:
+        lane = self._deliveries.pop(delivery_id)
+        lane.delivery_finished(now, delivered=delivered)
+        return self._moved(lane.shard, now)
+
+    def _due(self, key: Hashable, now: float) -> None:
+        if isinstance(key, Lane):
+            key.woken(now)
+            self._advance(key.shard, now)
+        elif isinstance(key, ShardReader):
+            self._poll(key, now)
+        else:
+            self._list()
+
+    def _list(self) -> None:
+        if not self._listing and not self._context.stopping:
+            self._listing = True
+            self._context.commands.append(ListShards())
+
+    def _begin_shards(self, now: float) -> None:
+        if self._context.stopping:
+            return
+        configured = StartingPosition(self.config.starting_position, self.config.starting_position_timestamp_s)
+        for shard in lineage.startable(self._listed, read=self._shards, completed=self._completed):
+            start = self._resumable.pop(shard.shard_id, None) or lineage.starting_position(
+                shard.shard_id, first_listing=self._first_listing or (), configured=configured
+            )
+            reader = self._shards[shard.shard_id] = ShardReader(
+                self._context, shard.shard_id, start, now, invocations=self._invocations, deliveries=self._deliveries
+            )
+            self._poll(reader, now)
+
+    def _poll(self, shard: ShardReader, now: float) -> None:
+        read: Read | None = shard.poll(now)
+        if read is None:
+            return
+        if self.config.pace.read_on_put and not self._awaiting:
+            self._awaiting = True
+            self._context.commands.append(AwaitRecords())
+        self._context.commands.append(read)
+
+    def _moved(self, shard: ShardReader, now: float) -> list[Command]:
+        self._advance(shard, now)
+        return self._context.take_commands()
+
+    def _advance(self, shard: ShardReader, now: float) -> None:
+        """After anything happened to a shard's records: checkpoint, completion, further reading."""
+        checkpoint = shard.checkpoint()
+        if checkpoint is not None:
+            self._context.commands.append(checkpoint)
+        if shard.completed:
+            self._context.timers.clear(shard)
+            del self._shards[shard.shard_id]
+            self._completed.add(shard.shard_id)
+            self._context.commands.append(CompleteShard(shard.shard_id))
+            self._begin_shards(now)
+        else:
+            self._poll(shard, now)

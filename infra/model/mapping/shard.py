@@ -1,0 +1,160 @@
+"""PURE: one shard: when to read it, which lane a record takes, and how far it is done."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from infra.model.mapping.commands import Checkpoint, Read
+from infra.model.mapping.config import READ_RECORDS_MAX
+from infra.model.mapping.context import Context
+from infra.model.mapping.events import epoch_seconds_length, json_string
+from infra.model.mapping.lane import Lane
+from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, Position, Resume
+from infra.model.stream import StreamRecord
+
+_PLACES_MAX = 65_536  # partition keys whose lane is remembered
+
+
+def lane_of(partition_key: str, parallelization_factor: int) -> int:
+    """A stable hash of the partition key. AWS's own is not published; nothing may depend on which lane a key gets."""
+    return crc32(partition_key.encode("utf-8", "backslashreplace")) % parallelization_factor
+
+
+class ShardReader:
+    """`position` is where the next Read begins; `resume` is the checkpoint, where reading begins after a restart."""
+
+    def __init__(
+        self,
+        context: Context,
+        shard_id: str,
+        start: Resume,
+        now: float,
+        *,
+        invocations: dict[int, Lane],
+        deliveries: dict[int, Lane],
+    ) -> None:
+        self.context = context
+        self.shard_id = shard_id
+        self.invocations = invocations
+        self.deliveries = deliveries
+        self.position: Position = start
+        self.resume: Resume = start
+        self.reading = False
+        self.ended = False
+        self.read_at_s = now  # the next read is due
+        self.held_records = 0
+        self.held_bytes = 0
+        self.lanes = [Lane(context, self, now) for _ in range(context.config.parallelization_factor)]
+        self._last_sequence_number: int | None = None
+        self._last_read_at_s = float("-inf")
+        self._changed_while_reading = False
+        self._places: dict[str, tuple[Lane, int]] = {}
+        self._fixed_bytes = context.encoder.fixed_bytes(shard_id)
+        self._sequence_range = (0, 0)  # sequence numbers that have `_sequence_digits` digits: from, to (exclusive)
+        self._sequence_digits = 0
+
+    @property
+    def completed(self) -> bool:
+        """Ended, and nothing is unfinished."""
+        return self.ended and not self.held_records
+
+    # Reading
+
+    def poll(self, now: float) -> Read | None:
+        """The Read that is due, if the shard may be read and what is held leaves room for more."""
+        config = self.context.config
+        if self.reading or self.ended or self.context.stopping:
+            return None
+        room = config.held_records_max - self.held_records
+        if room * 2 < config.held_records_max or self.held_bytes * 2 > config.held_bytes_max:
+            return None  # asked again when a batch is settled
+        if now < self.read_at_s:
+            self.context.timers.set(self, self.read_at_s)
+            return None
+        self.context.timers.clear(self)
+        self.reading = True
+        self._changed_while_reading = False
+        self._last_read_at_s = now
+        return Read(self.shard_id, self.position, min(READ_RECORDS_MAX, room))
+
+    def stream_changed(self) -> None:
+        """There may be more to read: sooner than the base rate, but not above the shard's reads per second."""
+        self._changed_while_reading = self.reading
+        self.read_at_s = min(self.read_at_s, self._last_read_at_s + self.context.config.pace.backlog_interval_s)
+
+    def records_read(
+        self,
+        now: float,
+        records: Sequence[StreamRecord],
+        position: Position,
+        *,
+        millis_behind_latest: int,
+        end_of_shard: bool,
+    ) -> None:
+        self.reading = False
+        self.position = position
+        self.ended = end_of_shard
+        pace = self.context.config.pace
+        more = millis_behind_latest > 0 or self._changed_while_reading
+        self.read_at_s = self._last_read_at_s + (pace.backlog_interval_s if more else pace.poll_interval_s)
+        self.context.count("PolledEventCount", len(records))
+        if records:
+            self._distribute(records)
+            self._last_sequence_number = records[-1].sequence_number
+            for lane in self.lanes:
+                lane.run(now)
+
+    def read_refused(self, now: float, position: Position | None) -> None:
+        """Throttled or failed: the same position again (perhaps resolved by now), at the base rate."""
+        self.reading = False
+        self.position = self.position if position is None else position
+        self.read_at_s = now + self.context.config.pace.poll_interval_s
+
+    def _distribute(self, records: Sequence[StreamRecord]) -> None:
+        places, fixed_bytes = self._places, self._fixed_bytes
+        first, past = self._sequence_range
+        total = 0
+        for record in records:
+            lane, key_bytes = places.get(record.partition_key) or self._place(record.partition_key)
+            if not first <= record.sequence_number < past:
+                first, past = self._measure_sequence_number(record.sequence_number)
+            size = (
+                fixed_bytes
+                + key_bytes
+                + 2 * self._sequence_digits
+                + (len(record.data) + 2) // 3 * 4
+                + epoch_seconds_length(record.arrived_at_ms)
+            )
+            lane.records.append(record)
+            lane.sizes.append(size)
+            lane.queued_bytes += size
+            total += size
+        self.held_records += len(records)
+        self.held_bytes += total
+
+    def _place(self, partition_key: str) -> tuple[Lane, int]:
+        if len(self._places) >= _PLACES_MAX:
+            self._places.clear()
+        lane = self.lanes[lane_of(partition_key, len(self.lanes))]
+        self._places[partition_key] = place = lane, len(json_string(partition_key))
+        return place
+
+    def _measure_sequence_number(self, sequence_number: int) -> tuple[int, int]:
+        self._sequence_digits = digits = len(str(sequence_number))
+        self._sequence_range = (10 ** (digits - 1) if digits > 1 else 0, 10**digits)
+        return self._sequence_range
+
+    # How far it is done
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The new checkpoint if it has moved: the lowest unfinished record over all lanes, or past the last read."""
+        if self._last_sequence_number is None:
+            return None
+        unfinished = [lowest for lane in self.lanes if (lowest := lane.lowest_unfinished()) is not None]
+        if unfinished:
+            position: AtSequenceNumber | AfterSequenceNumber = AtSequenceNumber(min(unfinished))
+        else:
+            position = AfterSequenceNumber(self._last_sequence_number)
+        if position == self.resume:
+            return None
+        self.resume = position
+        return Checkpoint(self.shard_id, position)

@@ -1,0 +1,247 @@
+"""PURE: sent = stored + quarantined + expired, by identity and by position, and duplicates applied = 0.
+
+`Expectations` takes in what the stream acknowledged and what was given up; `reconcile` holds one window's chain of
+pages against it. Nothing here counts events in the hope that the numbers match: every identity (64-bit digest) is
+looked for, and every sum is compared exactly.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
+from typing import NamedTuple, TypeAlias
+
+from loadgen.truth import Truth
+from processor.core.effects import Number
+
+WindowKey: TypeAlias = tuple[str, str]  # (pk, window)
+EXACT = Context(prec=200)
+
+
+class Position(NamedTuple):
+    """Where the quarantine keeps it: `subsequence_number` None is the whole Kinesis record."""
+
+    shard_id: str
+    sequence_number: str
+    subsequence_number: int | None
+
+
+@dataclass(slots=True)
+class Expected:
+    """One window: identities that the stream acknowledged, their exact sums, and identities whose fate is unknown."""
+
+    digests: set[str] = field(default_factory=set)
+    sums: list[Number | None] = field(default_factory=list)
+    unknown: dict[str, tuple[Number | None, ...]] = field(default_factory=dict)
+
+
+class Expectations:
+    """Everything that must be found. Memory: about 100 bytes per distinct event, nothing of its payload."""
+
+    def __init__(self, measures: Sequence[str]) -> None:
+        self.measures = tuple(measures)
+        self.windows: dict[WindowKey, Expected] = {}
+        self.quarantine: dict[Position, str] = {}
+        self.events_acknowledged = 0
+        self.events_failed = 0
+        self.malformed_unknown = 0
+
+    def acknowledged(self, truths: Iterable[Truth], shard_id: str, sequence_number: str) -> None:
+        """A Kinesis record is in the stream, with these user records in this order."""
+        for subsequence_number, truth in enumerate(truths):
+            self.events_acknowledged += 1
+            if truth.reason is not None:
+                where = Position(shard_id, sequence_number, None if truth.whole else subsequence_number)
+                self.quarantine[where] = truth.reason
+                continue
+            window = self._window(truth)
+            if truth.digest not in window.digests:
+                window.digests.add(truth.digest)
+                window.sums = added(window.sums, truth.amounts)
+
+    def failed(self, truths: Iterable[Truth], *, uncertain: bool) -> None:
+        """A Kinesis record was given up; with `uncertain` it may be in the stream all the same."""
+        for truth in truths:
+            self.events_failed += 1
+            if uncertain and truth.reason is not None:
+                self.malformed_unknown += 1
+            elif uncertain:
+                self._window(truth).unknown[truth.digest] = truth.amounts
+
+    def _window(self, truth: Truth) -> Expected:
+        window = self.windows.get((truth.pk, truth.window))
+        if window is None:
+            window = self.windows[truth.pk, truth.window] = Expected(sums=[None] * len(self.measures))
+        return window
+
+    @property
+    def distinct_events(self) -> int:
+        """Identities and quarantine positions that must be found."""
+        return sum(len(window.digests) for window in self.windows.values()) + len(self.quarantine)
+
+
+def added(sums: Sequence[Number | None], amounts: Sequence[Number | None]) -> list[Number | None]:
+    """Exact sums; None is "no event had this measure", which is not 0."""
+    return [
+        total if amount is None else amount if total is None else plus(total, amount)
+        for total, amount in zip(sums, amounts, strict=True)
+    ]
+
+
+def plus(one: Number, other: Number) -> Number:
+    if isinstance(one, int) and isinstance(other, int):
+        return one + other
+    return EXACT.add(Decimal(one), Decimal(other))
+
+
+class Page(NamedTuple):
+    """One item of a window's chain, as the results table has it."""
+
+    events: int
+    sums: tuple[Number | None, ...]
+    ids: frozenset[str]
+
+
+class WindowCheck(NamedTuple):
+    """One window held against its chain.
+
+    `stored`: acknowledged identities found. `unknown_stored`: of unknown fate and found. `missing`: acknowledged and
+    not found. `applied_again`: times that an identity was found beyond the first, and counted events beyond the
+    identities of their page. `foreign`: identities that this run did not send. `sums`: "equal", "different", or
+    "not checked" (foreign or missing identities are in the way).
+    """
+
+    stored: int
+    unknown_stored: int
+    missing: frozenset[str]
+    applied_again: int
+    foreign: int
+    sums: str
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+
+def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
+    """Compare one window with the whole chain of its pages."""
+    found: set[str] = set()
+    listed = counted = 0
+    sums: list[Number | None] = [None] * len(expected.sums)
+    for page in pages:
+        found |= page.ids
+        listed += len(page.ids)
+        counted += page.events
+        sums = added(sums, page.sums)
+    unknown = expected.unknown.keys() - expected.digests
+    missing = expected.digests - found
+    unknown_stored = unknown & found
+    foreign = len(found) - (len(expected.digests) - len(missing)) - len(unknown_stored)
+    wanted = expected.sums
+    for identity in unknown_stored:
+        wanted = added(wanted, expected.unknown[identity])
+    if missing or foreign:
+        verdict = "not checked"
+    else:
+        verdict = "equal" if all(map(same, wanted, sums)) else "different"
+    again = (listed - len(found)) + abs(counted - listed)
+    return WindowCheck(
+        len(expected.digests) - len(missing), len(unknown_stored), frozenset(missing), again, foreign, verdict
+    )
+
+
+def same(one: Number | None, other: Number | None) -> bool:
+    """Equal as numbers; a sum that is absent equals only a sum that is absent."""
+    return one == other if one is not None and other is not None else one is other
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The account of a run. All counts are of distinct events (identities, or positions of malformed ones).
+
+    `sent`: acknowledged by the stream. `copies`: deliberate duplicates acknowledged on top of that. `unknown`: never
+    acknowledged, possibly in the stream; `unknown_stored` of them were found. `misfiled`: malformed and in quarantine
+    under another reason than expected, `refused`: well-formed and in quarantine.
+    """
+
+    sent: int
+    stored: int
+    quarantined: int
+    expired: int
+    lost: int
+    duplicates_applied: int
+    sums_different: int
+    sums_not_checked: int
+    windows: int
+    foreign: int
+    copies: int
+    unknown: int
+    unknown_stored: int
+    misfiled: Mapping[str, int]
+    refused: Mapping[str, int]
+    expected_reasons: Mapping[str, int]
+    found_reasons: Mapping[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Nothing lost, nothing applied twice, every sum right, everything in quarantine for the reason it should be."""
+        wrong = self.lost or self.duplicates_applied or self.sums_different or self.misfiled or self.refused
+        return not wrong and self.sent == self.stored + self.quarantined + self.expired
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was read back: the newest check of every window, quarantine reasons by position, and what expired."""
+
+    checks: dict[WindowKey, WindowCheck] = field(default_factory=dict)
+    reasons: dict[Position, str] = field(default_factory=dict)
+    expired_digests: set[str] = field(default_factory=set)
+    expired_positions: set[Position] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)  # digest of a well-formed event -> quarantine reason
+
+    def found(self) -> int:
+        """How many of the expected identities and positions were found stored or in quarantine."""
+        return sum(check.stored for check in self.checks.values()) + len(self.reasons)
+
+
+def settle(expected: Expectations, findings: Findings) -> Ledger:
+    """Make up the account."""
+    checks = findings.checks
+    empty = WindowCheck(0, 0, frozenset(), 0, 0, "not checked")
+    missing = {
+        identity
+        for key, window in expected.windows.items()
+        for identity in (checks[key].missing if key in checks else window.digests)
+    }
+    refused = {identity: findings.refused[identity] for identity in missing & findings.refused.keys()}
+    expired = (missing - refused.keys()) & findings.expired_digests
+    absent = expected.quarantine.keys() - findings.reasons.keys()
+    absent_expired = absent & findings.expired_positions
+    misfiled = Counter(
+        f"{reason} instead of {expected.quarantine[position]}"
+        for position, reason in findings.reasons.items()
+        if reason != expected.quarantine[position]
+    )
+    verdicts = Counter(checks.get(key, empty).sums for key in expected.windows)
+    identities = sum(len(window.digests) for window in expected.windows.values())
+    well_formed_acknowledged = expected.events_acknowledged - len(expected.quarantine)
+    return Ledger(
+        sent=identities + len(expected.quarantine),
+        stored=sum(check.stored for check in checks.values()),
+        quarantined=len(findings.reasons) + len(refused),
+        expired=len(expired) + len(absent_expired),
+        lost=len(missing) - len(refused) - len(expired) + len(absent) - len(absent_expired),
+        duplicates_applied=sum(check.applied_again for check in checks.values()),
+        sums_different=verdicts["different"],
+        sums_not_checked=verdicts["not checked"],
+        windows=len(expected.windows),
+        foreign=sum(check.foreign for check in checks.values()),
+        copies=well_formed_acknowledged - identities,
+        unknown=sum(len(window.unknown.keys() - window.digests) for window in expected.windows.values())
+        + expected.malformed_unknown,
+        unknown_stored=sum(check.unknown_stored for check in checks.values()),
+        misfiled=dict(misfiled),
+        refused=dict(Counter(refused.values())),
+        expected_reasons=dict(Counter(expected.quarantine.values())),
+        found_reasons=dict(Counter(findings.reasons.values())),
+    )

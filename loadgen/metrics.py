@@ -1,0 +1,174 @@
+"""PURE: the numbers of a run, added up from its results one by one; the same from a live run and from results.jsonl.
+
+Latency of an event: from when it was *due* to when its Kinesis record was acknowledged. An event that a slow target or
+a late sender kept waiting has waited, and it shows (no coordinated omission).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from loadgen.results import PutResult
+
+# 2**10 buckets per power of two: a reported value is off by less than one part in 1,024.
+PRECISION_BITS = 10
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+THROTTLED = "ProvisionedThroughputExceededException"
+
+
+class Histogram:
+    """Counts of whole microseconds, in buckets of less than 0.1 % of their value. Memory does not grow with the run."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self.count, self.total, self.highest = 0, 0, 0
+
+    def add(self, value_us: int) -> None:
+        """Negative values (a clock set back) count as 0."""
+        value_us = max(0, value_us)
+        shift = max(0, value_us.bit_length() - PRECISION_BITS - 1)
+        self._counts[value_us >> shift << shift] += 1
+        self.count += 1
+        self.total += value_us
+        self.highest = max(self.highest, value_us)
+
+    def quantile_us(self, share: float) -> int | None:
+        """The smallest value that at least `share` of all values do not exceed; None without values."""
+        if not self.count:
+            return None
+        rank, seen = share * self.count, 0
+        for value_us in sorted(self._counts):
+            seen += self._counts[value_us]
+            if seen >= rank:
+                return value_us
+        return self.highest
+
+    @property
+    def mean_us(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+
+@dataclass(slots=True)
+class Second:
+    """What happened during one second of the run."""
+
+    offered: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    errors: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+
+
+class Metrics:
+    """Adds up results. `late_after_us`: an event is late when it was first put this long after it was due."""
+
+    def __init__(self, late_after_us: int) -> None:
+        self.late_after_us = late_after_us
+        self.latency = Histogram()
+        self.seconds: defaultdict[int, Second] = defaultdict(Second)
+        self.errors: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.shards: Counter[str] = Counter()
+        self.offered = self.acknowledged = self.failed = self.uncertain = self.late = 0
+        self.copies = self.malformed = 0
+        self.records = self.records_failed = self.attempts = self.size = 0
+        self.latest_us = self.late_us_max = 0
+
+    def add(self, result: PutResult) -> None:
+        """Take in one Kinesis record's end."""
+        events = len(result.due_us)
+        self.offered += events
+        self.attempts += result.attempts
+        self.errors.update(result.errors)
+        self.latest_us = max(self.latest_us, result.done_us)
+        if result.errors:
+            self.seconds[result.done_us // 1_000_000].errors += len(result.errors)
+        self._lateness(result)
+        for due_us in result.due_us:
+            self.seconds[due_us // 1_000_000].offered += 1
+        second = self.seconds[result.done_us // 1_000_000]
+        if result.failed is not None:
+            self.failed += events
+            self.records_failed += 1
+            self.failures[result.failed] += events
+            self.uncertain += events if result.uncertain else 0
+            second.failed += events
+            return
+        self.records += 1
+        self.acknowledged += events
+        self.size += result.size
+        self.copies += result.copies
+        self.malformed += result.malformed
+        self.shards[result.shard_id or "unknown"] += events
+        second.acknowledged += events
+        for due_us in result.due_us:
+            self.latency.add(result.done_us - due_us)
+            second.latency.add(result.done_us - due_us)
+
+    def unsent(self, due_us: int, reason: str) -> None:
+        """An event that could not even be packed (too large for any record)."""
+        self.offered += 1
+        self.failed += 1
+        self.failures[reason] += 1
+        self.seconds[due_us // 1_000_000].offered += 1
+        self.seconds[due_us // 1_000_000].failed += 1
+
+    def _lateness(self, result: PutResult) -> None:
+        sent_us = result.done_us if result.put_us is None else result.put_us
+        for due_us in result.due_us:
+            if sent_us - due_us > self.late_after_us:
+                self.late += 1
+                self.late_us_max = max(self.late_us_max, sent_us - due_us)
+
+    def named(self) -> dict[str, float | int | None]:
+        """The flat, documented names (docs/loadgen-report.md). None: there was nothing to measure."""
+        elapsed_s = self.latest_us / 1e6
+        named: dict[str, float | int | None] = {
+            "events_offered": self.offered,
+            "events_acknowledged": self.acknowledged,
+            "events_failed": self.failed,
+            "events_uncertain": self.uncertain,
+            "events_late": self.late,
+            "late_max_ms": self.late_us_max / 1000,
+            "failed_share": self.failed / self.offered if self.offered else None,
+            "late_share": self.late / self.offered if self.offered else None,
+            "copies_acknowledged": self.copies,
+            "malformed_acknowledged": self.malformed,
+            "records_acknowledged": self.records,
+            "records_failed": self.records_failed,
+            "events_per_record": self.acknowledged / self.records if self.records else None,
+            "attempts": self.attempts,
+            "failed_attempts": self.errors.total(),
+            "throttled_attempts": self.errors[THROTTLED],
+            "bytes_acknowledged": self.size,
+            "elapsed_s": elapsed_s,
+            "acknowledged_events_per_s": self.acknowledged / elapsed_s if elapsed_s else None,
+            "acknowledged_bytes_per_s": self.size / elapsed_s if elapsed_s else None,
+            "latency_mean_ms": milliseconds(self.latency.mean_us),
+            "latency_max_ms": milliseconds(self.latency.highest if self.latency.count else None),
+        }
+        for name, share in PERCENTILES.items():
+            named[f"latency_{name}_ms"] = milliseconds(self.latency.quantile_us(share))
+        return named
+
+    def timeline(self) -> list[Mapping[str, float | int | None]]:
+        """One row per second of the run, without gaps."""
+        rows: list[Mapping[str, float | int | None]] = []
+        for number in range(max(self.seconds, default=-1) + 1):
+            second = self.seconds.get(number) or Second()
+            rows.append(
+                {
+                    "second": number,
+                    "offered": second.offered,
+                    "acknowledged": second.acknowledged,
+                    "failed": second.failed,
+                    "failed_attempts": second.errors,
+                    "latency_p50_ms": milliseconds(second.latency.quantile_us(0.5)),
+                    "latency_p99_ms": milliseconds(second.latency.quantile_us(0.99)),
+                }
+            )
+        return rows
+
+
+def milliseconds(value_us: float | None) -> float | None:
+    return None if value_us is None else round(value_us / 1000, 3)

@@ -1,0 +1,96 @@
+"""PURE: the product of a run: one line per Kinesis record that was put, and the table of what each line holds.
+
+All times are whole microseconds since the start of the run. Three are kept for every event: when it was due (the
+schedule), when it was first put, and when it was acknowledged; nobody has to trust a latency computed elsewhere.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+
+class ResultsError(ValueError):
+    """A line of results.jsonl is not one of ours."""
+
+
+class PutResult(NamedTuple):
+    """How one Kinesis record ended.
+
+    `due_us`: per event, in the order of the subsequence numbers. `put_us`: start of the first attempt, None: never
+    tried. `done_us`: when it was acknowledged or given up. `copies`, `malformed`: how many of the events are
+    deliberate ones. `errors`: the error code of every failed attempt. `failed`: None, or why it was given up.
+    `uncertain`: some answer was lost, so the record may be in the stream once more than acknowledged.
+    """
+
+    partition_key: str
+    due_us: Sequence[int]
+    put_us: int | None
+    done_us: int
+    attempts: int
+    size: int
+    copies: int
+    malformed: int
+    shard_id: str | None
+    sequence_number: str | None
+    errors: Sequence[str]
+    failed: str | None
+    uncertain: bool
+
+
+def encode(result: PutResult) -> str:
+    """One line, without its end. `due_us` is written as the first value and then the differences."""
+    due = result.due_us
+    return json.dumps(
+        {
+            "partition_key": result.partition_key,
+            "scheduled_us": [*due[:1], *(after - before for before, after in pairwise(due))],
+            "sent_us": result.put_us,
+            "acknowledged_us" if result.failed is None else "failed_us": result.done_us,
+            "attempts": result.attempts,
+            "events": len(due),
+            "bytes": result.size,
+            "copies": result.copies,
+            "malformed": result.malformed,
+            "shard": result.shard_id,
+            "sequence_number": result.sequence_number,
+            "errors": list(result.errors),
+            "failed": result.failed,
+            "uncertain": result.uncertain,
+        },
+        separators=(",", ":"),
+    )
+
+
+def decode(line: str) -> PutResult:
+    """Raises ResultsError."""
+    try:
+        found = json.loads(line)
+        return PutResult(
+            found["partition_key"],
+            tuple(accumulate(found["scheduled_us"])),
+            found["sent_us"],
+            found["acknowledged_us"] if found["failed"] is None else found["failed_us"],
+            found["attempts"],
+            found["bytes"],
+            found["copies"],
+            found["malformed"],
+            found["shard"],
+            found["sequence_number"],
+            tuple(found["errors"]),
+            found["failed"],
+            found["uncertain"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{type(error).__name__}: {error}") from error
+
+
+def decode_all(lines: Iterable[str]) -> Iterator[PutResult]:
+    """Raises ResultsError with the line's number. A last line without its end (an interrupted write) is left out."""
+    for number, line in enumerate(lines, 1):
+        if not line.endswith("\n"):
+            return
+        try:
+            yield decode(line)
+        except ResultsError as error:
+            raise ResultsError(f"line {number}: {error}") from error

@@ -1,0 +1,59 @@
+"""PURE: `--threshold 'latency_p99_ms<1000'`: pass or fail over the named numbers of report.json."""
+
+import operator
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+COMPARISONS = {
+    "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+EXPRESSION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*")
+
+
+class ThresholdError(ValueError):
+    """An expression that means nothing; the text says what would."""
+
+
+class Threshold(NamedTuple):
+    """What must hold."""
+
+    name: str
+    comparison: str
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.comparison}{self.limit:g}"
+
+
+class Checked(NamedTuple):
+    """A threshold after the run. A number that was not measured (None) passes nothing."""
+
+    threshold: Threshold
+    value: float | None
+    passed: bool
+
+
+def parse(expression: str, known: Iterable[str]) -> Threshold:
+    """Raises ThresholdError, which lists the known names when the name is not one of them."""
+    match = EXPRESSION.fullmatch(expression)
+    if match is None:
+        raise ThresholdError(
+            f"--threshold {expression!r}: write NAME, one of {' '.join(COMPARISONS)}, and a number, for example "
+            f"'latency_p99_ms<1000'"
+        )
+    name, comparison, limit = match.groups()
+    names = sorted(known)
+    if name not in names:
+        raise ThresholdError(f"--threshold {expression!r}: there is no {name}; there are {', '.join(names)}")
+    return Threshold(name, comparison, float(limit))
+
+
+def check(thresholds: Iterable[Threshold], numbers: Mapping[str, float | int | None]) -> list[Checked]:
+    """Compare each threshold with its number."""
+    checked = []
+    for threshold in thresholds:
+        value = numbers.get(threshold.name)
+        passed = value is not None and bool(COMPARISONS[threshold.comparison](value, threshold.limit))
+        checked.append(Checked(threshold, value, passed))
+    return checked

@@ -1,0 +1,428 @@
+"""The mapping service over a stream, functions and destinations in memory, in virtual time: no sleeps, no sockets."""
+
+import asyncio
+import base64
+import json
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from infra.blueprint import MappingBlueprint
+from infra.local.http import Request
+from infra.local.mapping_ports import DestinationsInMemory, FunctionsInMemory, StreamsInMemory
+from infra.local.mappings import MappingService
+from infra.model.function import FunctionError, InvokeOutcome, Succeeded
+from infra.model.stream import Entry, Stream, StreamError
+
+EPOCH_S = 1_789_808_000.0
+STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/events"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:work"
+BUCKET = "arn:aws:s3:::failures"
+
+
+class Jump(selectors.SelectSelector):
+    """Waits for no time: the loop's clock jumps to its next timer."""
+
+    loop: "VirtualTimeLoop"
+
+    def select(self, timeout: float | None = None) -> Any:
+        assert timeout is not None, "the test waits for something that cannot come any more"
+        if timeout > 0:
+            self.loop.now_s += max(timeout, 1e-6)  # what a float can tell apart at this epoch
+        return super().select(0)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.now_s = EPOCH_S
+        selector = Jump()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class House:
+    """One stream, one mapping, one function; `await` only virtual time."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = asyncio.get_running_loop().time
+        self.stream = Stream("events", account_id="000000000000", region="us-east-1", shard_count=1, now=self.clock())
+        self.streams = StreamsInMemory(self.stream, self.clock)
+        self.functions = FunctionsInMemory()
+        self.destinations = DestinationsInMemory()
+        self.metrics: list[tuple[str, str, str, float]] = []
+        self.service = MappingService(
+            self.streams,
+            self.functions,
+            self.destinations.deliver,
+            self.clock,
+            publish_metric=lambda *metric: self.metrics.append(metric),
+        )
+        self.service.add(blueprint(**settings))
+
+    def put(self, *values: str, key: str = "k") -> None:
+        self.streams.put([Entry(key, value.encode()) for value in values])
+
+    @property
+    def delivered(self) -> list[list[str]]:
+        return [values(payload) for _, payload in self.functions.calls]
+
+    async def until(self, condition: Callable[[], bool], within_s: float = 300.0) -> None:
+        end = self.clock() + within_s
+        while not condition():
+            assert self.clock() < end, "it did not come"
+            await asyncio.sleep(0.01)
+
+    async def get(self, path: str = "", **query: str) -> tuple[int, dict[str, Any]]:
+        request = Request("GET", f"/2015-03-31/event-source-mappings/{path}", query, {}, b"")
+        response = await self.service.handle(request)
+        return response.status, json.loads(response.body)
+
+
+def blueprint(**settings: Any) -> MappingBlueprint:
+    defaults: dict[str, Any] = {
+        "logical_id": "StreamMapping",
+        "uuid": "11111111-2222-3333-4444-555555555555",
+        "function_arn": FUNCTION,
+        "event_source_arn": STREAM,
+        "starting_position": "TRIM_HORIZON",
+        "starting_position_timestamp_s": None,
+        "enabled": True,
+        "batch_size": 100,
+        "batching_window_s": 0,
+        "parallelization_factor": 1,
+        "bisect_batch_on_function_error": False,
+        "retry_attempts_max": -1,
+        "record_age_s_max": -1,
+        "report_batch_item_failures": False,
+        "on_failure_destination_arn": None,
+        "event_count_metrics": True,
+    }
+    return MappingBlueprint(**{**defaults, **settings})
+
+
+def values(payload: bytes) -> list[str]:
+    return [base64.b64decode(record["kinesis"]["data"]).decode() for record in json.loads(payload)["Records"]]
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(test)
+
+
+def test_records_put_before_and_after_the_start_are_delivered_in_order() -> None:
+    """Facts 2.12, 2.23."""
+
+    async def test() -> None:
+        house = House()
+        house.put("a", "b")
+        await house.service.start()
+        await house.until(lambda: house.delivered == [["a", "b"]])
+        house.put("c")
+        await house.until(lambda: house.delivered == [["a", "b"], ["c"]], within_s=0.5)
+        await house.service.stop()
+
+    run(test())
+
+
+def test_the_event_names_the_role_that_lambda_says_the_function_has() -> None:
+    """Fact 1.7."""
+
+    async def test() -> None:
+        house = House()
+        house.put("a")
+        await house.service.start()
+        await house.until(lambda: bool(house.functions.calls))
+        record = json.loads(house.functions.calls[0][1])["Records"][0]
+        assert record["invokeIdentityArn"] == "arn:aws:iam::000000000000:role/work-role"
+        await house.service.stop()
+
+    run(test())
+
+
+def test_an_invocation_that_breaks_in_the_shell_is_retried_and_nothing_is_lost() -> None:
+    async def test() -> None:
+        house = House()
+        answers: list[Exception | None] = [ConnectionResetError("gone"), None]
+
+        async def answer(request_id: str, _payload: bytes) -> InvokeOutcome:
+            error = answers.pop(0)
+            if error is not None:
+                raise error
+            return Succeeded(request_id, b"null")
+
+        house.functions.answer = answer
+        house.put("a")
+        await house.service.start()
+        await house.until(lambda: house.delivered == [["a"], ["a"]])
+        first, second = house.functions.calls
+        assert first[0] == second[0]
+        await house.service.stop()
+
+    run(test())
+
+
+@pytest.mark.parametrize("refusing", [None, ConnectionResetError("no such bucket")])
+def test_a_poisoned_batch_ends_as_a_document_or_as_dropped_and_the_next_is_delivered(
+    refusing: Exception | None,
+) -> None:
+    """Facts 5.10, 5.11, 5.13."""
+
+    async def test() -> None:
+        house = House(retry_attempts_max=1, batch_size=1, on_failure_destination_arn=BUCKET)
+        house.destinations.refusing = refusing
+
+        async def answer(request_id: str, payload: bytes) -> InvokeOutcome:
+            if values(payload) == ["poison"]:
+                return FunctionError(request_id, "ValueError", b"{}")
+            return Succeeded(request_id, b"null")
+
+        house.functions.answer = answer
+        house.put("poison", "good")
+        await house.service.start()
+        await house.until(lambda: house.delivered == [["poison"], ["poison"], ["good"]])
+        names = [name for _, _, name, _ in house.metrics]
+        assert ("DroppedEventCount" in names) == (refusing is not None)
+        assert ("OnFailureDestinationDeliveredEventCount" in names) == (refusing is None)
+        if refusing is None:
+            [(arn, key, body)] = house.destinations.documents
+            assert arn == BUCKET
+            assert key.startswith("aws/lambda/11111111-2222-3333-4444-555555555555/shardId-000000000000/2026/09/19/")
+            assert json.loads(body)["payload"].encode() == house.functions.calls[0][1]
+        await house.service.stop()
+
+    run(test())
+
+
+def test_a_split_while_reading_loses_nothing_and_keeps_the_order_per_key() -> None:
+    """Facts 2.26, 2.27."""
+
+    async def test() -> None:
+        house = House(starting_position="LATEST")
+        await house.service.start()
+        await asyncio.sleep(2)
+        for number in range(40):
+            house.put(str(number), key=f"key-{number % 5}")
+            if number == 19:
+                house.streams.change(lambda now: house.stream.scale(2, now))
+            await asyncio.sleep(0.03)
+        await house.until(lambda: sum(map(len, house.delivered)) == 40)
+        flat = [int(value) for batch in house.delivered for value in batch]
+        for key in range(5):
+            assert [number for number in flat if number % 5 == key] == list(range(key, 40, 5))
+        await house.service.stop()
+
+    run(test())
+
+
+def test_an_idle_mapping_polls_once_a_second() -> None:
+    """Fact 2.17; fact 8.10: an empty poll publishes 0."""
+
+    async def test() -> None:
+        house = House()
+        await house.service.start()
+        await asyncio.sleep(10.5)
+        polls = [value for _, _, name, value in house.metrics if name == "PolledEventCount"]
+        assert polls == [0.0] * 11
+        await house.service.stop()
+
+    run(test())
+
+
+def test_stop_waits_for_the_invocation_under_way_and_leaves_no_task() -> None:
+    async def test() -> None:
+        house = House()
+        ended = []
+
+        async def answer(request_id: str, _payload: bytes) -> InvokeOutcome:
+            await asyncio.sleep(5)
+            ended.append(request_id)
+            return Succeeded(request_id, b"null")
+
+        house.functions.answer = answer
+        house.put("a")
+        await house.service.start()
+        await house.until(lambda: bool(house.functions.calls))
+        house.put("b")
+        await house.service.stop()
+        assert len(ended) == len(house.functions.calls) == 1
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await asyncio.sleep(100)
+        assert len(house.functions.calls) == 1
+
+    run(test())
+
+
+def test_stop_cuts_off_an_invocation_that_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        house = House()
+
+        async def answer(_request_id: str, _payload: bytes) -> InvokeOutcome:
+            await asyncio.sleep(900)
+            raise AssertionError
+
+        house.functions.answer = answer
+        house.put("a")
+        await house.service.start()
+        await house.until(lambda: bool(house.functions.calls))
+        before = house.clock()
+        await house.service.stop()
+        assert house.clock() - before == pytest.approx(8)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(test())
+    assert "did not end within" in caplog.text
+
+
+def test_a_stream_that_cannot_be_read_is_shown_and_tried_again() -> None:
+    """Fact 2.9."""
+
+    async def test() -> None:
+        house = House()
+        house.put("a")
+        read = house.streams.read
+        refusals = iter([True, True, False])
+
+        def refusing(*arguments: Any) -> Any:
+            if next(refusals, False):
+                raise StreamError("AccessDeniedException", "no kinesis:GetRecords")
+            return read(*arguments)
+
+        house.streams.read = refusing  # type: ignore[method-assign,assignment] # takes the permission away
+        await house.service.start()
+        await asyncio.sleep(0.5)
+        _, described = await house.get("11111111-2222-3333-4444-555555555555")
+        assert described["State"] == "Enabled"
+        assert described["LastProcessingResult"] == "PROBLEM: AccessDeniedException: no kinesis:GetRecords"
+        await house.until(lambda: house.delivered == [["a"]])
+        await house.service.stop()
+
+    run(test())
+
+
+def test_a_fault_of_the_model_stops_the_mapping_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        house = House()
+        await house.service.start()
+        house.streams.read = lambda *_: (_ for _ in ()).throw(StreamError("X", "y"))  # type: ignore[method-assign]
+        [mapping] = house.service._mappings.values()
+        assert mapping.runner is not None
+        mapping.runner.machine.read_failed = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
+        await asyncio.sleep(5)
+        _, described = await house.get("11111111-2222-3333-4444-555555555555")
+        assert described["LastProcessingResult"] == "PROBLEM: the mapping has stopped: ZeroDivisionError"
+        await house.service.stop()
+
+    run(test())
+    assert "this is a fault of the model" in caplog.text
+
+
+def test_the_description_has_the_shape_of_aws() -> None:
+    """Facts 2.1, 2.8."""
+
+    async def test() -> None:
+        house = House(batch_size=500, report_batch_item_failures=True, on_failure_destination_arn=BUCKET)
+        status, described = await house.get("11111111-2222-3333-4444-555555555555")
+        assert status == 200
+        assert described == {
+            "UUID": "11111111-2222-3333-4444-555555555555",
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 500,
+            "MaximumBatchingWindowInSeconds": 0,
+            "ParallelizationFactor": 1,
+            "EventSourceArn": STREAM,
+            "EventSourceMappingArn": (
+                "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:11111111-2222-3333-4444-555555555555"
+            ),
+            "FunctionArn": FUNCTION,
+            "LastModified": EPOCH_S,
+            "LastProcessingResult": "No records processed",
+            "State": "Creating",
+            "StateTransitionReason": "User action",
+            "DestinationConfig": {"OnFailure": {"Destination": BUCKET}},
+            "MaximumRecordAgeInSeconds": -1,
+            "BisectBatchOnFunctionError": False,
+            "MaximumRetryAttempts": -1,
+            "TumblingWindowInSeconds": 0,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "MetricsConfig": {"Metrics": ["EventCount"]},
+        }
+        await house.service.start()
+        assert (await house.get(described["UUID"]))[1]["State"] == "Enabled"
+        house.put("a")
+        await house.until(lambda: bool(house.functions.calls))
+        await asyncio.sleep(0.1)
+        assert (await house.get(described["UUID"]))[1]["LastProcessingResult"] == "OK"
+        await house.service.stop()
+
+    run(test())
+
+
+def test_the_list_is_filtered_and_paged() -> None:
+    async def test() -> None:
+        house = House()
+        other = FUNCTION + "-2"
+        house.service.add(blueprint(uuid="22222222-2222-3333-4444-555555555555", function_arn=other))
+        first, second = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"
+
+        async def listed(**query: str) -> list[str]:
+            return [each["UUID"] for each in (await house.get(**query))[1]["EventSourceMappings"]]
+
+        assert await listed() == [first, second]
+        assert await listed(EventSourceArn=STREAM) == [first, second]
+        assert await listed(EventSourceArn=STREAM + "x") == []
+        assert await listed(FunctionName="work-2") == await listed(FunctionName=other) == [second]
+        _, page = await house.get(MaxItems="1")
+        assert [each["UUID"] for each in page["EventSourceMappings"]] == [first]
+        assert await listed(MaxItems="1", Marker=page["NextMarker"]) == [second]
+        assert (await house.get(MaxItems="0"))[0] == 400
+
+    run(test())
+
+
+def test_unknown_mappings_and_changes_are_refused_in_the_shape_of_aws() -> None:
+    async def test() -> None:
+        house = House()
+        request = Request("GET", "/2015-03-31/event-source-mappings/nope", {}, {}, b"")
+        response = await house.service.handle(request)
+        assert response.status == 404
+        assert response.headers["x-amzn-errortype"] == "ResourceNotFoundException"
+        for method, path in [("POST", ""), ("PUT", "nope"), ("DELETE", "nope")]:
+            request = Request(method, f"/2015-03-31/event-source-mappings/{path}", {}, {}, b"{}")
+            response = await house.service.handle(request)
+            assert response.status == 400
+            assert "template" in json.loads(response.body)["Message"]
+
+    run(test())
+
+
+def test_the_same_function_reads_the_same_stream_only_once() -> None:
+    """Fact 2.5."""
+
+    async def test() -> None:
+        house = House()
+        with pytest.raises(ValueError, match="already exists") as raised:
+            house.service.add(blueprint(uuid="22222222-2222-3333-4444-555555555555"))
+        assert f'(" {STREAM} ") and function (" work ")' in str(raised.value)
+
+    run(test())
+
+
+def test_a_disabled_mapping_does_not_poll() -> None:
+    """Fact 8.12."""
+
+    async def test() -> None:
+        house = House(enabled=False)
+        house.put("a")
+        await house.service.start()
+        await asyncio.sleep(60)
+        assert not house.functions.calls
+        assert not house.metrics
+        assert (await house.get())[1]["EventSourceMappings"][0]["State"] == "Disabled"
+        await house.service.stop()
+
+    run(test())
