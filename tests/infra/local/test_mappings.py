@@ -30,7 +30,7 @@ class Jump(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> Any:
         assert timeout is not None, "the test waits for something that cannot come any more"
         if timeout > 0:
-            self.loop.now_s += max(timeout, 1e-6)  # what a float can tell apart at this epoch
+            self.loop.now_s += max(timeout, 1e-6)
         return super().select(0)
 
 
@@ -40,6 +40,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector = Jump()
         selector.loop = self
         super().__init__(selector)
+        self._clock_resolution = 1e-6  # a timer is due when its time has come, within what a float can tell apart
 
     def time(self) -> float:
         return self.now_s
