@@ -184,7 +184,7 @@ class Ledger:
 
     @property
     def balanced(self) -> bool:
-        """Nothing lost, nothing applied twice, every sum right, everything in quarantine for the reason it should be."""
+        """Nothing lost, nothing applied twice, every sum right, every refusal for the expected reason."""
         wrong = self.lost or self.duplicates_applied or self.sums_different or self.misfiled or self.refused
         return not wrong and self.sent == self.stored + self.quarantined + self.expired
 

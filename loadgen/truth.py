@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
+import processor.rules as rules
 from loadgen.events import Generated
-from processor import rules
 from processor.core.effects import Add, Effect, Number
 from processor.core.errors import Malformed, Reason, Refused
 from processor.core.events import Event, digest, parse

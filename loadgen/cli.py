@@ -1,0 +1,233 @@
+"""SHELL: `loadgen run | replay | report`. Exit status: 0 fine, 1 ledger or threshold failed, 2 usage, 3 target
+unreachable or refused, 130 interrupted (what was measured is still written)."""
+
+import argparse
+import itertools
+import json
+import secrets
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.ops.errors import USAGE, CommandError
+from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
+from loadgen import recording_file, recordings, report
+from loadgen.events import EventOptions, Generator
+from loadgen.metrics import Metrics
+from loadgen.pacer import PROFILES, paced, schedule, total_events
+from loadgen.readback import find_stack
+from loadgen.results import ResultsError, decode_all
+from loadgen.run import INTERRUPTED, LATE_AFTER_US, Load, Options, summarize, write
+from loadgen.sender import Due
+from loadgen.thresholds import Threshold, ThresholdError, parse
+from loadgen.truth import Truths
+from processor.core.packing import PackingSettings
+
+RATE_MAX = 1_000_000
+DURATION_S_MAX = 7 * 86_400
+UNREADABLE_SHOWN = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except CommandError as error:
+        print(f"loadgen: {error}", file=sys.stderr)
+        return error.exit_status
+    except (recording_file.FileError, recordings.FormatError, ThresholdError, ValueError, ResultsError) as error:
+        print(f"loadgen: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"loadgen: cannot write the results: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line (docs/loadgen-report.md has the reports)."""
+    top = argparse.ArgumentParser(prog="loadgen", description="Load for the stream, and the account of every event.")
+    commands = top.add_subparsers(required=True, metavar="run|replay|report")
+
+    run = commands.add_parser("run", help="generated events at a rate")
+    run.add_argument("--rate", type=float, required=True, metavar="EVENTS_PER_S", help="the profile's highest rate")
+    run.add_argument("--duration", type=float, required=True, metavar="S", help="seconds")
+    run.add_argument("--profile", choices=PROFILES, default="constant")
+    run.add_argument("--event-bytes", type=int, default=256, metavar="N")
+    run.add_argument("--keys", type=int, default=1000, metavar="N", help="number of subjects")
+    run.add_argument("--skew", type=float, default=1.0, metavar="Z", help="Zipf exponent of the subjects; 0 is uniform")
+    run.add_argument("--duplicates", type=float, default=0.0, metavar="P", help="share of events sent again")
+    run.add_argument("--malformed", type=float, default=0.0, metavar="P", help="share of malformed events")
+    run.add_argument("--seed", type=int, default=1, metavar="N")
+    run.add_argument("--run-id", metavar="ID", help="part of every identity and subject (default: a new one)")
+    run.add_argument(
+        "--event-time", type=float, metavar="EPOCH_S", help="the events' own clock at the start (default: now)"
+    )
+    run.set_defaults(run=run_run)
+
+    replay = commands.add_parser("replay", help="a recording's own events at their own pace")
+    replay.add_argument("file", type=Path, metavar="FILE", help="plain or gzip")
+    replay.add_argument("--format", choices=recordings.FORMATS, help="default: by the file's name and first line")
+    replay.add_argument("--speed", default="1", metavar="X|max", help="times as fast; max: as fast as it is taken")
+    replay.set_defaults(run=run_replay)
+
+    for load in (run, replay):
+        load.add_argument("--aggregate", default="100", metavar="N|off", help="user records per Kinesis record")
+        load.add_argument("--threshold", action="append", default=[], metavar="EXPR", help="'latency_p99_ms<1000'")
+        load.add_argument("--out", type=Path, metavar="DIR", help="default out/<time>")
+        load.add_argument(
+            "--drain-timeout", type=float, default=30.0, metavar="S", help="wait this long without progress (30)"
+        )
+        load.add_argument("--settle", type=float, default=3.0, metavar="S", help="wait before the final account (3)")
+        add_target_arguments(load)
+
+    again = commands.add_parser("report", help="the summary and report.html again, from a run's files")
+    again.add_argument("dir", type=Path, metavar="DIR")
+    again.set_defaults(run=run_report)
+    return top
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """`loadgen run`."""
+    if not 0 < arguments.rate <= RATE_MAX:
+        raise CommandError(f"--rate must be above 0 and at most {RATE_MAX:,}, not {arguments.rate:g}", USAGE)
+    if not 0 < arguments.duration <= DURATION_S_MAX:
+        raise CommandError(
+            f"--duration must be above 0 and at most {DURATION_S_MAX:,} s, not {arguments.duration:g}", USAGE
+        )
+    events = EventOptions(
+        run_id=arguments.run_id or f"run-{int(time.time())}-{secrets.token_hex(3)}",
+        seed=arguments.seed,
+        started_s=time.time() if arguments.event_time is None else arguments.event_time,
+        event_bytes=arguments.event_bytes,
+        keys=arguments.keys,
+        skew=arguments.skew,
+        duplicates=arguments.duplicates,
+        malformed=arguments.malformed,
+    )
+    total = total_events(arguments.profile, arguments.rate, arguments.duration)
+    if total == 0:
+        raise CommandError("this rate and duration make no event at all: raise one of them", USAGE)
+    common = _common(arguments, total, {"run_id": events.run_id})
+    connection, stack = _connect(arguments)
+
+    def due() -> Iterator[Due]:
+        generator, truths = Generator(events), Truths(stack.settings)
+        for due_s in schedule(arguments.profile, arguments.rate, arguments.duration):
+            event = generator.next(due_s)
+            yield Due(due_s, event.partition_key, event.payload, truths.of_generated(event, int(due_s * 1e6)))
+
+    return Load(connection, stack, common).run(due())
+
+
+def run_replay(arguments: argparse.Namespace) -> int:
+    """`loadgen replay`."""
+    path: Path = arguments.file
+    first = recording_file.first_line(path)
+    file_format = arguments.format or recordings.guess(path.name, first)
+    if file_format is None:
+        names = ", ".join(recordings.FORMATS)
+        raise CommandError(
+            f"{path}: its format cannot be told from its name or first line: use --format ({names})", USAGE
+        )
+    speed = _speed(arguments.speed)
+    common = _common(arguments, None, {"format": file_format})
+    connection, stack = _connect(arguments)
+    problems: Counter[str] = Counter()
+
+    def due() -> Iterator[Due]:
+        truths = Truths(stack.settings)
+        events = _readable(recordings.read(file_format, recording_file.lines(path), path.name), problems)
+        times, events = itertools.tee(events)
+        for due_s, event in zip(paced((event.time_s for event in times), speed), events, strict=True):
+            truth = truths.of_payload(event.payload, int(due_s * 1e6))
+            yield Due(None if speed is None else due_s, event.partition_key, event.payload, truth)
+
+    status = Load(connection, stack, common).run(due())
+    if problems:
+        print(f"loadgen: {problems.total():,} lines could not be read and were not sent", file=sys.stderr)
+    return status or (1 if problems else 0)
+
+
+def _readable(
+    events: Iterator[recordings.Recorded | recordings.Unreadable], problems: Counter[str]
+) -> Iterator[recordings.Recorded]:
+    """The events; the others are counted, and the first ones said with their line."""
+    for event in events:
+        if isinstance(event, recordings.Recorded):
+            yield event
+            continue
+        if problems.total() < UNREADABLE_SHOWN:
+            print(f"loadgen: line {event.line}: {event.why}", file=sys.stderr)
+        problems[event.why] += 1
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """`loadgen report`: the numbers are added up again from results.jsonl."""
+    folder: Path = arguments.dir
+    try:
+        document: dict[str, Any] = json.loads((folder / "report.json").read_text())
+        lines = (folder / "results.jsonl").open()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CommandError(f"{folder}: there is no finished run in it ({error.filename} is missing)", USAGE) from error
+    if document.get("schema") != report.SCHEMA:
+        raise CommandError(f"{folder}/report.json has the schema {document.get('schema')}, not {report.SCHEMA}", USAGE)
+    metrics = Metrics(LATE_AFTER_US)
+    with lines:
+        for result in decode_all(lines):
+            metrics.add(result)
+    document["numbers"].update(metrics.named())
+    document["timeline"] = metrics.timeline()
+    write(folder, document)
+    summarize(document)
+    return 0 if document["passed"] else 1
+
+
+def _common(arguments: argparse.Namespace, total: int | None, more: dict[str, Any]) -> Options:
+    names = report.known_numbers()
+    thresholds: list[Threshold] = [parse(expression, names) for expression in arguments.threshold]
+    skip = {"run", "threshold", "out"}
+    configuration = {k: str(v) for k, v in vars(arguments).items() if k not in skip and v is not None}
+    out = arguments.out or Path("out") / time.strftime("%Y%m%d-%H%M%S")
+    return Options(
+        command=["loadgen", *(shlex.quote(word) for word in sys.argv[1:])],
+        configuration={**configuration, **more},
+        out=out,
+        packing=PackingSettings(aggregate=_aggregate(arguments.aggregate)),
+        thresholds=thresholds,
+        drain_timeout_s=arguments.drain_timeout,
+        settle_s=arguments.settle,
+        total_events=total,
+    )
+
+
+def _connect(arguments: argparse.Namespace) -> tuple[Connection, Any]:
+    target: Target = target_of(arguments)
+    connection = Connection(target)
+    return connection, find_stack(connection)
+
+
+def _aggregate(text: str) -> int | None:
+    if text == "off":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise CommandError(f"--aggregate {text}: a number from 1 to 10000, or off", USAGE)
+    return int(text)
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < 1e9:
+        raise CommandError(f"--speed {text}: a number above 0, or max", USAGE)
+    return speed

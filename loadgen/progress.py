@@ -1,0 +1,60 @@
+"""SHELL: what a waiting person sees. A live bar (rich) on a terminal, a plain line every few seconds elsewhere; stderr."""
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from loadgen.metrics import Metrics
+
+PLAIN_EVERY_S = 5.0
+
+
+class Progress:
+    """A context manager; `sending` and `draining` are called as often as one likes."""
+
+    def __init__(self, total_events: int | None) -> None:
+        self._total = total_events
+        console = Console(stderr=True)
+        self._bar: Bar | None = None
+        if console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[text]}"),
+                TimeElapsedColumn(),
+            )
+            self._bar = Bar(*columns, console=console)
+            self._task = self._bar.add_task("sending", total=total_events, text="")
+        self._plain_s = 0.0
+
+    def __enter__(self) -> "Progress":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def sending(self, now_s: float, metrics: Metrics, waiting: int) -> None:
+        """`waiting`: events queued or in flight."""
+        rate = metrics.acknowledged / now_s if now_s else 0.0
+        text = f"{metrics.acknowledged:,} acknowledged ({rate:,.0f}/s), {waiting:,} waiting, {metrics.late:,} late"
+        if metrics.errors:
+            text += f", {metrics.errors.total():,} failed attempts"
+        self._show("sending", text, metrics.acknowledged, self._total, now_s)
+
+    def draining(self, now_s: float, found: int, expected: int) -> None:
+        """`now_s` counts from the start of the draining."""
+        if found == expected:
+            self._plain_s = 0.0
+        self._show("processing", f"{found:,} of {expected:,} found in the tables", found, expected, now_s)
+
+    def _show(self, what: str, text: str, done: int, total: int | None, now_s: float) -> None:
+        if self._bar:
+            self._bar.update(self._task, description=what, text=text, completed=done, total=total)
+        elif now_s < self._plain_s or now_s - self._plain_s >= PLAIN_EVERY_S or done == total:
+            self._plain_s = now_s
+            print(f"{what:<10} {now_s:6.1f} s  {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,192 @@
+"""SHELL: reads back from the stack's tables what a load must have left there.
+
+The results table is read by key: page 0 of every expected window with BatchGetItem, and only where that page is sealed
+the rest of its chain with Query. All reads are strongly consistent. Quarantine is read by position. Nothing is scanned.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NamedTuple
+
+from infra.ops.errors import ENVIRONMENT, CommandError, explained
+from infra.ops.outputs import Connection, describe
+from loadgen.ledger import Expectations, Findings, Page, Position, WindowKey, reconcile
+from loadgen.truth import RULES_MODULE
+from processor.core.errors import Malformed
+from processor.core.events import parse
+from processor.core.pages import SEALED_AT
+from processor.core.records import deaggregate, from_lambda
+from processor.core.rule_api import RuleSettings
+
+BATCH_GET_KEYS_MAX = 100  # AWS: BatchGetItem
+BATCH_ROUNDS_MAX = 50  # UnprocessedKeys come back while a table is throttled; each round asks for what is left
+WHOLE = "whole"
+
+
+class Stack(NamedTuple):
+    """What a load needs to know of a deployed stack."""
+
+    stream: str
+    results_table: str
+    quarantine_table: str
+    failure_bucket: str
+    settings: RuleSettings
+
+
+def find_stack(connection: Connection) -> Stack:
+    """Names from the stack's outputs, rule settings from its parameters. Raises CommandError."""
+    description = describe(connection)
+    found = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in description["Parameters"]}
+    name = connection.target.stack_name
+    try:
+        rules_module = parameters["RulesModule"]
+        measures = tuple(measure.strip() for measure in parameters["Measures"].split(",") if measure.strip())
+        settings = RuleSettings(measures, int(parameters["WindowSeconds"]))
+        stack = Stack(
+            found["StreamName"],
+            found["ResultsTableName"],
+            found["QuarantineTableName"],
+            found["FailureBucketName"],
+            settings,
+        )
+    except (KeyError, ValueError) as error:
+        raise CommandError(f"the stack {name} is not one of infra/template.yaml: {error}", ENVIRONMENT) from error
+    if rules_module != RULES_MODULE:
+        raise CommandError(
+            f"the stack {name} runs the rules {rules_module}; the ledger can only be worked out for {RULES_MODULE}",
+            ENVIRONMENT,
+        )
+    return stack
+
+
+class Readback:
+    """Fills `Findings` for `Expectations`. Every method raises CommandError when the tables do not answer."""
+
+    def __init__(self, connection: Connection, stack: Stack, expectations: Expectations, since: datetime) -> None:
+        self._target, self._stack, self._expected, self._since = connection.target, stack, expectations, since
+        self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
+
+    def refresh(self, findings: Findings, *, everything: bool = False) -> None:
+        """Read what has not been found yet; `everything`: read all of it again (the final account)."""
+        with explained(str(self._target)):
+            wanted = [
+                key
+                for key in self._expected.windows
+                if everything or key not in findings.checks or not findings.checks[key].complete
+            ]
+            for key, pages in self._chains(wanted):
+                findings.checks[key] = reconcile(self._expected.windows[key], pages)
+            positions = [p for p in self._expected.quarantine if everything or p not in findings.reasons]
+            findings.reasons.update(self._quarantined(positions))
+
+    def explain_missing(self, findings: Findings) -> None:
+        """Look for what is in no window: given up by the mapping (on-failure destination), or refused by the rules."""
+        with explained(str(self._target)):
+            self._read_expired(findings)
+            self._read_refused(findings)
+
+    def _chains(self, keys: Sequence[WindowKey]) -> Iterator[tuple[WindowKey, list[Page]]]:
+        items = self._get(
+            self._stack.results_table, [{"pk": {"S": pk}, "sk": {"S": window}} for pk, window in keys], None
+        )
+        first = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+        for key in keys:
+            item = first.get(key)
+            chain = [] if item is None else [item]
+            if item is not None and int(item["events"]["N"]) >= SEALED_AT:
+                chain = self._query(key)
+            yield key, [self._page(page) for page in chain]
+
+    def _query(self, key: WindowKey) -> list[Mapping[str, Any]]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._stack.results_table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :window)",
+            ExpressionAttributeValues={":pk": {"S": key[0]}, ":window": {"S": key[1]}},
+            ConsistentRead=True,
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def _page(self, item: Mapping[str, Any]) -> Page:
+        sums = tuple(
+            Decimal(item[f"sum_{measure}"]["N"]) if f"sum_{measure}" in item else None
+            for measure in self._expected.measures
+        )
+        return Page(int(item["events"]["N"]), sums, frozenset(item["ids"]["SS"]))
+
+    def _quarantined(self, positions: Iterable[Position]) -> dict[Position, str]:
+        keys = {_quarantine_key(self._stack.stream, position): position for position in positions}
+        items = self._get(
+            self._stack.quarantine_table,
+            [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys],
+            "pk, sk, reason",
+        )
+        return {keys[item["pk"]["S"], item["sk"]["S"]]: item["reason"]["S"] for item in items}
+
+    def _get(
+        self, table: str, keys: Sequence[Mapping[str, Any]], projection: str | None
+    ) -> Iterator[Mapping[str, Any]]:
+        remaining = iter(keys)
+        while chunk := list(islice(remaining, BATCH_GET_KEYS_MAX)):
+            for _ in range(BATCH_ROUNDS_MAX):
+                request: dict[str, Any] = {"Keys": chunk, "ConsistentRead": True}
+                if projection:
+                    request["ProjectionExpression"] = projection
+                answer = self._dynamodb.batch_get_item(RequestItems={table: request})
+                yield from answer["Responses"].get(table, [])
+                chunk = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+                if not chunk:
+                    break
+            else:
+                raise CommandError(f"the table {table} throttled {BATCH_ROUNDS_MAX} reads in a row; try again later")
+
+    def _read_expired(self, findings: Findings) -> None:
+        listing = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._stack.failure_bucket, Prefix="aws/lambda/"
+        )
+        for entry in (entry for page in listing for entry in page.get("Contents", [])):
+            if entry["LastModified"] < self._since.replace(microsecond=0):
+                continue
+            body = self._s3.get_object(Bucket=self._stack.failure_bucket, Key=entry["Key"])["Body"].read()
+            for record in map(from_lambda, json.loads(json.loads(body)["payload"])["Records"]):
+                try:
+                    users = deaggregate(record)
+                except Malformed:
+                    findings.expired_positions.add(Position(record.shard_id, record.sequence_number, None))
+                    continue
+                for user in users:
+                    where = Position(record.shard_id, record.sequence_number, user.subsequence_number)
+                    findings.expired_positions.add(where)
+                    if identity := _identity(user.data):
+                        findings.expired_digests.add(identity)
+
+    def _read_refused(self, findings: Findings) -> None:
+        for reason in ("rules_refused", "rules_error"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._stack.quarantine_table,
+                IndexName="by-reason",
+                KeyConditionExpression="reason = :reason AND arrived_at >= :since",
+                ExpressionAttributeValues={
+                    ":reason": {"S": reason},
+                    ":since": {"S": self._since.strftime("%Y-%m-%dT%H:%M:%S")},
+                },
+            )
+            keys = [{"pk": item["pk"], "sk": item["sk"]} for page in pages for item in page["Items"]]
+            for item in self._get(self._stack.quarantine_table, keys, "payload"):
+                if "payload" in item and (identity := _identity(item["payload"]["B"])):
+                    findings.refused[identity] = reason
+
+
+def _identity(payload: bytes) -> str | None:
+    try:
+        return parse(payload).digest
+    except Malformed:
+        return None
+
+
+def _quarantine_key(stream: str, position: Position) -> tuple[str, str]:
+    number = position.subsequence_number
+    return f"{stream}/{position.shard_id}:{position.sequence_number}", WHOLE if number is None else f"{number:06d}"

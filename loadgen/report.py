@@ -1,0 +1,196 @@
+"""PURE: what was measured -> report.json (schema `loadgen-report/1`, docs/loadgen-report.md), report.html, a summary."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from loadgen.ledger import Ledger
+from loadgen.metrics import Metrics
+from loadgen.thresholds import Checked
+
+SCHEMA = "loadgen-report/1"
+CHART_WIDTH, CHART_HEIGHT = 720, 160
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#667;--line:#d6dae0;--paper:#fff;--a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#9aa4b2;--line:#394150;--paper:#14181d;--a:#6cb0ff;--b:#ff9d5c;
+--good:#5fd38a;--bad:#ff7b7b}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:780px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .4rem}.dim{color:var(--dim)}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
+td:last-child,th:last-child{text-align:right;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}
+code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}svg{width:100%;height:auto}text{fill:var(--dim);font-size:11px}
+"""
+
+
+def document(
+    *,
+    command: Sequence[str],
+    started_at: str,
+    partial: bool,
+    configuration: Mapping[str, Any],
+    metrics: Metrics,
+    ledger: Ledger,
+    drain_s: float,
+    checked: Sequence[Checked],
+) -> dict[str, Any]:
+    """The whole report as plain data. `drain_s`: from the last acknowledgement until everything was found."""
+    numbers = {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s)}
+    return {
+        "schema": SCHEMA,
+        "command": list(command),
+        "started_at": started_at,
+        "partial": partial,
+        "passed": ledger.balanced and all(check.passed for check in checked) and not partial,
+        "configuration": dict(configuration),
+        "ledger": {**asdict(ledger), "balanced": ledger.balanced},
+        "numbers": numbers,
+        "thresholds": [
+            {"expression": str(check.threshold), "value": check.value, "passed": check.passed} for check in checked
+        ],
+        "errors": dict(metrics.errors),
+        "failures": dict(metrics.failures),
+        "events_per_shard": dict(sorted(metrics.shards.items())),
+        "timeline": metrics.timeline(),
+    }
+
+
+def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str, float | int | None]:
+    """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found."""
+    whole_s = metrics.latest_us / 1e6 + drain_s
+    return {
+        "sent": ledger.sent,
+        "stored": ledger.stored,
+        "quarantined": ledger.quarantined,
+        "expired": ledger.expired,
+        "lost": ledger.lost,
+        "duplicates_applied": ledger.duplicates_applied,
+        "drain_s": round(drain_s, 3),
+        "processed_events_per_s": (metrics.acknowledged - ledger.lost) / whole_s if whole_s else None,
+    }
+
+
+def known_numbers() -> list[str]:
+    """Every name that a threshold may use."""
+    empty = Ledger(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, {}, {}, {})
+    return [*Metrics(0).named(), *ledger_numbers(empty, Metrics(0), 0.0)]
+
+
+def verdict(report: Mapping[str, Any]) -> str:
+    """One sentence: the first thing to read."""
+    ledger = report["ledger"]
+    if report["partial"]:
+        return f"Interrupted: {ledger['sent']:,} events were sent; the account is as far as it was read."
+    if not ledger["balanced"]:
+        return (
+            f"The ledger does NOT balance: of {ledger['sent']:,} events {ledger['lost']:,} are lost, "
+            f"{ledger['duplicates_applied']:,} were applied again, {ledger['sums_different']:,} windows have wrong sums, "
+            f"{sum(ledger['misfiled'].values()):,} are in quarantine for another reason than expected, "
+            f"{sum(ledger['refused'].values()):,} well-formed ones were refused."
+        )
+    failed = [threshold["expression"] for threshold in report["thresholds"] if not threshold["passed"]]
+    if failed:
+        return f"The ledger balances, but thresholds failed: {', '.join(failed)}."
+    return f"The ledger balances: every one of {ledger['sent']:,} events is accounted for, none was applied twice."
+
+
+def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The ledger as lines of an account."""
+    ledger = report["ledger"]
+    total = ledger["stored"] + ledger["quarantined"] + ledger["expired"]
+    rows = [
+        ("sent (distinct events acknowledged by the stream)", f"{ledger['sent']:,}"),
+        ("  stored in the results table", f"{ledger['stored']:,}"),
+        ("  in quarantine, with the expected reason", f"{ledger['quarantined']:,}"),
+        ("  expired to the on-failure destination", f"{ledger['expired']:,}"),
+        ("stored + quarantined + expired", f"{total:,}"),
+        ("lost", f"{ledger['lost']:,}"),
+        ("deliberate duplicates sent on top", f"{ledger['copies']:,}"),
+        ("duplicates applied", f"{ledger['duplicates_applied']:,}"),
+        (f"windows with different sums (of {ledger['windows']:,})", f"{ledger['sums_different']:,}"),
+    ]
+    if ledger["foreign"]:
+        rows.append(("events of other runs in the same windows", f"{ledger['foreign']:,}"))
+    if ledger["unknown"]:
+        rows.append(("answers lost: in the stream or not", f"{ledger['unknown']:,}"))
+        rows.append(("  of those found stored", f"{ledger['unknown_stored']:,}"))
+    return rows
+
+
+def number_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The measured numbers by their documented names."""
+    return [(name, _number(value)) for name, value in report["numbers"].items()]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """report.html: one file, no external requests, light and dark."""
+    escape = html.escape
+    good = "good" if report["passed"] else "bad"
+    thresholds = [
+        (threshold["expression"], f"{_number(threshold['value'])} {'passed' if threshold['passed'] else 'FAILED'}")
+        for threshold in report["thresholds"]
+    ]
+    configuration = [(name, str(value)) for name, value in report["configuration"].items()]
+    timeline = report["timeline"]
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>loadgen report</title><style>{STYLE}</style>",
+        f"<h1 class={good}>{escape(verdict(report))}</h1><p class=dim>{escape(report['started_at'])}</p>",
+        f"<p><code>{escape(' '.join(report['command']))}</code></p>",
+        _table("Ledger", ledger_rows(report)),
+        _table("Thresholds", thresholds),
+        _chart("Events per second", timeline, ("offered", "acknowledged")),
+        _chart(
+            "Latency from the scheduled time to the acknowledgement, ms", timeline, ("latency_p50_ms", "latency_p99_ms")
+        ),
+        _table("Numbers", number_rows(report)),
+        _table("In quarantine, by reason", [(k, f"{v:,}") for k, v in report["ledger"]["found_reasons"].items()]),
+        _table("Errors of single attempts", [(k, f"{v:,}") for k, v in report["errors"].items()]),
+        _table("Events given up, by reason", [(k, f"{v:,}") for k, v in report["failures"].items()]),
+        _table("Events per shard", [(k, f"{v:,}") for k, v in report["events_per_shard"].items()]),
+        _table("Configuration", configuration),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    cells = "".join(f"<tr><td>{html.escape(name)}<td>{html.escape(value)}" for name, value in rows)
+    return f"<h2>{html.escape(title)}</h2><table>{cells}</table>"
+
+
+def _chart(title: str, timeline: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> str:
+    """Two lines over the seconds of the run, as inline SVG. A second without a value breaks the line."""
+    highest = max((row[name] or 0 for row in timeline for name in names), default=0)
+    if len(timeline) < 2 or not highest:
+        return ""
+    width, height = CHART_WIDTH, CHART_HEIGHT
+    lines = []
+    for name, colour in zip(names, ("--a", "--b"), strict=True):
+        points, drawing = [], False
+        for number, row in enumerate(timeline):
+            if row[name] is None:
+                drawing = False
+                continue
+            x, y = number * width / (len(timeline) - 1), height - row[name] * (height - 20) / highest
+            points.append(f"{'L' if drawing else 'M'}{x:.1f} {y:.1f}")
+            drawing = True
+        lines.append(f"<path d='{' '.join(points)}' fill=none stroke='var({colour})' stroke-width=2 />")
+    legend = " and ".join(
+        f"<span style='color:var({colour})'>{name.replace('_', ' ')}</span>"
+        for name, colour in zip(names, ("--a", "--b"), strict=True)
+    )
+    return (
+        f"<h2>{html.escape(title)}</h2><svg viewBox='0 0 {width} {height + 16}' role=img>"
+        f"<line x1=0 y1={height} x2={width} y2={height} stroke='var(--line)' />{''.join(lines)}"
+        f"<text x=0 y=12>{highest:,.0f}</text><text x=0 y={height + 14}>0 s</text>"
+        f"<text x={width} y={height + 14} text-anchor=end>{len(timeline) - 1} s</text></svg><p class=dim>{legend}</p>"
+    )

@@ -1,0 +1,168 @@
+"""SHELL: one load from its schedule to its report: send, wait until the tables have everything, make up the account."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loadgen import report
+from loadgen.ledger import Expectations, Findings, settle
+from loadgen.metrics import Metrics
+from loadgen.progress import Progress
+from loadgen.readback import Readback, Stack
+from loadgen.results import PutResult, encode
+from loadgen.sender import CONNECTIONS, Due, Sender
+from loadgen.thresholds import Threshold, check
+from loadgen.truth import Truth
+from processor.adapters.publisher import PutRecords
+from processor.core.packing import PackingSettings, UnpackableError
+from processor.core.resend import RetryPolicy
+
+if TYPE_CHECKING:
+    from infra.ops.outputs import Connection
+
+LATE_AFTER_US = 10_000
+POLL_S = 0.5
+OK, FAILED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is common to every load. `drain_timeout_s`: give up waiting this long after the last progress.
+
+    `settle_s`: wait this long after everything was found before the final account, so that late copies of events could
+    still do their harm: twice the default batching window, and more than a retry's first waits.
+    """
+
+    command: Sequence[str]
+    configuration: Mapping[str, Any]
+    out: Path
+    packing: PackingSettings
+    thresholds: Sequence[Threshold]
+    drain_timeout_s: float
+    settle_s: float
+    total_events: int | None
+
+
+class Load:
+    """Runs one load. Raises CommandError when the target refuses to be read."""
+
+    def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
+        self._options, self._stack = options, stack
+        self._metrics, self._expected = Metrics(LATE_AFTER_US), Expectations(stack.settings.measures)
+        self._findings = Findings()
+        self._started = datetime.now(UTC)
+        self._readback = Readback(connection, stack, self._expected, self._started)
+        self._put = PutRecords(connection.client("kinesis"), stack.stream)
+        self._interrupted = False
+
+    def run(self, schedule: Iterator[Due]) -> int:
+        """Returns the exit status; the files are in `options.out` whatever it is."""
+        self._options.out.mkdir(parents=True, exist_ok=True)
+        with (self._options.out / "results.jsonl").open("w") as lines, Progress(self._options.total_events) as progress:
+
+            def settled(result: PutResult, truths: tuple[Truth, ...]) -> None:
+                lines.write(encode(result) + "\n")
+                self._settled(result, truths)
+
+            def turn(now_s: float, waiting: int) -> None:
+                progress.sending(now_s, self._metrics, waiting)
+
+            sender = Sender(self._put, self._options.packing, RetryPolicy(stop_lane=False), settled, self._unsent, turn)
+            before = signal.signal(signal.SIGINT, lambda *_: self._interrupt(sender))
+            try:
+                sender.run(schedule)
+                drain_s = self._drain(progress)
+            finally:
+                signal.signal(signal.SIGINT, before)
+        return self._report(drain_s)
+
+    def _interrupt(self, sender: Sender) -> None:
+        self._interrupted = True
+        sender.stopping.set()
+
+    def _settled(self, result: PutResult, truths: tuple[Truth, ...]) -> None:
+        self._metrics.add(result)
+        if result.failed is None:
+            assert result.shard_id is not None
+            assert result.sequence_number is not None
+            self._expected.acknowledged(truths, result.shard_id, result.sequence_number)
+        else:
+            self._expected.failed(truths, uncertain=result.uncertain)
+
+    def _unsent(self, truth: Truth, error: UnpackableError) -> None:
+        self._metrics.unsent(truth.due_us, error.reason)
+        self._expected.failed([truth], uncertain=False)
+
+    def _drain(self, progress: Progress) -> float:
+        """Poll until everything was found or nothing more comes; returns the seconds it took."""
+        began_s = moved_s = time.monotonic()
+        found = -1
+        while not self._interrupted:
+            self._readback.refresh(self._findings)
+            now_s = time.monotonic()
+            if self._findings.found() > found:
+                found, moved_s = self._findings.found(), now_s
+            progress.draining(now_s - began_s, found, self._expected.distinct_events)
+            if found >= self._expected.distinct_events or now_s - moved_s > self._options.drain_timeout_s:
+                break
+            time.sleep(POLL_S)
+        drained_s = (moved_s if found >= 0 else time.monotonic()) - began_s
+        if not self._interrupted:
+            time.sleep(self._options.settle_s)
+        self._readback.refresh(self._findings, everything=True)
+        if self._findings.found() < self._expected.distinct_events:
+            self._readback.explain_missing(self._findings)
+        return drained_s
+
+    def _report(self, drain_s: float) -> int:
+        options, metrics = self._options, self._metrics
+        ledger = settle(self._expected, self._findings)
+        numbers = {**metrics.named(), **report.ledger_numbers(ledger, metrics, drain_s)}
+        document = report.document(
+            command=options.command,
+            started_at=self._started.isoformat(timespec="milliseconds"),
+            partial=self._interrupted,
+            configuration={**options.configuration, "stream": self._stack.stream, "connections": CONNECTIONS},
+            metrics=metrics,
+            ledger=ledger,
+            drain_s=drain_s,
+            checked=check(options.thresholds, numbers),
+        )
+        write(options.out, document)
+        summarize(document)
+        if self._interrupted:
+            return INTERRUPTED
+        if metrics.failed and not metrics.acknowledged:
+            reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in metrics.failures.most_common(3))
+            print(f"the stream {self._stack.stream} took nothing: {reasons}", file=sys.stderr)
+            return UNREACHABLE
+        return OK if document["passed"] else FAILED
+
+
+def write(out: Path, document: Mapping[str, Any]) -> None:
+    """report.json and report.html."""
+    (out / "report.json").write_text(json.dumps(document, indent=1) + "\n")
+    (out / "report.html").write_text(report.page(document))
+
+
+def summarize(document: Mapping[str, Any]) -> None:
+    """The account and the most important numbers on stdout."""
+    print()
+    for name, value in report.ledger_rows(document):
+        print(f"  {name:<56} {value:>14}")
+    print()
+    interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
+    for name in (*interesting, "late_share", "throttled_attempts", "events_failed", "drain_s"):
+        value = document["numbers"][name]
+        print(
+            f"  {name:<56} {'-' if value is None else format(value, ',.3f' if isinstance(value, float) else ','):>14}"
+        )
+    for threshold in document["thresholds"]:
+        print(f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}")
+    print(f"\n{report.verdict(document)}")

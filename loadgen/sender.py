@@ -1,0 +1,191 @@
+"""SHELL: sends what is due, when it is due. An open loop: the schedule never waits for the target.
+
+One thread owns the schedule, the packer and the outbox (both pure); a few worker threads each make one PutRecords call
+at a time. What the target does not take in time queues up, and is late: every event keeps the time at which it was due,
+and that is what its latency is counted from. Only when the queue is as large as `WAITING_BYTES_MAX` is nothing more
+generated until it shrinks; those events are sent late, and are counted so.
+"""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+from loadgen.results import PutResult
+from loadgen.truth import Truth
+from processor.adapters.publisher import PutRecords
+from processor.core.packing import Packed, Packer, PackingSettings, UnpackableError
+from processor.core.resend import Acknowledged, Entry, Outbox, Reply, RetryPolicy, Settled
+
+CONNECTIONS = 4
+WAITING_BYTES_MAX = 32 * 1024 * 1024
+GENERATED_PER_TURN = 1000
+TURN_S_MAX = 0.25
+DRAIN_S_MAX = 60.0
+
+
+class Due(NamedTuple):
+    """One event of the schedule. `due_s`: seconds from the start; None: as soon as there is room."""
+
+    due_s: float | None
+    partition_key: str
+    payload: bytes
+    truth: Truth
+
+
+Taken: TypeAlias = list[Entry[Truth]]
+OnSettled: TypeAlias = Callable[[PutResult, tuple[Truth, ...]], None]
+
+
+class Sender:
+    """Runs one schedule to its end. `on_settled` is called in the calling thread for every Kinesis record that ended,
+    `on_unsent` for every event that fits no record, `on_turn` several times a second with the number waiting."""
+
+    def __init__(
+        self,
+        put: PutRecords,
+        packing: PackingSettings,
+        retry: RetryPolicy,
+        on_settled: OnSettled,
+        on_unsent: Callable[[Truth, UnpackableError], None],
+        on_turn: Callable[[float, int], None],
+    ) -> None:
+        self._put, self._packing = put, packing
+        self._packer: Packer[Truth] = Packer(packing)
+        self._outbox: Outbox[Truth] = Outbox(retry)
+        self._on_settled, self._on_unsent, self._on_turn = on_settled, on_unsent, on_turn
+        self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[tuple[Taken, Reply]] = queue.SimpleQueue()
+        self._in_flight = 0
+        self._start_s = 0.0
+        self.stopping = threading.Event()
+
+    def run(self, schedule: Iterator[Due]) -> None:
+        """Returns when every event was acknowledged or given up, or soon after `stopping` is set."""
+        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(CONNECTIONS)]
+        for worker in workers:
+            worker.start()
+        self._start_s = time.monotonic()
+        try:
+            self._loop(schedule)
+        finally:
+            for _ in workers:
+                self._calls.put(None)
+
+    def _work(self) -> None:
+        while (taken := self._calls.get()) is not None:
+            self._replies.put((taken, self._put(taken)))
+
+    def _now_s(self) -> float:
+        return time.monotonic() - self._start_s
+
+    def _loop(self, schedule: Iterator[Due]) -> None:
+        upcoming = next(schedule, None)
+        turn_s = 0.0
+        while upcoming is not None or self._outbox.records or self._packer.deadline_s() is not None:
+            if self.stopping.is_set():
+                self._abandon()
+                return
+            now_s = self._now_s()
+            upcoming = self._generate(upcoming, schedule, now_s)
+            for record in self._packer.due(now_s) if upcoming is not None else self._packer.flush():
+                self._outbox.add(record, now_s)
+            self._dispatch(now_s)
+            self._collect(self._wait_s(upcoming, self._now_s()))
+            if now_s - turn_s >= TURN_S_MAX:
+                turn_s = now_s
+                self._on_turn(now_s, self._outbox.events)
+
+    def _generate(self, upcoming: Due | None, schedule: Iterator[Due], now_s: float) -> Due | None:
+        for _ in range(GENERATED_PER_TURN):
+            if upcoming is None or self._outbox.size > WAITING_BYTES_MAX:
+                break
+            if upcoming.due_s is None:
+                upcoming = upcoming._replace(truth=upcoming.truth._replace(due_us=int(now_s * 1e6)))
+            elif upcoming.due_s > now_s:
+                break
+            self._pack(upcoming, now_s)
+            upcoming = next(schedule, None)
+        return upcoming
+
+    def _pack(self, event: Due, now_s: float) -> None:
+        truth = event.truth
+        if truth.whole:  # malformed as a Kinesis record: it travels alone and as it is
+            alone = Packed(event.partition_key, None, event.payload, (truth,), aggregated=False)
+            self._outbox.add(alone, now_s)
+            return
+        try:
+            if truth.copy and truth.digest in {member.digest for member in self._packer.waiting(event.partition_key)}:
+                # A copy belongs into another Kinesis record than its original: close the one that is being filled.
+                for record in self._packer.flush():
+                    self._outbox.add(record, now_s)
+            for record in self._packer.add(event.partition_key, event.payload, truth, now_s):
+                self._outbox.add(record, now_s)
+        except UnpackableError as error:
+            self._on_unsent(truth, error)
+
+    def _dispatch(self, now_s: float) -> None:
+        while self._in_flight < CONNECTIONS:
+            taken, expired = self._outbox.take(now_s)
+            self._settled(expired)
+            if not taken:
+                return
+            self._in_flight += 1
+            self._calls.put(taken)
+
+    def _wait_s(self, upcoming: Due | None, now_s: float) -> float:
+        """Seconds until there is something to do that no reply announces."""
+        moments = [now_s + TURN_S_MAX]
+        if upcoming is not None and self._outbox.size <= WAITING_BYTES_MAX:
+            moments.append(upcoming.due_s or 0.0)
+        if (deadline_s := self._packer.deadline_s()) is not None:
+            moments.append(deadline_s)
+        if self._in_flight < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
+            moments.append(wake_s)
+        return max(0.0, min(moments) - now_s)
+
+    def _collect(self, wait_s: float) -> None:
+        """Take in the replies that are there; wait at most `wait_s` for the first one."""
+        try:
+            taken, reply = self._replies.get(timeout=wait_s) if wait_s > 0 else self._replies.get_nowait()
+            while True:
+                self._in_flight -= 1
+                jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
+                self._settled(self._outbox.settle(taken, reply, self._now_s(), jitter))
+                taken, reply = self._replies.get_nowait()
+        except queue.Empty:
+            return
+
+    def _abandon(self) -> None:
+        """Stop: wait (bounded) for the calls in flight, give up the rest."""
+        until_s = self._now_s() + DRAIN_S_MAX
+        while self._in_flight and self._now_s() < until_s:
+            self._collect(TURN_S_MAX)
+        now_s = self._now_s()
+        for record in self._packer.flush():
+            self._outbox.add(record, now_s)
+        self._settled(self._outbox.give_up("Interrupted", "the run was stopped before it was put"))
+
+    def _settled(self, settled: list[Settled[Truth]]) -> None:
+        done_us = int(self._now_s() * 1e6)
+        for entry, outcome in settled:
+            truths = entry.record.members
+            accepted = outcome if isinstance(outcome, Acknowledged) else None
+            result = PutResult(
+                partition_key=entry.record.partition_key,
+                due_us=[truth.due_us for truth in truths],
+                put_us=None if entry.first_put_s is None else int(entry.first_put_s * 1e6),
+                done_us=done_us,
+                attempts=entry.attempts,
+                size=entry.size,
+                copies=sum(truth.copy for truth in truths),
+                malformed=sum(truth.reason is not None for truth in truths),
+                shard_id=accepted.shard_id if accepted else None,
+                sequence_number=accepted.sequence_number if accepted else None,
+                errors=tuple(entry.errors),
+                failed=None if isinstance(outcome, Acknowledged) else outcome.code,
+                uncertain=outcome.uncertain,
+            )
+            self._on_settled(result, truths)
