@@ -42,9 +42,12 @@ format: venv  ## apply the formatter and the safe fixes
 bench: venv  ## every benchmark, each against its reference in one run
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+include infra/package.mk
+
 lock:  ## resolve pyproject.toml again into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --quiet pyproject.toml -o requirements.lock
+	$(PYTHON) -m infra.packaging
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build out *.egg-info

@@ -21,7 +21,7 @@ from loadgen.metrics import Metrics
 from loadgen.pacer import PROFILES, paced, schedule, total_events
 from loadgen.readback import find_stack
 from loadgen.results import ResultsError, decode_all
-from loadgen.run import INTERRUPTED, LATE_AFTER_US, Load, Options, summarize, write
+from loadgen.run import INTERRUPTED, Load, Options, summarize, write
 from loadgen.sender import Due
 from loadgen.thresholds import Threshold, ThresholdError, parse
 from loadgen.truth import Truths
@@ -178,7 +178,7 @@ def run_report(arguments: argparse.Namespace) -> int:
         raise CommandError(f"{folder}: there is no finished run in it ({error.filename} is missing)", USAGE) from error
     if document.get("schema") != report.SCHEMA:
         raise CommandError(f"{folder}/report.json has the schema {document.get('schema')}, not {report.SCHEMA}", USAGE)
-    metrics = Metrics(LATE_AFTER_US)
+    metrics = Metrics(document["configuration"]["late_after_us"])
     with lines:
         for result in decode_all(lines):
             metrics.add(result)

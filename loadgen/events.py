@@ -7,13 +7,13 @@ of the run's own clock plus the moment they are due, so a run that is repeated w
 `--event-time` sends identical events, and the tables must not change.
 """
 
-import random
 import re
 from bisect import bisect
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
+from random import Random
 from typing import NamedTuple
 
 from loadgen.malformed import Kind, kind_at
@@ -100,7 +100,7 @@ class Generator:
     """`next` makes the event of the next slot of the schedule."""
 
     options: EventOptions
-    _random: random.Random = field(init=False)
+    _random: Random = field(init=False)
     _weights: list[float] = field(init=False)
     _recent: deque[Generated] = field(init=False)
     _source: str = field(init=False)
@@ -112,7 +112,7 @@ class Generator:
     def __post_init__(self) -> None:
         options = self.options
         self._source = options.source
-        self._random = random.Random(f"{options.seed}/{options.run_id}")  # noqa: S311 - repeatable, not secret
+        self._random = Random(f"{options.seed}/{options.run_id}")  # noqa: S311 - repeatable, not secret
         self._weights = list(accumulate((k + 1) ** -options.skew for k in range(options.keys)))
         self._recent = deque(maxlen=COPIES_FROM)
 

@@ -140,10 +140,8 @@ def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
     wanted = expected.sums
     for identity in unknown_stored:
         wanted = added(wanted, expected.unknown[identity])
-    if missing or foreign:
-        verdict = "not checked"
-    else:
-        verdict = "equal" if all(map(same, wanted, sums)) else "different"
+    compared = "equal" if all(map(same, wanted, sums)) else "different"
+    verdict = "not checked" if missing or foreign else compared
     again = (listed - len(found)) + abs(counted - listed)
     return WindowCheck(
         len(expected.digests) - len(missing), len(unknown_stored), frozenset(missing), again, foreign, verdict

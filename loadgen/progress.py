@@ -1,4 +1,4 @@
-"""SHELL: what a waiting person sees. A live bar (rich) on a terminal, a plain line every few seconds elsewhere; stderr."""
+"""SHELL: what a waiting person sees on stderr: a live bar (rich) on a terminal, a plain line now and then elsewhere."""
 
 import sys
 

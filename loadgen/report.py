@@ -1,4 +1,4 @@
-"""PURE: what was measured -> report.json (schema `loadgen-report/1`, docs/loadgen-report.md), report.html, a summary."""
+"""PURE: what was measured as report.json (schema `loadgen-report/1`, docs/loadgen-report.md), page and summary."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,20 @@ SCHEMA = "loadgen-report/1"
 CHART_WIDTH, CHART_HEIGHT = 720, 160
 
 STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--dim:#667;--line:#d6dae0;--paper:#fff;--a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#9aa4b2;--line:#394150;--paper:#14181d;--a:#6cb0ff;--b:#ff9d5c;
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#667;--line:#d6dae0;--paper:#fff;
+--a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#9aa4b2;--line:#394150;--paper:#14181d;
+--a:#6cb0ff;--b:#ff9d5c;
 --good:#5fd38a;--bad:#ff7b7b}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:780px;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);
+background:var(--paper);max-width:780px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .4rem}.dim{color:var(--dim)}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
-td:last-child,th:last-child{text-align:right;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}
-code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}svg{width:100%;height:auto}text{fill:var(--dim);font-size:11px}
+table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
+td:last-child,th:last-child{
+text-align:right;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}
+code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
+svg{width:100%;height:auto}text{fill:var(--dim);font-size:11px}
 """
 
 
@@ -85,7 +91,8 @@ def verdict(report: Mapping[str, Any]) -> str:
     if not ledger["balanced"]:
         return (
             f"The ledger does NOT balance: of {ledger['sent']:,} events {ledger['lost']:,} are lost, "
-            f"{ledger['duplicates_applied']:,} were applied again, {ledger['sums_different']:,} windows have wrong sums, "
+            f"{ledger['duplicates_applied']:,} were applied again, "
+            f"{ledger['sums_different']:,} windows have wrong sums, "
             f"{sum(ledger['misfiled'].values()):,} are in quarantine for another reason than expected, "
             f"{sum(ledger['refused'].values()):,} well-formed ones were refused."
         )

@@ -26,7 +26,7 @@ from processor.core.resend import RetryPolicy
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
 
-LATE_AFTER_US = 10_000
+LATE_AFTER_S = 0.010
 POLL_S = 0.5
 OK, FAILED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 130
 
@@ -54,7 +54,7 @@ class Load:
 
     def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
         self._options, self._stack = options, stack
-        self._metrics, self._expected = Metrics(LATE_AFTER_US), Expectations(stack.settings.measures)
+        self._metrics, self._expected = Metrics(late_after_us(options.packing)), Expectations(stack.settings.measures)
         self._findings = Findings()
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)
@@ -128,7 +128,12 @@ class Load:
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
             partial=self._interrupted,
-            configuration={**options.configuration, "stream": self._stack.stream, "connections": CONNECTIONS},
+            configuration={
+                **options.configuration,
+                "stream": self._stack.stream,
+                "connections": CONNECTIONS,
+                "late_after_us": metrics.late_after_us,
+            },
             metrics=metrics,
             ledger=ledger,
             drain_s=drain_s,
@@ -143,6 +148,12 @@ class Load:
             print(f"the stream {self._stack.stream} took nothing: {reasons}", file=sys.stderr)
             return UNREACHABLE
         return OK if document["passed"] else FAILED
+
+
+def late_after_us(packing: PackingSettings) -> int:
+    """An event is late when it is first put later than the schedule and the wait for its aggregate explain."""
+    linger_s = packing.linger_s if packing.aggregate is not None else 0.0
+    return round((linger_s + LATE_AFTER_S) * 1e6)
 
 
 def write(out: Path, document: Mapping[str, Any]) -> None:

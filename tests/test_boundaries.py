@@ -15,7 +15,7 @@ IMPURE = {
     "aws_lambda_powertools", "awslambdaric", "hypercorn", "ministack", "rich",
 }  # fmt: skip
 PURE = [
-    "processor/core", "processor/rules.py", "infra/blueprint.py", "infra/intrinsics.py", "infra/model",
+    "processor/core", "processor/rules.py", "infra/blueprint", "infra/intrinsics.py", "infra/model",
     "loadgen/pacer.py", "loadgen/events.py", "loadgen/results.py", "loadgen/metrics.py", "loadgen/report.py",
 ]  # fmt: skip
 
@@ -32,7 +32,14 @@ ARROWS = {
     "infra.ops": ["infra.ops", "processor.core", "processor.adapters.publisher"],
     "infra": [],
     "infra.cli": ["infra"],
-    "loadgen": ["loadgen", "processor.adapters.publisher", "processor.core", "processor.rules", "infra.ops.outputs"],
+    "loadgen": [
+        "loadgen",
+        "processor.adapters.publisher",
+        "processor.core",
+        "processor.rules",
+        "infra.ops.outputs",
+        "infra.ops.errors",
+    ],
 }
 
 

@@ -1,1 +1,1 @@
-"""SHELL: the models in real time, behind one endpoint on loopback. Performs commands, feeds results, holds no policy."""
+"""SHELL: the models in real time, behind one endpoint on loopback. No policy lives here."""
