@@ -18,11 +18,14 @@ from typing import NamedTuple
 
 from loadgen.malformed import Kind, kind_at
 from processor.core.events import EVENT_BYTES_MAX
+from processor.core.limits import YEAR_END
 
 TYPE = "loadgen.metered"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Copies are taken from this many of the latest well-formed events; the bound on payloads held in memory.
 COPIES_FROM = 512
+# No run lasts a month, so no event of a run that starts before this is later than any event may be.
+STARTED_S_END = datetime(YEAR_END - 1, 12, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class EventOptions:
     def __post_init__(self) -> None:
         if not RUN_ID.fullmatch(self.run_id):
             raise ValueError(f"the run id must match {RUN_ID.pattern}, not {self.run_id!r}")
+        if not 0 <= self.started_s < STARTED_S_END:
+            raise ValueError(f"--event-time must be Unix seconds before the year {YEAR_END}, not {self.started_s:g}")
         if self.keys < 1 or self.keys > 1_000_000:
             raise ValueError(f"--keys must be 1 to 1000000, not {self.keys}")
         if not 0 <= self.skew <= 10:

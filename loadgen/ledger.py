@@ -182,8 +182,9 @@ class Ledger:
 
     @property
     def balanced(self) -> bool:
-        """Nothing lost, nothing applied twice, every sum right, every refusal for the expected reason."""
-        wrong = self.lost or self.duplicates_applied or self.sums_different or self.misfiled or self.refused
+        """Nothing lost, applied twice or there without being sent, every sum right, every refusal for its reason."""
+        twice_or_never_sent = self.duplicates_applied or self.foreign
+        wrong = self.lost or twice_or_never_sent or self.sums_different or self.misfiled or self.refused
         return not wrong and self.sent == self.stored + self.quarantined + self.expired
 
 

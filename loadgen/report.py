@@ -93,6 +93,7 @@ def verdict(report: Mapping[str, Any]) -> str:
             f"The ledger does NOT balance: of {ledger['sent']:,} events {ledger['lost']:,} are lost, "
             f"{ledger['duplicates_applied']:,} were applied again, "
             f"{ledger['sums_different']:,} windows have wrong sums, "
+            f"{ledger['foreign']:,} in the same windows were not sent by this run, "
             f"{sum(ledger['misfiled'].values()):,} are in quarantine for another reason than expected, "
             f"{sum(ledger['refused'].values()):,} well-formed ones were refused."
         )
@@ -118,7 +119,9 @@ def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"windows with different sums (of {ledger['windows']:,})", f"{ledger['sums_different']:,}"),
     ]
     if ledger["foreign"]:
-        rows.append(("events of other runs in the same windows", f"{ledger['foreign']:,}"))
+        rows.append(("events in the same windows that this run did not send", f"{ledger['foreign']:,}"))
+    if ledger["sums_not_checked"]:
+        rows.append(("windows whose sums could not be compared", f"{ledger['sums_not_checked']:,}"))
     if ledger["unknown"]:
         rows.append(("answers lost: in the stream or not", f"{ledger['unknown']:,}"))
         rows.append(("  of those found stored", f"{ledger['unknown_stored']:,}"))

@@ -1,0 +1,292 @@
+"""The ledger: it balances when everything is where it belongs exactly once, and names every way in which it is not."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from loadgen.ledger import Expectations, Findings, Ledger, Page, Position, reconcile, settle
+from loadgen.truth import Truth
+from processor.core.effects import Number
+from processor.core.errors import Reason
+
+MEASURES = ("bytes", "quantity")
+WINDOWS = [("t#a", "w0"), ("t#a", "w1"), ("t#b", "w0")]
+PAGE = 4  # identities per page of the model
+
+AMOUNTS = st.tuples(
+    st.one_of(st.none(), st.integers(-(10**6), 10**6)),
+    st.one_of(st.none(), st.decimals(-1000, 1000, places=3)),
+)
+EVENTS = st.lists(st.tuples(st.sampled_from(WINDOWS), AMOUNTS), max_size=30).map(
+    lambda events: [Truth(0, pk, window, f"id-{i}", amounts) for i, ((pk, window), amounts) in enumerate(events)]
+)
+SOME = EVENTS.filter(bool)
+BAD = st.lists(st.sampled_from([Reason.NOT_JSON, Reason.DIGEST, Reason.EMPTY]), max_size=6)
+
+
+@dataclass
+class Tables:
+    """The model: what a right processor leaves behind, one identity once, in the order of its arrival."""
+
+    rows: dict[tuple[str, str], list[tuple[str, tuple[Number | None, ...]]]] = field(default_factory=dict)
+    reasons: dict[Position, str] = field(default_factory=dict)
+    extra_events: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def apply(self, truth: Truth, *, again: bool = False) -> None:
+        rows = self.rows.setdefault((truth.pk, truth.window), [])
+        if again or all(identity != truth.digest for identity, _ in rows):
+            rows.append((truth.digest, truth.amounts))
+
+    def pages(self, key: tuple[str, str]) -> list[Page]:
+        rows = self.rows.get(key, [])
+        pages = []
+        for i in range(0, len(rows), PAGE):
+            part = rows[i : i + PAGE]
+            sums: list[Number | None] = []
+            for column in range(len(MEASURES)):
+                values = [amounts[column] for _, amounts in part if amounts[column] is not None]
+                sums.append(sum(map(Decimal, values), Decimal(0)) if values else None)
+            more = self.extra_events.get(key, 0) if i == 0 else 0
+            pages.append(Page(len(part) + more, tuple(sums), frozenset(identity for identity, _ in part)))
+        return pages
+
+
+def send(expected: Expectations, tables: Tables, events: list[Truth], bad: list[Reason], copies: list[int]) -> None:
+    """Everything acknowledged, one Kinesis record per event, malformed ones after the others."""
+    sent = [*events, *(events[i % len(events)]._replace(copy=True) for i in copies if events)]
+    for number, truth in enumerate(sent):
+        expected.acknowledged([truth], "shardId-0", str(number))
+        tables.apply(truth)
+    for number, reason in enumerate(bad):
+        truth = Truth(0, "", "", "", (), reason=reason)
+        expected.acknowledged([truth], "shardId-1", str(number))
+        tables.reasons[Position("shardId-1", str(number), 0)] = reason
+
+
+def account(expected: Expectations, tables: Tables, findings: Findings | None = None) -> Ledger:
+    findings = findings or Findings()
+    for key, window in expected.windows.items():
+        findings.checks[key] = reconcile(window, tables.pages(key))
+    findings.reasons.update({p: r for p, r in tables.reasons.items() if p in expected.quarantine})
+    return settle(expected, findings)
+
+
+@given(EVENTS, BAD, st.lists(st.integers(0, 99), max_size=20))
+def test_it_balances_when_everything_is_found_once_whatever_was_sent_twice(
+    events: list[Truth], bad: list[Reason], copies: list[int]
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, copies)
+    ledger = account(expected, tables)
+    assert ledger.balanced
+    assert (ledger.sent, ledger.stored, ledger.quarantined) == (len(events) + len(bad), len(events), len(bad))
+    assert ledger.copies == (len(copies) if events else 0)
+    assert expected.distinct_events == ledger.sent
+    assert (ledger.lost, ledger.duplicates_applied, ledger.sums_different, ledger.sums_not_checked) == (0, 0, 0, 0)
+    assert ledger.expected_reasons == ledger.found_reasons
+
+
+@given(SOME, BAD, st.data())
+def test_a_lost_event_is_counted_and_it_does_not_balance(
+    events: list[Truth], bad: list[Reason], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, [])
+    gone = data.draw(st.sets(st.sampled_from(events), min_size=1))
+    for key in WINDOWS:
+        tables.rows[key] = [row for row in tables.rows.get(key, []) if row[0] not in {truth.digest for truth in gone}]
+    ledger = account(expected, tables)
+    assert not ledger.balanced
+    assert (ledger.lost, ledger.stored) == (len(gone), len(events) - len(gone))
+
+
+@given(EVENTS, BAD.filter(bool), st.data())
+def test_a_malformed_event_missing_from_quarantine_is_lost(
+    events: list[Truth], bad: list[Reason], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, [])
+    gone = data.draw(st.sets(st.sampled_from(sorted(tables.reasons)), min_size=1))
+    for position in gone:
+        del tables.reasons[position]
+    ledger = account(expected, tables)
+    assert not ledger.balanced
+    assert ledger.lost == len(gone)
+
+
+@given(SOME, BAD, st.data())
+def test_an_event_applied_twice_with_its_identity_on_two_pages_is_counted(
+    events: list[Truth], bad: list[Reason], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, [])
+    twice = data.draw(st.sampled_from(events))
+    key = (twice.pk, twice.window)
+    pages = [*tables.pages(key), Page(1, twice.amounts, frozenset([twice.digest]))]
+    findings = Findings()
+    ledger = account(expected, tables, findings)
+    assert ledger.balanced
+    findings.checks[key] = reconcile(expected.windows[key], pages)
+    ledger = settle(expected, findings)
+    assert not ledger.balanced
+    assert (ledger.duplicates_applied, ledger.lost) == (1, 0)
+    assert ledger.sums_different == any(amount for amount in twice.amounts if amount)
+
+
+@given(SOME, BAD, st.integers(1, 5), st.data())
+def test_a_count_beyond_the_identities_is_an_event_applied_again(
+    events: list[Truth], bad: list[Reason], more: int, data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, [])
+    truth = data.draw(st.sampled_from(events))
+    tables.extra_events[truth.pk, truth.window] = more
+    ledger = account(expected, tables)
+    assert not ledger.balanced
+    assert ledger.duplicates_applied == more
+
+
+@given(SOME, st.data())
+def test_a_sum_that_is_off_by_the_smallest_amount_is_seen(events: list[Truth], data: st.DataObject) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, [], [])
+    truth = data.draw(st.sampled_from(events))
+    key = (truth.pk, truth.window)
+    first, *rest = tables.pages(key)
+    wrong = first._replace(sums=(first.sums[0], Decimal(first.sums[1] or 0) + Decimal("0.001")))
+    findings = Findings()
+    account(expected, tables, findings)
+    findings.checks[key] = reconcile(expected.windows[key], [wrong, *rest])
+    ledger = settle(expected, findings)
+    assert not ledger.balanced
+    assert ledger.sums_different == 1
+
+
+def test_sums_beyond_every_default_precision_are_compared_exactly() -> None:
+    expected = Expectations(MEASURES)
+    large, small = Decimal(10) ** 30, Decimal("1e-15")
+    for number, amount in enumerate((large, small)):
+        expected.acknowledged([Truth(0, "p", "w", f"id-{number}", (None, amount))], "s", str(number))
+    window = expected.windows["p", "w"]
+    ids = frozenset(["id-0", "id-1"])
+    assert reconcile(window, [Page(2, (None, large), ids)]).sums == "different"
+    exact = Decimal("1000000000000000000000000000000.000000000000001")
+    assert reconcile(window, [Page(2, (None, exact), ids)]).sums == "equal"
+
+
+def test_an_absent_sum_is_not_a_sum_of_0() -> None:
+    expected = Expectations(MEASURES)
+    expected.acknowledged([Truth(0, "p", "w", "id-0", (None, 0))], "s", "0")
+    window = expected.windows["p", "w"]
+    assert reconcile(window, [Page(1, (None, Decimal(0)), frozenset(["id-0"]))]).sums == "equal"
+    assert reconcile(window, [Page(1, (Decimal(0), Decimal(0)), frozenset(["id-0"]))]).sums == "different"
+    assert reconcile(window, [Page(1, (None, None), frozenset(["id-0"]))]).sums == "different"
+
+
+@given(SOME, st.data())
+def test_an_identity_that_was_not_sent_is_foreign_and_it_does_not_balance(
+    events: list[Truth], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, [], [])
+    truth = data.draw(st.sampled_from(events))
+    tables.apply(truth._replace(digest="not-ours"))
+    ledger = account(expected, tables)
+    assert not ledger.balanced
+    assert (ledger.foreign, ledger.sums_not_checked, ledger.lost, ledger.duplicates_applied) == (1, 1, 0, 0)
+
+
+@given(SOME, EVENTS, st.data())
+def test_an_event_of_unknown_fate_may_be_there_or_not_but_not_wrongly(
+    events: list[Truth], others: list[Truth], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, [], [])
+    unknown = [truth._replace(digest=f"unknown-{truth.digest}") for truth in others]
+    expected.failed(unknown, uncertain=True)
+    there = data.draw(st.sets(st.sampled_from(unknown))) if unknown else set()
+    for truth in there:
+        tables.apply(truth)
+    ledger = account(expected, tables)
+    assert ledger.balanced
+    assert (ledger.unknown, ledger.unknown_stored) == (len(unknown), len(there))
+    assert (ledger.sent, ledger.foreign, ledger.sums_different) == (len(events), 0, 0)
+    assume(there)
+    tables.apply(next(iter(there)), again=True)
+    assert not account(expected, tables).balanced
+
+
+def test_an_event_that_was_certainly_not_sent_is_foreign_when_it_is_found() -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, [Truth(0, "p", "w", "id-0", (1, None))], [], [])
+    never = Truth(0, "p", "w", "id-1", (1, None))
+    expected.failed([never], uncertain=False)
+    assert account(expected, tables).balanced
+    tables.apply(never)
+    assert account(expected, tables).foreign == 1
+
+
+def test_an_unknown_event_that_was_acknowledged_later_is_just_sent() -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    truth = Truth(0, "p", "w", "id-0", (1, None))
+    expected.failed([truth], uncertain=True)
+    send(expected, tables, [truth], [], [])
+    ledger = account(expected, tables)
+    assert ledger.balanced
+    assert (ledger.sent, ledger.unknown) == (1, 0)
+
+
+@given(EVENTS, BAD.filter(bool), st.data())
+def test_another_reason_in_quarantine_is_misfiled_and_named(
+    events: list[Truth], bad: list[Reason], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, [])
+    position = data.draw(st.sampled_from(sorted(tables.reasons)))
+    right = tables.reasons[position]
+    tables.reasons[position] = "too_deep"
+    ledger = account(expected, tables)
+    assert not ledger.balanced
+    assert ledger.misfiled == {f"too_deep instead of {right}": 1}
+    assert ledger.sent == ledger.stored + ledger.quarantined
+
+
+def test_a_well_formed_event_in_quarantine_is_refused_and_not_lost() -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, [Truth(0, "p", "w", "id-0", (1, None))], [], [])
+    tables.rows.clear()
+    ledger = account(expected, tables, Findings(refused={"id-0": "rules_error"}))
+    assert not ledger.balanced
+    assert (ledger.lost, ledger.quarantined, ledger.refused) == (0, 1, {"rules_error": 1})
+
+
+def test_what_expired_to_the_on_failure_destination_is_accounted_for() -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    events = [Truth(0, "p", "w", f"id-{i}", (1, None)) for i in range(3)]
+    send(expected, tables, events, [Reason.NOT_JSON], [])
+    tables.rows["p", "w"].pop()
+    (position,) = tables.reasons
+    tables.reasons.clear()
+    ledger = account(expected, tables, Findings(expired_digests={"id-2"}, expired_positions={position}))
+    assert ledger.balanced
+    assert (ledger.expired, ledger.lost, ledger.stored, ledger.quarantined) == (2, 0, 2, 0)
+
+
+def test_a_window_that_was_never_read_is_lost_not_fine() -> None:
+    expected = Expectations(MEASURES)
+    expected.acknowledged([Truth(0, "p", "w", "id-0", (1, None))], "s", "1")
+    ledger = settle(expected, Findings())
+    assert not ledger.balanced
+    assert (ledger.lost, ledger.sums_not_checked) == (1, 1)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_malformed_event_is_expected_at_its_position_in_its_kinesis_record(whole: bool) -> None:
+    expected = Expectations(MEASURES)
+    fine = Truth(0, "p", "w", "id-0", (1, None))
+    spoiled = Truth(0, "", "", "", (), reason=Reason.NOT_JSON, whole=whole)
+    expected.acknowledged([spoiled] if whole else [fine, spoiled], "shardId-3", "77")
+    assert list(expected.quarantine) == [Position("shardId-3", "77", None if whole else 1)]

@@ -1,0 +1,141 @@
+"""The numbers of a run: percentiles within their stated error, nothing counted twice, the same from the file."""
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.metrics import PRECISION_BITS, THROTTLED, Histogram, Metrics
+from loadgen.results import PutResult, ResultsError, decode, decode_all, encode
+
+MOMENT_US = st.integers(0, 10**9)
+TEXT = st.text(max_size=20)
+
+
+def _put_result(
+    key: str, due_us: Sequence[int], put_us: int | None, done_us: int, errors: list[str], failed: str | None, odd: bool
+) -> PutResult:
+    shard = None if failed is not None else "shardId-000000000001"
+    number = None if failed is not None else "4959"
+    copies = len(due_us) // 2
+    return PutResult(
+        key, tuple(due_us), put_us, done_us, len(errors) + 1, 1000, copies, 0, shard, number, tuple(errors), failed, odd
+    )
+
+
+RESULTS = st.builds(
+    _put_result,
+    TEXT,
+    st.lists(MOMENT_US, min_size=1, max_size=5),
+    st.none() | MOMENT_US,
+    MOMENT_US,
+    st.lists(st.sampled_from([THROTTLED, "ReadTimeoutError"]), max_size=3),
+    st.none() | st.just("DeadlineExceeded"),
+    st.booleans(),
+)
+
+
+@given(st.lists(st.integers(0, 2**40), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99, 0.999, 1.0]))
+def test_a_quantile_is_less_than_one_part_in_1024_below_the_true_one(values: list[int], share: float) -> None:
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    true = sorted(values)[max(0, math.ceil(share * len(values) - 1e-9) - 1)]
+    found = histogram.quantile_us(share)
+    assert found is not None
+    assert found <= true
+    assert (true - found) * 2**PRECISION_BITS <= true
+    assert histogram.mean_us == sum(values) / len(values)
+    assert histogram.highest == max(values)
+
+
+def test_a_million_values_need_no_million_buckets() -> None:
+    histogram, draw = Histogram(), random.Random(1)
+    for _ in range(50_000):
+        histogram.add(int(draw.expovariate(1 / 50_000)))
+    assert len(histogram._counts) <= 12 * 2**PRECISION_BITS
+
+
+def test_without_values_there_is_no_quantile_and_a_clock_set_back_counts_as_0() -> None:
+    histogram = Histogram()
+    assert (histogram.quantile_us(0.5), histogram.mean_us) == (None, None)
+    histogram.add(-5)
+    assert (histogram.quantile_us(0.5), histogram.mean_us) == (0, 0)
+
+
+def put(due_us: list[int], put_us: int | None, done_us: int, **changes: object) -> PutResult:
+    result = _put_result("k", due_us, put_us, done_us, [], None, False)
+    return result._replace(**changes)  # type: ignore[arg-type]  # a test's shorthand
+
+
+def test_latency_counts_from_when_an_event_was_due_not_from_when_it_was_put() -> None:
+    metrics = Metrics(10_000)
+    metrics.add(put([0, 900_000], put_us=1_000_000, done_us=1_005_000))
+    numbers = metrics.named()
+    assert numbers["latency_max_ms"] == 1005
+    assert numbers["latency_mean_ms"] == (1005 + 105) / 2
+
+
+def test_late_is_put_later_after_it_was_due_than_allowed_and_never_put_is_late_too() -> None:
+    metrics = Metrics(10_000)
+    metrics.add(put([0], put_us=10_000, done_us=500_000))
+    assert metrics.late == 0
+    metrics.add(put([0], put_us=10_001, done_us=20_000))
+    assert metrics.late == 1
+    metrics.add(put([0], None, 60_000, failed="HeldBack", shard_id=None, sequence_number=None))
+    assert metrics.named()["events_late"] == 2
+    assert metrics.named()["late_max_ms"] == 60
+
+
+@given(st.lists(RESULTS, max_size=20))
+def test_every_event_is_acknowledged_or_failed_in_the_totals_and_in_the_seconds(results: list[PutResult]) -> None:
+    metrics = Metrics(10_000)
+    for result in results:
+        metrics.add(result)
+    numbers = metrics.named()
+    events = sum(len(result.due_us) for result in results)
+    assert numbers["events_offered"] == events == metrics.acknowledged + metrics.failed
+    assert numbers["failed_attempts"] == sum(len(result.errors) for result in results)
+    assert numbers["throttled_attempts"] == sum(result.errors.count(THROTTLED) for result in results)
+    rows = {row["second"]: row for row in metrics.timeline()} if metrics.latest_us < 10**7 else None
+    for name in ("offered", "acknowledged", "failed"):
+        assert sum(getattr(second, name) for second in metrics.seconds.values()) == getattr(metrics, name)
+        assert rows is None or sum(row[name] or 0 for row in rows.values()) == getattr(metrics, name)
+
+
+def test_the_timeline_has_a_row_for_every_second() -> None:
+    metrics = Metrics(0)
+    metrics.add(put([0], 0, 3_500_000))
+    assert [row["second"] for row in metrics.timeline()] == [0, 1, 2, 3]
+    assert metrics.timeline()[1]["latency_p99_ms"] is None
+
+
+@given(RESULTS)
+def test_a_result_survives_its_line(result: PutResult) -> None:
+    line = encode(result)
+    assert "\n" not in line
+    assert decode(line) == result
+
+
+@given(st.lists(RESULTS, max_size=10))
+def test_the_numbers_from_the_file_are_those_of_the_live_run(results: list[PutResult]) -> None:
+    live, again = Metrics(10_000), Metrics(10_000)
+    for result in results:
+        live.add(result)
+    for result in decode_all([encode(result) + "\n" for result in results]):
+        again.add(result)
+    assert live.named() == again.named()
+
+
+def test_a_half_written_last_line_is_left_out() -> None:
+    line = encode(put([0], 0, 1))
+    assert len(list(decode_all([line + "\n", line[:20]]))) == 1
+
+
+@pytest.mark.parametrize("broken", ["", "{}", "[1]", '{"partition_key": 1}', "null", "{", "\x00"])
+def test_a_line_that_is_none_of_ours_is_said_with_its_number(broken: str) -> None:
+    with pytest.raises(ResultsError, match="line 2: "):
+        list(decode_all([encode(put([0], 0, 1)) + "\n", broken + "\n"]))
