@@ -40,7 +40,8 @@ format: venv  ## apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 
 bench: venv  ## every benchmark, each against its reference in one run
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== benchmarks.$$name"; \
+	  $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 include infra/package.mk
 
