@@ -46,7 +46,9 @@ class ToyTable:
             case Replace():
                 if stored is None:
                     return Outcome(CONDITION_FAILED)
-                if not (stored["version"] < statement.version and stored["_shape"] == statement.stored_shape):
+                if not (
+                    _lower(stored.get("version"), statement.version) and stored.get("_shape") == statement.stored_shape
+                ):
                     return Outcome(CONDITION_FAILED, self._item(key))
                 stored.update(statement.attributes)
                 for name in statement.stale:
@@ -75,9 +77,16 @@ class ToyTable:
 
 
 def _page_condition(stored: dict[str, Any], statement: AddToPage) -> bool:
-    events = stored["events"]
+    events, ids = stored.get("events"), stored.get("ids")
+    if events is None or ids is None:
+        return False
     return (
         (events == statement.events if statement.exactly else events <= statement.events)
         and all((name in stored) == (name not in statement.absent) for name in statement.amounts)
-        and not any(identity in stored["ids"] for identity in statement.identities)
+        and not any(identity in ids for identity in statement.identities)
     )
+
+
+def _lower(stored: Any, new: int | str) -> bool:
+    """DynamoDB compares values of one type only; anything else is false, not an error."""
+    return isinstance(stored, str) == isinstance(new, str) and stored is not None and stored < new
