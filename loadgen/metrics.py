@@ -105,14 +105,6 @@ class Metrics:
             self.latency.add(result.done_us - due_us)
             second.latency.add(result.done_us - due_us)
 
-    def unsent(self, due_us: int, reason: str) -> None:
-        """An event that could not even be packed (too large for any record)."""
-        self.offered += 1
-        self.failed += 1
-        self.failures[reason] += 1
-        self.seconds[due_us // 1_000_000].offered += 1
-        self.seconds[due_us // 1_000_000].failed += 1
-
     def _lateness(self, result: PutResult) -> None:
         sent_us = result.done_us if result.put_us is None else result.put_us
         for due_us in result.due_us:

@@ -1,6 +1,7 @@
 """SHELL: a recording's file as lines of bytes, streamed; gzip is recognised by its first two bytes."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -31,7 +32,7 @@ def lines(path: Path) -> Iterator[bytes]:
         raise FileError(f"{path}: there is no such file") from error
     except IsADirectoryError as error:
         raise FileError(f"{path}: it is a folder, a file is needed") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise FileError(f"{path}: {error}") from error
 
 

@@ -112,10 +112,6 @@ def _clf(line: int, raw: bytes, name: str) -> Recorded | Unreadable:
     match = CLF.fullmatch(raw.decode("latin-1"))
     if match is None:
         return Unreadable(line, "not in common or combined log format")
-    try:
-        time_s = int(datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp())
-    except ValueError:
-        return Unreadable(line, "its time is not like 01/Aug/1995:00:00:01 -0400")
     method, _, rest = match["request"].partition(" ")
     path = rest.rpartition(" ")[0] if " " in rest else rest
     data: dict[str, str | int] = {"method": method, "path": path}
@@ -123,7 +119,11 @@ def _clf(line: int, raw: bytes, name: str) -> Recorded | Unreadable:
         data["status"] = int(match["status"])
     if match["bytes"] != "-":
         data["bytes"] = int(match["bytes"])
-    return access_event(line, name, match["host"], time_s, data)
+    try:  # both of these refuse times: what is none, and what is before the year 1 or after 9999 in UTC
+        time_s = int(datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp())
+        return access_event(line, name, match["host"], time_s, data)
+    except (ValueError, OverflowError):
+        return Unreadable(line, "its time is not like 01/Aug/1995:00:00:01 -0400")
 
 
 def _cloudevent(line: int, raw: bytes, _name: str) -> Recorded | Unreadable:

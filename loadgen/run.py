@@ -20,7 +20,7 @@ from loadgen.sender import CONNECTIONS, Due, Sender
 from loadgen.thresholds import Threshold, check
 from loadgen.truth import Truth
 from processor.adapters.publisher import PutRecords
-from processor.core.packing import PackingSettings, UnpackableError
+from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Load:
             def turn(now_s: float, waiting: int) -> None:
                 progress.sending(now_s, self._metrics, waiting)
 
-            sender = Sender(self._put, self._options.packing, RetryPolicy(stop_lane=False), settled, self._unsent, turn)
+            sender = Sender(self._put, self._options.packing, RetryPolicy(stop_lane=False), settled, turn)
             before = signal.signal(signal.SIGINT, lambda *_: self._interrupt(sender))
             try:
                 sender.run(schedule)
@@ -94,10 +94,6 @@ class Load:
             self._expected.acknowledged(truths, result.shard_id, result.sequence_number)
         else:
             self._expected.failed(truths, uncertain=result.uncertain)
-
-    def _unsent(self, truth: Truth, error: UnpackableError) -> None:
-        self._metrics.unsent(truth.due_us, error.reason)
-        self._expected.failed([truth], uncertain=False)
 
     def _drain(self, progress: Progress) -> float:
         """Poll until everything was found or nothing more comes; returns the seconds it took."""

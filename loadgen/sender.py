@@ -17,7 +17,7 @@ from loadgen.results import PutResult
 from loadgen.truth import Truth
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import Packed, Packer, PackingSettings, UnpackableError
-from processor.core.resend import Acknowledged, Entry, Outbox, Reply, RetryPolicy, Settled
+from processor.core.resend import Acknowledged, Entry, Failed, Outbox, Reply, RetryPolicy, Settled
 
 CONNECTIONS = 4
 WAITING_BYTES_MAX = 32 * 1024 * 1024
@@ -41,7 +41,7 @@ OnSettled: TypeAlias = Callable[[PutResult, tuple[Truth, ...]], None]
 
 class Sender:
     """Runs one schedule to its end. `on_settled` is called in the calling thread for every Kinesis record that ended,
-    `on_unsent` for every event that fits no record, `on_turn` several times a second with the number waiting."""
+    also for an event that fits no record; `on_turn` several times a second with the number waiting."""
 
     def __init__(
         self,
@@ -49,16 +49,15 @@ class Sender:
         packing: PackingSettings,
         retry: RetryPolicy,
         on_settled: OnSettled,
-        on_unsent: Callable[[Truth, UnpackableError], None],
         on_turn: Callable[[float, int], None],
     ) -> None:
         self._put, self._packing = put, packing
         self._packer: Packer[Truth] = Packer(packing)
         self._outbox: Outbox[Truth] = Outbox(retry)
-        self._on_settled, self._on_unsent, self._on_turn = on_settled, on_unsent, on_turn
+        self._on_settled, self._on_turn = on_settled, on_turn
         self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
-        self._replies: queue.SimpleQueue[tuple[Taken, Reply]] = queue.SimpleQueue()
-        self._in_flight = 0
+        self._replies: queue.SimpleQueue[tuple[Taken, Reply | Exception]] = queue.SimpleQueue()
+        self._flying: dict[int, Taken] = {}
         self._start_s = 0.0
         self.stopping = threading.Event()
 
@@ -76,7 +75,10 @@ class Sender:
 
     def _work(self) -> None:
         while (taken := self._calls.get()) is not None:
-            self._replies.put((taken, self._put(taken)))
+            try:
+                self._replies.put((taken, self._put(taken)))
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for the reply
+                self._replies.put((taken, error))
 
     def _now_s(self) -> float:
         return time.monotonic() - self._start_s
@@ -124,15 +126,17 @@ class Sender:
             for record in self._packer.add(event.partition_key, event.payload, truth, now_s):
                 self._outbox.add(record, now_s)
         except UnpackableError as error:
-            self._on_unsent(truth, error)
+            alone = Packed(event.partition_key, None, event.payload, (truth,), aggregated=False)
+            never = Entry(alone, now_s, alone.size)
+            self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))])
 
     def _dispatch(self, now_s: float) -> None:
-        while self._in_flight < CONNECTIONS:
+        while len(self._flying) < CONNECTIONS:
             taken, expired = self._outbox.take(now_s)
             self._settled(expired)
             if not taken:
                 return
-            self._in_flight += 1
+            self._flying[id(taken)] = taken
             self._calls.put(taken)
 
     def _wait_s(self, upcoming: Due | None, now_s: float) -> float:
@@ -142,7 +146,7 @@ class Sender:
             moments.append(upcoming.due_s or 0.0)
         if (deadline_s := self._packer.deadline_s()) is not None:
             moments.append(deadline_s)
-        if self._in_flight < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
+        if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
             moments.append(wake_s)
         return max(0.0, min(moments) - now_s)
 
@@ -151,7 +155,9 @@ class Sender:
         try:
             taken, reply = self._replies.get(timeout=wait_s) if wait_s > 0 else self._replies.get_nowait()
             while True:
-                self._in_flight -= 1
+                del self._flying[id(taken)]
+                if isinstance(reply, Exception):
+                    raise reply
                 jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
                 self._settled(self._outbox.settle(taken, reply, self._now_s(), jitter))
                 taken, reply = self._replies.get_nowait()
@@ -159,10 +165,12 @@ class Sender:
             return
 
     def _abandon(self) -> None:
-        """Stop: wait (bounded) for the calls in flight, give up the rest."""
+        """Stop: wait (bounded) for the calls in flight, give up the rest. A call without an answer may have written."""
         until_s = self._now_s() + DRAIN_S_MAX
-        while self._in_flight and self._now_s() < until_s:
-            self._collect(TURN_S_MAX)
+        while self._flying and self._now_s() < until_s:
+            self._collect(min(TURN_S_MAX, DRAIN_S_MAX))
+        for entry in (entry for taken in self._flying.values() for entry in taken):
+            entry.uncertain = True
         now_s = self._now_s()
         for record in self._packer.flush():
             self._outbox.add(record, now_s)
