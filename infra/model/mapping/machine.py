@@ -5,6 +5,7 @@ feed each result back exactly once. Call `wake_up` when `deadline` (epoch second
 never goes backwards. Once begun, commands are independent: invocations of different lanes run side by side.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -57,9 +58,9 @@ class EventSourceMapping:
         return self._context.last_processing_result
 
     @property
-    def totals(self) -> dict[str, int]:
+    def totals(self) -> Counter[str]:
         """Sums of everything counted since the start, by the metric's name."""
-        return dict(self._context.totals)
+        return self._context.totals.copy()
 
     @property
     def settled(self) -> bool:

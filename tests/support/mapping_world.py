@@ -1,0 +1,247 @@
+"""Everything around one event source mapping, in virtual time: a stream, a function, a destination.
+
+The world performs the machine's commands and lets `Witness` look at every one of them.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from heapq import heappop, heappush
+from itertools import count, pairwise
+from typing import Any
+
+from infra.model.function import FunctionError, InvokeOutcome, Succeeded
+from infra.model.mapping import (
+    AwaitRecords,
+    Checkpoint,
+    Command,
+    CompleteShard,
+    Deliver,
+    EventSourceMapping,
+    Invoke,
+    ListShards,
+    MappingConfig,
+    Metric,
+    Read,
+    RequestIds,
+)
+from infra.model.stream import StreamRecord
+from tests.support.mapping_witness import ScriptedShard, Witness
+
+EPOCH_S = 1_789_808_000.0
+STREAM = "arn:aws:kinesis:us-east-1:111111111111:stream/events"
+FUNCTION = "arn:aws:lambda:us-east-1:111111111111:function:work"
+ROLE = "arn:aws:iam::111111111111:role/work"
+UUID = "11111111-2222-3333-4444-555555555555"
+FIRST = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898
+ONE = "shardId-000000000000"
+
+
+def config(**settings: Any) -> MappingConfig:
+    identity = {"uuid": UUID, "function_arn": FUNCTION, "event_source_arn": STREAM, "role_arn": ROLE}
+    return MappingConfig(**{**identity, **settings})
+
+
+def succeeded(invoke: Invoke) -> InvokeOutcome:
+    return Succeeded(invoke.request_id, b"null")
+
+
+def raised(invoke: Invoke) -> InvokeOutcome:
+    return FunctionError(invoke.request_id, "ValueError", b"{}")
+
+
+_SETTINGS = [each.name for each in fields(MappingConfig)]
+
+
+class World:
+    """`answer` decides what an invocation becomes, `duration_s` how long it takes; `refusing`: deliveries fail."""
+
+    def __init__(self, *, snapshot: dict[str, Any] | None = None, shards: int = 1, **settings: Any) -> None:
+        self.config = config(**settings)
+        self.machine = EventSourceMapping(self.config, RequestIds("seed"), snapshot=snapshot)
+        self.now = EPOCH_S
+        self.shards: dict[str, ScriptedShard] = {}
+        self.answer: Callable[[Invoke], InvokeOutcome] = succeeded
+        self.duration_s: Callable[[Invoke], float] = lambda _: 0.0
+        self.delivery_s = 0.0
+        self.refusing = False
+        self.read_fault: Callable[[Read], str | None] = lambda _: None  # "throttled" or a reason
+        self.invokes: list[tuple[float, Invoke]] = []
+        self.documents: list[tuple[float, Deliver]] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.completed: list[str] = []
+        self.reads: list[tuple[float, Read]] = []
+        self.metrics: list[tuple[str, float]] = []
+        self._numbers = count(FIRST)
+        self._agenda: list[tuple[float, int, Callable[[], list[Command]]]] = []
+        self._order = count()
+        self._awaited: list[float] = []
+        self.witness = Witness(self.config, self.shards)
+        for number in range(shards):
+            self.add_shard(f"shardId-{number:012}")
+
+    # The stream
+
+    def add_shard(self, shard_id: str, *parents: str) -> ScriptedShard:
+        parent, adjacent, *_ = (*parents, None, None)
+        shard = self.shards[shard_id] = ScriptedShard(shard_id, parent, adjacent)
+        return shard
+
+    def put(self, *keys: str, shard_id: str = ONE, data: bytes = b"x", age_s: float = 0.0) -> list[int]:
+        """One record per key; returns their sequence numbers."""
+        assert not self.shards[shard_id].closed
+        arrived_at_ms = round((self.now - age_s) * 1000)
+        numbers = [next(self._numbers) for _ in keys]
+        self.shards[shard_id].records += [
+            StreamRecord(number, key, data, arrived_at_ms) for number, key in zip(numbers, keys, strict=True)
+        ]
+        self._wake()
+        return numbers
+
+    def close(self, shard_id: str = ONE) -> None:
+        self.shards[shard_id].closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._awaited:
+            self._awaited.clear()
+            self._later(0, lambda: self.machine.stream_changed(self.now))
+
+    # Time
+
+    def start(self) -> "World":
+        self._perform(self.machine.start(self.now))
+        return self
+
+    def run(self, seconds: float) -> "World":
+        """Lets so much time pass. Bounded: a machine that spins fails."""
+        end = self.now + seconds
+        for _ in range(200_000):
+            times = [
+                at for at in (self.machine.deadline, self._agenda[0][0] if self._agenda else None) if at is not None
+            ]
+            if not times or min(times) > end:
+                self.now = end
+                return self
+            self.now = max(self.now, min(times))
+            if self._agenda and self._agenda[0][0] <= self.now:
+                self._perform(heappop(self._agenda)[2]())
+            else:
+                self._perform(self.machine.wake_up(self.now))
+        raise AssertionError("the machine spins")
+
+    def _later(self, seconds: float, what: Callable[[], list[Command]]) -> None:
+        heappush(self._agenda, (self.now + seconds, next(self._order), what))
+
+    # The commands
+
+    def _perform(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            match command:
+                case ListShards():
+                    listed = [replace(shard) for shard in self.shards.values()]
+                    self._later(0, lambda listed=listed: self.machine.shards_listed(self.now, listed))  # type: ignore[misc] # mypy cannot type the default
+                case AwaitRecords():
+                    self._awaited.append(self.now)
+                    assert len(self._awaited) == 1, "two waits at once"
+                case Read():
+                    self._read(command)
+                case Invoke():
+                    self._invoke(command)
+                case Deliver():
+                    self._deliver(command)
+                case Checkpoint():
+                    self.witness.checkpoints(command)
+                    self.checkpoints.append(command)
+                case CompleteShard(shard_id):
+                    self.witness.completes(command)
+                    self.completed.append(shard_id)
+                case Metric(name, value):
+                    self.metrics.append((name, value))
+
+    def _read(self, read: Read) -> None:
+        shard = self.shards[read.shard_id]
+        self.witness.reads(read)
+        self.reads.append((self.now, read))
+        after = shard.after(read.position)
+        fault = self.read_fault(read)
+
+        def result() -> list[Command]:
+            self.witness.has_read(read)
+            if fault == "throttled":
+                return self.machine.read_throttled(self.now, read.shard_id, after)
+            if fault is not None:
+                return self.machine.read_failed(self.now, read.shard_id, fault)
+            behind = shard.behind(after)
+            records = behind[: read.limit]
+            return self.machine.records_read(
+                self.now,
+                read.shard_id,
+                records,
+                records[-1].sequence_number if records else after,
+                millis_behind_latest=len(behind) - len(records),
+                end_of_shard=shard.closed and len(behind) == len(records),
+            )
+
+        self._later(0, result)
+
+    def _invoke(self, invoke: Invoke) -> None:
+        self.witness.invokes(self.now, invoke)
+        self.invokes.append((self.now, invoke))
+        outcome = self.answer(invoke)
+
+        def result() -> list[Command]:
+            self.witness.has_invoked(invoke, outcome)
+            return self.machine.invocation_finished(self.now, invoke.invocation_id, outcome)
+
+        self._later(self.duration_s(invoke), result)
+
+    def _deliver(self, deliver: Deliver) -> None:
+        self.documents.append((self.now, deliver))
+        refusing = self.refusing
+
+        def result() -> list[Command]:
+            self.witness.has_delivered(deliver)
+            told = self.machine.not_delivered if refusing else self.machine.delivered
+            return told(self.now, deliver.delivery_id)
+
+        self._later(self.delivery_s, result)
+
+    # What a test asks
+
+    def restarted(self) -> "World":
+        """Another machine on the same stream, from a snapshot that was plain data in between."""
+        snapshot = json.loads(json.dumps(self.machine.snapshot()))
+        again = World(snapshot=snapshot, shards=0, **{name: getattr(self.config, name) for name in _SETTINGS})
+        again.now = self.now
+        again.witness.settled_before = set(self.settled)
+        again.shards.update({shard_id: replace(shard, first_read=None) for shard_id, shard in self.shards.items()})
+        return again
+
+    @property
+    def settled(self) -> set[tuple[str, int]]:
+        return self.witness.settled
+
+    @property
+    def sent(self) -> list[list[int]]:
+        """The sequence numbers of every invocation, counted from the first record put (0, 1, ...)."""
+        return [[record.sequence_number - FIRST for record in invoke.records] for _, invoke in self.invokes]
+
+    @property
+    def discarded(self) -> list[list[int]]:
+        return [
+            [record.sequence_number - FIRST for record in deliver.discarded.records] for _, deliver in self.documents
+        ]
+
+    @property
+    def request_ids(self) -> list[str]:
+        return [invoke.request_id for _, invoke in self.invokes]
+
+    @property
+    def gaps_s(self) -> list[float]:
+        """Seconds between one invocation's start and the next one's."""
+        times = [at for at, _ in self.invokes]
+        return [round(later - earlier, 3) for earlier, later in pairwise(times)]
+
+    def total(self, name: str) -> float:
+        return sum(value for each, value in self.metrics if each == name)
