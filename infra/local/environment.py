@@ -68,7 +68,6 @@ class Process:
 
     def send(self, work: Work) -> None:
         """To a process that has just died nothing is given: its exit then shows that the work was not taken."""
-        self.tail.clear()
         if self._alive():
             self._api.deliver(work)
 

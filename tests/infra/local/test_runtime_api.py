@@ -9,6 +9,7 @@ import pytest
 
 from infra.local.runtime_api import RuntimeApi, Work
 from infra.model.function import PAYLOAD_BYTES_MAX
+from tests.support.function_service import until
 
 LIMIT_S = 20.0
 ROOT = "/2018-06-01/runtime"
@@ -116,8 +117,7 @@ def test_next_waits_for_work_and_carries_its_headers() -> None:
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         runtime = await connect()
         await runtime.send("GET", "/invocation/next")
-        while recorder.events != [("ready",)]:
-            await asyncio.sleep(0)
+        await until(lambda: recorder.events == [("ready",)])
         recorder.api.deliver(WORK)
         status, headers, body = await runtime.receive()
         assert (status, body) == (200, b'{"a": 1}')
@@ -200,9 +200,7 @@ def test_next_while_an_invocation_is_unanswered_or_another_next_waits_is_403() -
         assert await second.ask("GET", "/invocation/next") == (403, "InvalidStateTransition")
         await first.ask("POST", "/invocation/id-1/response", b"1")
         await first.send("GET", "/invocation/next")
-        while True:  # until the server has read it
-            if (await second.ask("GET", "/nothing"))[0] == 404 and recorder.api._waiting is not None:
-                break
+        await until(lambda: recorder.api._waiting is not None)
         assert await second.ask("GET", "/invocation/next") == (403, "InvalidStateTransition")
 
     run(scenario)
@@ -212,11 +210,9 @@ def test_work_for_a_runtime_whose_connection_broke_waits_for_its_next_one() -> N
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         first = await connect()
         await first.send("GET", "/invocation/next")
-        while not recorder.events:
-            await asyncio.sleep(0)
+        await until(lambda: recorder.events != [])
         first.close()
-        while recorder.api._waiting is not None:
-            await asyncio.sleep(0)
+        await until(lambda: recorder.api._waiting is None)
         recorder.api.deliver(WORK)
         assert recorder.events == [("ready",)]
         second = await connect()
@@ -276,8 +272,7 @@ def test_a_runtime_that_does_not_keep_its_connection_gets_its_work_first() -> No
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         runtime = await connect()
         await runtime.send("GET", "/invocation/next", headers="Connection: close\r\n")
-        while not recorder.events:
-            await asyncio.sleep(0)
+        await until(lambda: recorder.events != [])
         recorder.api.deliver(WORK)
         assert (await runtime.receive())[2] == WORK.payload
         assert await runtime.at_end()

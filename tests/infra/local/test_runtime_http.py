@@ -1,5 +1,7 @@
 """Requests of a runtime, read from bytes in any portions."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ def read(data: bytes, *, limit: int = 1_000, cuts: list[int] | None = None) -> l
     reader = RequestReader(limit)
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts or [])})
     found = []
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         reader.feed(data[start:end])
         while (request := reader.next_request()) is not None:
             found.append(request)
@@ -117,8 +119,13 @@ def test_heads_and_dropped_bodies_have_limits(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("version", "connection", "kept"),
-    [("1.1", "", True), ("1.1", "Connection: close\r\n", False), ("1.0", "", False), ("1.0", "Connection: Keep-Alive\r\n", True)],
-)  # fmt: skip
+    [
+        ("1.1", "", True),
+        ("1.1", "Connection: close\r\n", False),
+        ("1.0", "", False),
+        ("1.0", "Connection: Keep-Alive\r\n", True),
+    ],
+)
 def test_a_connection_is_kept_as_http_says(version: str, connection: str, kept: bool) -> None:
     (request,) = read(f"GET /a HTTP/{version}\r\n{connection}\r\n".encode())
     assert request.keep_alive is kept
