@@ -172,12 +172,17 @@ def run_report(arguments: argparse.Namespace) -> int:
     """`loadgen report`: the numbers are added up again from results.jsonl."""
     folder: Path = arguments.dir
     try:
-        document: dict[str, Any] = json.loads((folder / "report.json").read_text())
+        document: Any = json.loads((folder / "report.json").read_text())
         lines = (folder / "results.jsonl").open()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CommandError(f"{folder}: there is no finished run in it ({error.filename} is missing)", USAGE) from error
-    if document.get("schema") != report.SCHEMA:
-        raise CommandError(f"{folder}/report.json has the schema {document.get('schema')}, not {report.SCHEMA}", USAGE)
+    except ValueError as error:
+        raise CommandError(f"{folder}/report.json is not JSON: {error}", USAGE) from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != report.SCHEMA:
+        raise CommandError(f"{folder}/report.json has the schema {schema}, not {report.SCHEMA}", USAGE)
+    if missing := report.FIELDS - document.keys():
+        raise CommandError(f"{folder}/report.json is not complete: it lacks {', '.join(sorted(missing))}", USAGE)
     metrics = Metrics(document["configuration"]["late_after_us"])
     with lines:
         for result in decode_all(lines):
@@ -190,6 +195,9 @@ def run_report(arguments: argparse.Namespace) -> int:
 
 
 def _common(arguments: argparse.Namespace, total: int | None, more: dict[str, Any]) -> Options:
+    for name, seconds in (("--drain-timeout", arguments.drain_timeout), ("--settle", arguments.settle)):
+        if not 0 <= seconds <= DURATION_S_MAX:
+            raise CommandError(f"{name} must be 0 to {DURATION_S_MAX:,} s, not {seconds:g}", USAGE)
     names = report.known_numbers()
     thresholds: list[Threshold] = [parse(expression, names) for expression in arguments.threshold]
     skip = {"run", "threshold", "out"}

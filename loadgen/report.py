@@ -10,6 +10,10 @@ from loadgen.metrics import Metrics
 from loadgen.thresholds import Checked
 
 SCHEMA = "loadgen-report/1"
+FIELDS = {
+    "schema", "command", "started_at", "partial", "passed", "configuration", "ledger", "numbers", "thresholds",
+    "errors", "failures", "events_per_shard", "timeline",
+}  # fmt: skip
 CHART_WIDTH, CHART_HEIGHT = 720, 160
 
 STYLE = """

@@ -1,0 +1,164 @@
+"""The command line: what cannot work ends with one sentence and the documented status, before anything is sent."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadgen import cli, report
+from loadgen.ledger import Expectations, Findings, settle
+from loadgen.metrics import Metrics
+from loadgen.results import PutResult, encode
+from loadgen.run import late_after_us
+from loadgen.thresholds import check, parse
+from processor.core.packing import PackingSettings
+
+RUN = ["run", "--rate", "10", "--duration", "1"]
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An endpoint at which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit status and stderr, of the command or of its parser."""
+    try:
+        status = cli.main(arguments)
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--rate", "0", "--duration", "1"], "--rate"),
+        (["run", "--rate", "-5", "--duration", "1"], "--rate"),
+        (["run", "--rate", "nan", "--duration", "1"], "--rate"),
+        (["run", "--rate", "1e9", "--duration", "1"], "--rate"),
+        (["run", "--rate", "fast", "--duration", "1"], "--rate"),
+        (["run", "--rate", "1", "--duration", "inf"], "--duration"),
+        (["run", "--rate", "0.1", "--duration", "1"], "no event at all"),
+        ([*RUN, "--profile", "square"], "constant"),
+        ([*RUN, "--duplicates", "2"], "--duplicates"),
+        ([*RUN, "--event-bytes", "3"], "--event-bytes"),
+        ([*RUN, "--event-time", "1795426496000"], "--event-time"),
+        ([*RUN, "--aggregate", "0"], "--aggregate"),
+        ([*RUN, "--aggregate", "many"], "--aggregate"),
+        ([*RUN, "--settle", "-1"], "--settle"),
+        ([*RUN, "--drain-timeout", "nan"], "--drain-timeout"),
+        ([*RUN, "--threshold", "latency_p99_ms"], "latency_p99_ms<1000"),
+        ([*RUN, "--endpoint-url", "localhost:4566"], "--endpoint-url"),
+        (["replay", "missing.tsv"], "missing.tsv: there is no such file"),
+        (["replay", __file__, "--format", "xml"], "cloudevents"),
+        (["replay", __file__], "--format"),
+        (["replay", __file__, "--format", "clf", "--speed", "0"], "--speed"),
+        (["replay", __file__, "--format", "clf", "--speed", "quick"], "--speed"),
+        (["report", "no/such/folder"], "no finished run"),
+        ([], "run|replay|report"),
+    ],
+    ids=lambda value: "_".join(value[:1] + value[-2:]) if isinstance(value, list) else "",
+)
+def test_what_means_nothing_is_a_usage_error_that_names_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, text = call(capsys, *arguments)
+    assert status == 2
+    assert said in text
+    assert "Traceback" not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_threshold_lists_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    status, text = call(capsys, *RUN, "--threshold", "latency_p98_ms<1")
+    assert status == 2
+    assert all(name in text for name in report.known_numbers())
+
+
+def test_an_endpoint_where_nobody_listens_is_one_sentence_and_status_3(nobody: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; from loadgen.cli import main; sys.exit(main())"]
+    ended = subprocess.run(
+        [*command, *RUN, "--endpoint-url", nobody, "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"loadgen: {nobody} does not answer")
+    assert ended.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def finished(folder: Path) -> dict[str, Any]:
+    """A run's files, from two results."""
+    metrics = Metrics(late_after_us(PackingSettings()))
+    sent = PutResult("lane-000", (0, 500_000), 510_000, 1_200_000, 1, 512, 1, 0, "shardId-0", "49", (), None, False)
+    never = PutResult("k" * 300, (700_000,), None, 700_000, 0, 301, 0, 0, None, None, (), "bad_partition_key", False)
+    for result in (sent, never):
+        metrics.add(result)
+    (folder / "results.jsonl").write_text("".join(encode(result) + "\n" for result in (sent, never)))
+    ledger = settle(Expectations(("bytes",)), Findings())
+    numbers = {**metrics.named(), **report.ledger_numbers(ledger, metrics, 0.5)}
+    document = report.document(
+        command=["loadgen", "run", "--run-id", "<script>"],
+        started_at="2026-11-23T09:00:00.000+00:00",
+        partial=False,
+        configuration={"late_after_us": metrics.late_after_us, "run_id": "<script>"},
+        metrics=metrics,
+        ledger=ledger,
+        drain_s=0.5,
+        checked=check([parse("lost==0", report.known_numbers())], numbers),
+    )
+    (folder / "report.json").write_text(json.dumps(document))
+    return document
+
+
+def test_a_report_made_again_has_the_numbers_of_the_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    document = finished(tmp_path)
+    assert call(capsys, "report", str(tmp_path))[0] == 0
+    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(document))
+
+
+def test_the_page_is_self_contained_and_escapes_what_it_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    finished(tmp_path)
+    call(capsys, "report", str(tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "http" not in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert all(f"<td>{name}" in page for name in report.known_numbers())
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", "{}", '{"schema": "loadgen-report/1"}', '{"schema": "other/1"}'])
+def test_a_broken_report_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path, broken: str) -> None:
+    finished(tmp_path)
+    (tmp_path / "report.json").write_text(broken)
+    status, text = call(capsys, "report", str(tmp_path))
+    assert status == 2
+    assert text.startswith("loadgen: ")
+
+
+def test_a_damaged_line_of_results_is_said_with_its_number(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    finished(tmp_path)
+    with (tmp_path / "results.jsonl").open("a") as lines:
+        lines.write("nonsense\n")
+    status, text = call(capsys, "report", str(tmp_path))
+    assert status == 2
+    assert "line 3" in text
+
+
+def test_late_allows_for_the_wait_for_an_aggregate_only_when_there_is_one() -> None:
+    assert late_after_us(PackingSettings(linger_s=0.1)) == 110_000
+    assert late_after_us(PackingSettings(aggregate=None, linger_s=0.1)) == 10_000
