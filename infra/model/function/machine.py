@@ -254,7 +254,7 @@ class FunctionMachine:
     def _start(self, environment: Environment, now: float, *, redone: bool) -> Command:
         environment.process = process = next(self._numbers)
         self._by_process[process] = environment
-        environment.redone, environment.init_began_s, environment.init_ms = redone, now, None
+        environment.redone, environment.init_began_s = redone, now
         environment.began_s = now
         self.counters.cold_starts += 1
         limit_s = self.settings.timeout_s if redone else self.settings.init_s_max

@@ -146,6 +146,30 @@ def test_an_idle_environment_is_used_again() -> None:
     assert outside.machine.counters.cold_starts == 1
 
 
+def test_a_warm_start_reports_no_init() -> None:
+    outside = warm()
+    ticket = outside.invoke()
+    outside.answer(outside.only)
+    report = outside.completes[ticket].report
+    assert report is not None
+    assert report.init_ms is None
+
+
+def test_what_does_not_fit_the_state_of_its_process_is_ignored() -> None:
+    outside = warm()
+    process, machine, now = outside.only, outside.machine, outside.now
+    assert machine.responded(process, "request-1", b"1", now) == []  # answered long ago
+    ticket = outside.invoke()
+    outside.fetch(process)
+    assert machine.responded(process, "request-1", b"1", now) == []
+    assert machine.raised(process, "request-1", "E", b"1", now) == []
+    assert machine.oversized(process, "request-1", 1, now) == []
+    assert machine.init_failed(process, "E", b"1", now) == []
+    assert machine.ready(process, now) == []
+    outside.answer(process, b"2")
+    assert outside.outcomes == {ticket: Succeeded("request-2", b"2")}
+
+
 def test_init_is_not_part_of_the_duration_of_a_cold_start() -> None:
     outside = world()
     ticket = outside.invoke()
