@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse, PartialItemFailures
-
 from processor.adapters.clients import CALL_MAX_S
 from processor.adapters.quarantine import Quarantine
 from processor.adapters.tables import Tables, perform
@@ -22,6 +20,10 @@ from processor.core.records import KinesisRecord, from_lambda
 from processor.core.rule_results import trace
 
 if TYPE_CHECKING:
+    # Powertools' types of the batch response. They are plain dictionaries at run time, and importing the package that
+    # they live in costs more than all other modules of the processor together (benchmarks/init.py).
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse, PartialItemFailures
+
     from processor.core.effects import Effect
     from processor.core.events import Event
 
@@ -60,7 +62,7 @@ class BatchProcessor:
     cache: PageCache = field(default_factory=PageCache)
     recent: RecentOutcomes | None = None
 
-    def handle(self, event: object, remaining_ms: int) -> PartialItemFailureResponse:
+    def handle(self, event: object, remaining_ms: int) -> "PartialItemFailureResponse":
         """Process one batch; `remaining_ms` is what is left until Lambda's timeout.
 
         Returns the batch response: empty, or the one Kinesis record with the lowest sequence number among those that
@@ -159,6 +161,6 @@ def _lowest(records: Sequence[KinesisRecord], failed: Iterable[int]) -> str | No
     return min((records[index].sequence_number for index in failed), key=int, default=None)
 
 
-def _response(sequence_number: str | None) -> PartialItemFailureResponse:
-    failures = [] if sequence_number is None else [PartialItemFailures(itemIdentifier=sequence_number)]
-    return PartialItemFailureResponse(batchItemFailures=failures)
+def _response(sequence_number: str | None) -> "PartialItemFailureResponse":
+    failures: list[PartialItemFailures] = [] if sequence_number is None else [{"itemIdentifier": sequence_number}]
+    return {"batchItemFailures": failures}

@@ -12,8 +12,6 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-
 from processor.adapters import clients
 from processor.adapters.quarantine import Quarantine
 from processor.adapters.tables import Tables
@@ -22,6 +20,8 @@ from processor.batches import BatchProcessor, Clocks
 from processor.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
     from processor.core.effects import Effect
     from processor.core.events import Event
 
@@ -70,6 +70,6 @@ gc.freeze()
 gc.set_threshold(50_000, 10, 10)
 
 
-def handler(event: object, context: Context) -> PartialItemFailureResponse:
+def handler(event: object, context: Context) -> "PartialItemFailureResponse":
     """Process one batch of Kinesis records (AWS: Lambda, Using Lambda with Kinesis Data Streams)."""
     return _processor.handle(event, context.get_remaining_time_in_millis())

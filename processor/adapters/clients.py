@@ -8,6 +8,7 @@ decided in core/commit.py, which must know that an answer was lost.
 from functools import cache
 from typing import Any
 
+from botocore import __version__
 from botocore.config import Config
 from botocore.session import Session, get_session
 
@@ -32,7 +33,8 @@ def dynamodb() -> Any:
         read_timeout=READ_TIMEOUT_S,
         retries={"total_max_attempts": 1},
         tcp_keepalive=True,
-        parameter_validation=False,  # requests are built by one function with tests; checking each value costs a third
+        parameter_validation=False,  # requests are built by one function with tests
+        user_agent=f"Botocore/{__version__}",  # a fixed one: botocore assembles its own anew, twice for every call
     )
     return session().create_client("dynamodb", config=config)
 

@@ -17,8 +17,9 @@ A page takes at most `capacity` identities: what fits one write unit, and never 
 differ on the capacity (another set of measures) only differ on how full they fill a page.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from processor.core.effects import Number
@@ -33,6 +34,7 @@ from processor.core.statements import (
     ReadPages,
     Statement,
     Table,
+    Value,
 )
 
 if TYPE_CHECKING:
@@ -74,13 +76,13 @@ def page_key(window: str, number: int) -> str:
     return f"{window}#{number:05d}" if number else window
 
 
-def capacity(pk: str, sk: str, names: Iterable[str]) -> int:
-    """How many identities fit one write unit beside the item's own overhead; at least SEALED_AT.
+def capacity(pk: str, window: str, names: Collection[str]) -> int:
+    """How many identities fit one write unit beside a page's own overhead; at least SEALED_AT.
 
     Counts one byte more per identity than documented for strings, should a set be charged like a list, and 12 bytes
-    (22 digits) for a sum.
+    (22 digits) for a sum. The window's key is counted with a page number.
     """
-    overhead = 24 + value_bytes(pk) + value_bytes(sk) + sum(value_bytes(name) + 12 for name in names)
+    overhead = 30 + value_bytes(pk) + value_bytes(window) + 12 * len(names) + sum(map(value_bytes, names))
     return max(SEALED_AT, (WRITE_UNIT_BYTES - overhead) // (IDENTITY_BYTES + 1))
 
 
@@ -140,6 +142,9 @@ class PageWriter:
         "_asked",
         "_chunk",
         "_exact",
+        "_names",
+        "_room",
+        "_sums",
         "_unsure",
         "applied",
         "chain",
@@ -162,6 +167,9 @@ class PageWriter:
         self._chunk: tuple[str, ...] = ()
         self._asked = ""
         self._exact = False
+        self._sums: dict[str, Number] = {}
+        self._names = frozenset().union(*[contribution.amounts for contribution in pending.values()])
+        self._room = capacity(pk, window, self._names)
         self._cut(chain.sealed)
         if chain.page is not None:
             self._cut(chain.page.known)
@@ -199,7 +207,7 @@ class PageWriter:
             # Known to exist, content unknown: a few identities are simply tried, for many reading comes first.
             self.conflicts += 1
             if len(self._chunk) < SEALED_AT:
-                chain.page = Page(set(), set(self._sums(self._chunk)))
+                chain.page = Page(set(), set(self._sums))
             else:
                 chain.unread = True
         elif outcome.code == CONDITION_FAILED:
@@ -227,40 +235,41 @@ class PageWriter:
 
     def units(self) -> int:
         """Write units of the statement last asked for: the size of the page after it, as far as it is known."""
-        known = self.chain.page.known if self.chain.page else ()
-        names = self.chain.page.names if self.chain.page else ()
+        held = len(self._chunk) + (len(self.chain.page.known) if self.chain.page else 0)
+        if held <= self._room > SEALED_AT:
+            return 1  # what the capacity is made for
+        names = self.chain.page.names if self.chain.page else self._sums
         overhead = 18 + value_bytes(self.pk) + value_bytes(self._asked) + sum(len(name) + 6 for name in names)
-        return write_units(overhead + (len(known) + len(self._chunk)) * IDENTITY_BYTES)
+        return write_units(overhead + held * IDENTITY_BYTES)
 
     def _insert(self) -> Insert:
-        room = capacity(self.pk, self._asked, self._names(self.pending))
-        self._chunk = tuple(self.pending)[:room]
-        attributes: dict[str, object] = {"events": len(self._chunk), "ids": frozenset(self._chunk)}
-        attributes.update(self._sums(self._chunk))
+        self._chunk = chunk = tuple(islice(self.pending, self._room))
+        self._sums = self._add_up(chunk)
         self._exact = True
-        return Insert(Table.RESULTS, self.pk, self._asked, attributes)  # type: ignore[arg-type]  # values are Value
+        attributes: dict[str, Value] = {"events": len(chunk), "ids": frozenset(chunk), **self._sums}
+        return Insert(Table.RESULTS, self.pk, self._asked, attributes)
 
     def _update(self, page: Page) -> AddToPage:
-        names = page.names.union(self._names(self.pending))
-        room = capacity(self.pk, self._asked, names) - len(page.known)
-        operators = (OPERATORS_MAX - 8 - 6 * len(names)) // 3
-        self._chunk = chunk = tuple(self.pending)[: max(1, min(room, operators))]
-        sums = self._sums(chunk)
         known = len(page.known)
+        room = self._room
+        if not page.names <= self._names:
+            room = capacity(self.pk, self.window, self._names | page.names)
+        operators = (OPERATORS_MAX - 8 - 6 * len(self._names)) // 3
+        self._chunk = chunk = tuple(islice(self.pending, max(1, min(room - known, operators))))
+        self._sums = sums = self._add_up(chunk)
         # A write that seals must leave its writer knowing the page: only under `events = known` does it (rule 3).
         self._exact = known + len(chunk) >= SEALED_AT
-        bound = known if self._exact else min(SEALED_AT - 1, room + known - len(chunk))
+        bound = known if self._exact else min(SEALED_AT - 1, room - len(chunk))
         return AddToPage(self.pk, self._asked, sums, frozenset(sums.keys() - page.names), chunk, bound, self._exact)
 
     def _written(self) -> None:
         chain, chunk = self.chain, self._chunk
         self.conflicts = 0
-        names = self._names(chunk)
         if chain.page is None:
-            chain.page = Page(set(chunk), names)
+            chain.page = Page(set(chunk), set(self._sums))
         else:
             chain.page.known.update(chunk)
-            chain.page.names |= names
+            chain.page.names.update(self._sums)
         for identity in chunk:
             del self.pending[identity]
         self.applied.extend(chunk)
@@ -279,6 +288,8 @@ class PageWriter:
             self.chain.unread = not own
 
     def _cut(self, known: "set[str] | frozenset[str]") -> None:
+        if not known:
+            return
         found = self.pending.keys() & known
         for identity in found:
             del self.pending[identity]
@@ -287,14 +298,7 @@ class PageWriter:
             found -= self._unsure
         self.duplicates.extend(found)
 
-    def _names(self, identities: Iterable[str]) -> set[str]:
-        pending = self.pending
-        names: set[str] = set()
-        for identity in identities:
-            names.update(pending[identity].amounts)
-        return names
-
-    def _sums(self, identities: Iterable[str]) -> dict[str, Number]:
+    def _add_up(self, identities: Iterable[str]) -> dict[str, Number]:
         """Exact totals per amount; raises `decimal.Inexact` rather than round."""
         pending = self.pending
         sums: dict[str, Number] = {}
