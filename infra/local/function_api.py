@@ -16,7 +16,8 @@ from infra.local.http import Request, Response
 from infra.model.function import PAYLOAD_BYTES_MAX, FunctionError, ServiceError, Succeeded, Throttled
 from infra.model.function.queue import EVENT_BYTES_MAX
 
-PREFIX = "/2015-03-31/functions"
+# The concurrency operations have a later date in their paths than all others.
+PREFIXES = ("/2015-03-31/functions", "/2019-09-30/functions")
 _CLIENT_CONTEXT_BYTES_MAX = 3_583  # AWS: API_Invoke
 
 
@@ -36,7 +37,8 @@ def error(status: int, kind: str, message: str, **more: str) -> Response:
 
 
 async def handle(functions: Functions, request: Request) -> Response:
-    name, _, action = request.path.removeprefix(PREFIX).strip("/").partition("/")
+    prefix = next((prefix for prefix in PREFIXES if request.path.startswith(prefix)), "")
+    name, _, action = request.path.removeprefix(prefix).strip("/").partition("/")
     try:
         match (request.method, name, action):
             case "GET", "", "":

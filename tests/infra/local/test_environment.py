@@ -19,15 +19,15 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from infra.local.functions import FunctionService
-from tests.support.function_service import blueprint
+from tests.support.function_service import blueprint, until
 
 async def main():
     folder = Path(sys.argv[1])
     service = FunctionService("000000000000", "us-east-1", folder / "data")
     service.add(blueprint(), task_root=folder / "code", environment={})
-    await service.invoke("fn", b"null", request_id="1")
-    busy = asyncio.ensure_future(service.invoke("fn", b"60", request_id="2"))
-    await service.invoke("fn", b"null", request_id="3")
+    busy = asyncio.ensure_future(service.invoke("fn", b"60", request_id="1"))
+    await until((folder / "busy").exists)
+    await service.invoke("fn", b"0", request_id="2")
     print(*service.pids("fn"), flush=True)
     await busy
 
@@ -39,7 +39,12 @@ asyncio.run(main())
 def test_no_process_survives_a_parent_that_is_killed(tmp_path: Path) -> None:
     code = tmp_path / "code" / "shop"
     code.mkdir(parents=True)
-    (code / "app.py").write_text("import time\ndef handler(event, context): time.sleep(event or 0)")
+    (code / "app.py").write_text(f"""
+import pathlib, time
+def handler(event, context):
+    if event: pathlib.Path({str(tmp_path / "busy")!r}).touch()
+    time.sleep(event)
+""")
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -50,7 +55,7 @@ def test_no_process_survives_a_parent_that_is_killed(tmp_path: Path) -> None:
     guard.start()
     try:
         assert parent.stdout is not None
-        idle, busy = map(int, parent.stdout.readline().split())
+        busy, idle = map(int, parent.stdout.readline().split())
         assert alive(idle)
         assert alive(busy)
         parent.kill()

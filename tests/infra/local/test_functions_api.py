@@ -55,7 +55,7 @@ def test_functions_are_listed_and_described(tmp_path: Path) -> None:
         assert whole["Configuration"] == listed
         assert whole["Concurrency"] == {"ReservedConcurrentExecutions": 5}
         assert json.loads((await ask(service, "GET", f"/{ARN}/configuration")).body) == listed
-        concurrency = await ask(service, "GET", "/fn/concurrency")
+        concurrency = await service.handle(Request("GET", "/2019-09-30/functions/fn/concurrency", {}, {}, b""))
         assert json.loads(concurrency.body) == {"ReservedConcurrentExecutions": 5}
         assert listed["Environment"] == {"Variables": {"A": "1"}}
 
