@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(f"loadgen: {error}", file=sys.stderr)
         return error.exit_status
-    except (recording_file.FileError, recordings.FormatError, ThresholdError, ValueError, ResultsError) as error:
+    except (recording_file.FileError, recordings.FormatError, ThresholdError, ResultsError) as error:
         print(f"loadgen: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:
@@ -101,20 +101,12 @@ def run_run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             f"--duration must be above 0 and at most {DURATION_S_MAX:,} s, not {arguments.duration:g}", USAGE
         )
-    events = EventOptions(
-        run_id=arguments.run_id or f"run-{int(time.time())}-{secrets.token_hex(3)}",
-        seed=arguments.seed,
-        started_s=time.time() if arguments.event_time is None else arguments.event_time,
-        event_bytes=arguments.event_bytes,
-        keys=arguments.keys,
-        skew=arguments.skew,
-        duplicates=arguments.duplicates,
-        malformed=arguments.malformed,
-    )
+    events = _event_options(arguments)
     total = total_events(arguments.profile, arguments.rate, arguments.duration)
     if total == 0:
         raise CommandError("this rate and duration make no event at all: raise one of them", USAGE)
-    common = _common(arguments, total, {"run_id": events.run_id})
+    # With these two (and --seed) in the command, the same events are sent again.
+    common = _common(arguments, total, {"run_id": events.run_id, "event_time": repr(events.started_s)})
     connection, stack = _connect(arguments)
 
     def due() -> Iterator[Due]:
@@ -124,6 +116,22 @@ def run_run(arguments: argparse.Namespace) -> int:
             yield Due(due_s, event.partition_key, event.payload, truths.of_generated(event, int(due_s * 1e6)))
 
     return Load(connection, stack, common).run(due())
+
+
+def _event_options(arguments: argparse.Namespace) -> EventOptions:
+    try:
+        return EventOptions(
+            run_id=arguments.run_id or f"run-{int(time.time())}-{secrets.token_hex(3)}",
+            seed=arguments.seed,
+            started_s=round(time.time(), 3) if arguments.event_time is None else arguments.event_time,
+            event_bytes=arguments.event_bytes,
+            keys=arguments.keys,
+            skew=arguments.skew,
+            duplicates=arguments.duplicates,
+            malformed=arguments.malformed,
+        )
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from error
 
 
 def run_replay(arguments: argparse.Namespace) -> int:

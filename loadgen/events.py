@@ -22,7 +22,8 @@ from processor.core.limits import YEAR_END
 
 TYPE = "loadgen.metered"
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Copies are taken from this many of the latest well-formed events; the bound on payloads held in memory.
+# Copies are taken from the older half of this many latest well-formed events; the bound on payloads held in memory. The
+# younger half may still wait in an aggregate, which a copy would have to close before its time.
 COPIES_FROM = 512
 # No run lasts a month, so no event of a run that starts before this is later than any event may be.
 STARTED_S_END = datetime(YEAR_END - 1, 12, 1, tzinfo=UTC).timestamp()
@@ -128,7 +129,8 @@ class Generator:
             chance = draw()
             if chance < options.duplicates:
                 if self._recent:
-                    return self._recent[int(draw() * len(self._recent))]._replace(copy=True)
+                    older = max(1, len(self._recent) - COPIES_FROM // 2)
+                    return self._recent[int(draw() * older)]._replace(copy=True)
             elif chance < options.duplicates + options.malformed:
                 return self._next_malformed(due_s)
         event = self._fresh(due_s)

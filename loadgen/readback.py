@@ -6,7 +6,7 @@ the rest of its chain with Query. All reads are strongly consistent. Quarantine 
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ from processor.core.rule_api import RuleSettings
 BATCH_GET_KEYS_MAX = 100  # AWS: BatchGetItem
 BATCH_ROUNDS_MAX = 50  # UnprocessedKeys come back while a table is throttled; each round asks for what is left
 WHOLE = "whole"
+# The target's clock may be behind ours. Older findings do no harm: only what is missing is looked for among them.
+CLOCKS_APART = timedelta(minutes=5)
 
 
 class Stack(NamedTuple):
@@ -67,7 +69,8 @@ class Readback:
     """Fills `Findings` for `Expectations`. Every method raises CommandError when the tables do not answer."""
 
     def __init__(self, connection: Connection, stack: Stack, expectations: Expectations, since: datetime) -> None:
-        self._target, self._stack, self._expected, self._since = connection.target, stack, expectations, since
+        self._target, self._stack, self._expected = connection.target, stack, expectations
+        self._since = (since - CLOCKS_APART).replace(microsecond=0)
         self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
 
     def refresh(self, findings: Findings, *, everything: bool = False) -> None:
@@ -148,7 +151,7 @@ class Readback:
             Bucket=self._stack.failure_bucket, Prefix="aws/lambda/"
         )
         for entry in (entry for page in listing for entry in page.get("Contents", [])):
-            if entry["LastModified"] < self._since.replace(microsecond=0):
+            if entry["LastModified"] < self._since:
                 continue
             body = self._s3.get_object(Bucket=self._stack.failure_bucket, Key=entry["Key"])["Body"].read()
             for record in map(from_lambda, json.loads(json.loads(body)["payload"])["Records"]):

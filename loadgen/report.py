@@ -11,8 +11,8 @@ from loadgen.thresholds import Checked
 
 SCHEMA = "loadgen-report/1"
 FIELDS = {
-    "schema", "command", "started_at", "partial", "passed", "configuration", "ledger", "numbers", "thresholds",
-    "errors", "failures", "events_per_shard", "timeline",
+    "schema", "command", "started_at", "partial", "problem", "passed", "configuration", "ledger", "numbers",
+    "thresholds", "errors", "failures", "events_per_shard", "timeline",
 }  # fmt: skip
 CHART_WIDTH, CHART_HEIGHT = 720, 160
 
@@ -39,19 +39,24 @@ def document(
     command: Sequence[str],
     started_at: str,
     partial: bool,
+    problem: str | None = None,
     configuration: Mapping[str, Any],
     metrics: Metrics,
     ledger: Ledger,
     drain_s: float,
     checked: Sequence[Checked],
 ) -> dict[str, Any]:
-    """The whole report as plain data. `drain_s`: from the last acknowledgement until everything was found."""
+    """The whole report as plain data. `drain_s`: from the last acknowledgement until everything was found.
+
+    `partial`: the run did not reach its end, or what it left could not be read; `problem` says why.
+    """
     numbers = {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s)}
     return {
         "schema": SCHEMA,
         "command": list(command),
         "started_at": started_at,
         "partial": partial,
+        "problem": problem,
         "passed": ledger.balanced and all(check.passed for check in checked) and not partial,
         "configuration": dict(configuration),
         "ledger": {**asdict(ledger), "balanced": ledger.balanced},
@@ -91,7 +96,10 @@ def verdict(report: Mapping[str, Any]) -> str:
     """One sentence: the first thing to read."""
     ledger = report["ledger"]
     if report["partial"]:
-        return f"Interrupted: {ledger['sent']:,} events were sent; the account is as far as it was read."
+        return (
+            f"Not finished ({report['problem']}): {ledger['sent']:,} events were sent; "
+            "the account is as far as it was read."
+        )
     if not ledger["balanced"]:
         return (
             f"The ledger does NOT balance: of {ledger['sent']:,} events {ledger['lost']:,} are lost, "
@@ -117,7 +125,7 @@ def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("  in quarantine, with the expected reason", f"{ledger['quarantined']:,}"),
         ("  expired to the on-failure destination", f"{ledger['expired']:,}"),
         ("stored + quarantined + expired", f"{total:,}"),
-        ("lost", f"{ledger['lost']:,}"),
+        ("not found when the run was stopped" if report["partial"] else "lost", f"{ledger['lost']:,}"),
         ("deliberate duplicates sent on top", f"{ledger['copies']:,}"),
         ("duplicates applied", f"{ledger['duplicates_applied']:,}"),
         (f"windows with different sums (of {ledger['windows']:,})", f"{ledger['sums_different']:,}"),

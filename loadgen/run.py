@@ -4,12 +4,16 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.session import Session
+
+from infra.ops.errors import CommandError, explained
+from infra.ops.outputs import LOCAL_REGION, Target
 from loadgen import report
 from loadgen.ledger import Expectations, Findings, settle
 from loadgen.metrics import Metrics
@@ -19,11 +23,13 @@ from loadgen.results import PutResult, encode
 from loadgen.sender import CONNECTIONS, Due, Sender
 from loadgen.thresholds import Threshold, check
 from loadgen.truth import Truth
-from processor.adapters.publisher import PutRecords
+from processor.adapters.publisher import PutRecords, kinesis_client
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
 
 if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
     from infra.ops.outputs import Connection
 
 LATE_AFTER_S = 0.010
@@ -50,7 +56,7 @@ class Options:
 
 
 class Load:
-    """Runs one load. Raises CommandError when the target refuses to be read."""
+    """Runs one load; whatever happens to the target meanwhile, the reports are written."""
 
     def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
         self._options, self._stack = options, stack
@@ -58,8 +64,9 @@ class Load:
         self._findings = Findings()
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)
-        self._put = PutRecords(connection.client("kinesis"), stack.stream)
+        self._put = PutRecords(put_client(connection.target), stack.stream)
         self._interrupted = False
+        self._stop: Callable[[], None] = lambda: None
 
     def run(self, schedule: Iterator[Due]) -> int:
         """Returns the exit status; the files are in `options.out` whatever it is."""
@@ -74,17 +81,22 @@ class Load:
                 progress.sending(now_s, self._metrics, waiting)
 
             sender = Sender(self._put, self._options.packing, RetryPolicy(stop_lane=False), settled, turn)
-            before = signal.signal(signal.SIGINT, lambda *_: self._interrupt(sender))
+            self._stop = sender.stopping.set
+            before = signal.signal(signal.SIGINT, lambda *_: self._interrupt())
+            problem: CommandError | None = None
+            drain_s = 0.0
             try:
                 sender.run(schedule)
                 drain_s = self._drain(progress)
+            except CommandError as error:
+                problem = error
             finally:
                 signal.signal(signal.SIGINT, before)
-        return self._report(drain_s)
+        return self._report(drain_s, problem)
 
-    def _interrupt(self, sender: Sender) -> None:
+    def _interrupt(self) -> None:
         self._interrupted = True
-        sender.stopping.set()
+        self._stop()
 
     def _settled(self, result: PutResult, truths: tuple[Truth, ...]) -> None:
         self._metrics.add(result)
@@ -92,8 +104,11 @@ class Load:
             assert result.shard_id is not None
             assert result.sequence_number is not None
             self._expected.acknowledged(truths, result.shard_id, result.sequence_number)
-        else:
-            self._expected.failed(truths, uncertain=result.uncertain)
+            return
+        self._expected.failed(truths, uncertain=result.uncertain)
+        if result.attempts == 1 and not self._metrics.acknowledged:
+            # Given up after one attempt is what waiting cannot cure (no such stream, not allowed): no use in going on.
+            self._stop()
 
     def _drain(self, progress: Progress) -> float:
         """Poll until everything was found or nothing more comes; returns the seconds it took."""
@@ -109,21 +124,23 @@ class Load:
                 break
             time.sleep(POLL_S)
         drained_s = (moved_s if found >= 0 else time.monotonic()) - began_s
-        if not self._interrupted:
+        if not self._interrupted and self._expected.windows:
             time.sleep(self._options.settle_s)
         self._readback.refresh(self._findings, everything=True)
         if self._findings.found() < self._expected.distinct_events:
             self._readback.explain_missing(self._findings)
         return drained_s
 
-    def _report(self, drain_s: float) -> int:
+    def _report(self, drain_s: float, problem: CommandError | None) -> int:
         options, metrics = self._options, self._metrics
         ledger = settle(self._expected, self._findings)
+        why = str(problem) if problem is not None else self._took_nothing()
         numbers = {**metrics.named(), **report.ledger_numbers(ledger, metrics, drain_s)}
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
-            partial=self._interrupted,
+            partial=self._interrupted or why is not None,
+            problem="interrupted" if self._interrupted else why,
             configuration={
                 **options.configuration,
                 "stream": self._stack.stream,
@@ -139,11 +156,28 @@ class Load:
         summarize(document)
         if self._interrupted:
             return INTERRUPTED
-        if metrics.failed and not metrics.acknowledged:
-            reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in metrics.failures.most_common(3))
-            print(f"the stream {self._stack.stream} took nothing: {reasons}", file=sys.stderr)
+        if why is not None:
+            print(f"loadgen: {why}", file=sys.stderr)
             return UNREACHABLE
         return OK if document["passed"] else FAILED
+
+    def _took_nothing(self) -> str | None:
+        """Why, when every single event was given up; else None."""
+        metrics = self._metrics
+        if metrics.acknowledged or not metrics.failed:
+            return None
+        reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in metrics.failures.most_common(3))
+        return f"the stream {self._stack.stream} took nothing: {reasons}"
+
+
+def put_client(target: Target) -> "KinesisClient":
+    """The client that puts. It repeats nothing by itself: every attempt and every lost answer must be counted."""
+    session = Session()
+    if target.is_local:
+        session.set_credentials("test", "test")
+    region = target.region or (LOCAL_REGION if target.is_local else None)
+    with explained(str(target)):
+        return kinesis_client(region=region, endpoint_url=target.endpoint_url, connections=CONNECTIONS, session=session)
 
 
 def late_after_us(packing: PackingSettings) -> int:

@@ -121,7 +121,7 @@ class Sender:
         try:
             if truth.copy and truth.digest in {member.digest for member in self._packer.waiting(event.partition_key)}:
                 # A copy belongs into another Kinesis record than its original: close the one that is being filled.
-                for record in self._packer.flush():
+                for record in self._packer.close_lane_of(event.partition_key):
                     self._outbox.add(record, now_s)
             for record in self._packer.add(event.partition_key, event.payload, truth, now_s):
                 self._outbox.add(record, now_s)

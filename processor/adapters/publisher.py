@@ -12,9 +12,8 @@ other. A caller that wants several calls in flight owns an `Outbox` and uses `Pu
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -25,7 +24,9 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from botocore.session import Session
 
+from processor.adapters import clients
 from processor.core.packing import Packer, PackingSettings, UnpackableError
 from processor.core.resend import (
     Acknowledged,
@@ -75,9 +76,17 @@ Outcome: TypeAlias = Accepted | Rejected
 
 
 def kinesis_client(
-    *, region: str | None = None, endpoint_url: str | None = None, connections: int = 1, read_timeout_s: float = 10.0
+    *,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    connections: int = 1,
+    read_timeout_s: float = 10.0,
+    session: Session | None = None,
 ) -> "KinesisClient":
-    """A client whose own retries are off: it would resend whole calls, and hide how often."""
+    """A client whose own retries are off: it would resend whole calls, and hide how often.
+
+    `session`: whose region and credentials to use (default: the process's own, from the usual chain).
+    """
     config = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},
         connect_timeout=5,
@@ -85,7 +94,11 @@ def kinesis_client(
         max_pool_connections=connections,
         tcp_keepalive=True,
     )
-    return boto3.session.Session().client("kinesis", region_name=region, endpoint_url=endpoint_url, config=config)
+    made: Any = (session or clients.session()).create_client(
+        "kinesis", region_name=region, endpoint_url=endpoint_url, config=config
+    )
+    client: KinesisClient = made
+    return client
 
 
 class PutRecords:

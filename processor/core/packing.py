@@ -250,6 +250,10 @@ class Packer(Generic[Tag]):
         current = self._open.pop(lane, None)
         return [current.close()] if current is not None else []
 
+    def close_lane_of(self, partition_key: str) -> list[Packed[Tag]]:
+        """Close the aggregate that the next event of this key would join; [] when there is none."""
+        return self.close(lane_of(partition_key, self.settings.lanes))
+
     def due(self, now_s: float) -> list[Packed[Tag]]:
         """Close every aggregate that has waited `linger_s`."""
         done: list[Packed[Tag]] = []

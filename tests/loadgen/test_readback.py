@@ -1,0 +1,148 @@
+"""Reading back: every page of a chain, every position, and where what is missing can be found instead."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from loadgen.events import EventOptions, Generated, Generator
+from loadgen.ledger import Expectations, Findings, Position, settle
+from loadgen.readback import Readback
+from loadgen.truth import Truth, Truths
+from processor.core.errors import Reason
+from processor.core.pages import SEALED_AT
+from tests.support.deployed import STACK, Deployed
+
+PK, WINDOW = "loadgen.metered#r/key-000000", "2023-11-14T22:00:00Z"
+
+
+def events(count: int) -> list[tuple[Generated, Truth]]:
+    generator, truths = Generator(EventOptions("r", 1, 1.7e9, keys=1)), Truths(STACK.settings)
+    made = [generator.next(0.0) for _ in range(count)]
+    return [(event, truths.of_generated(event, 0)) for event in made]
+
+
+def expecting(truths: Iterable[Truth]) -> Expectations:
+    expected = Expectations(STACK.settings.measures)
+    expected.acknowledged(truths, "shardId-0", "49")
+    return expected
+
+
+def write_page(deployed: Deployed, truths: Sequence[Truth], number: int = 0) -> None:
+    sums = [sum((Decimal(truth.amounts[i] or 0) for truth in truths), Decimal(0)) for i in range(2)]
+    deployed.client("dynamodb").put_item(
+        TableName="results",
+        Item={
+            "pk": {"S": PK},
+            "sk": {"S": f"{WINDOW}#{number:05d}" if number else WINDOW},
+            "events": {"N": str(len(truths))},
+            "ids": {"SS": [truth.digest for truth in truths]},
+            "sum_bytes": {"N": str(sums[0])},
+            "sum_quantity": {"N": str(sums[1])},
+        },
+    )
+
+
+def read(deployed: Deployed, expected: Expectations) -> Findings:
+    findings = Findings()
+    readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
+    readback.refresh(findings)
+    readback.explain_missing(findings)
+    return findings
+
+
+@pytest.mark.parametrize("count", [1, SEALED_AT - 1, SEALED_AT, 3 * SEALED_AT + 1])
+def test_a_window_is_read_with_every_page_of_its_chain(deployed: Deployed, count: int) -> None:
+    truths = [truth for _, truth in events(count)]
+    for number in range(0, count, SEALED_AT):
+        write_page(deployed, truths[number : number + SEALED_AT], number // SEALED_AT)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.lost, ledger.sums_different) == (count, 0, 0)
+    assert ledger.balanced
+
+
+def test_an_identity_in_two_pages_is_seen(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(SEALED_AT + 1)]
+    write_page(deployed, truths[:SEALED_AT])
+    write_page(deployed, truths[SEALED_AT - 1 :], 1)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert ledger.duplicates_applied == 1
+    assert not ledger.balanced
+
+
+def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: Deployed) -> None:
+    made = [(event, truth._replace(pk=f"t#{i:03d}")) for i, (event, truth) in enumerate(events(230))]
+    for _, truth in made:
+        deployed.client("dynamodb").put_item(
+            TableName="results",
+            Item={
+                "pk": {"S": truth.pk},
+                "sk": {"S": truth.window},
+                "events": {"N": "1"},
+                "ids": {"SS": [truth.digest]},
+                "sum_bytes": {"N": str(truth.amounts[0])},
+                "sum_quantity": {"N": str(truth.amounts[1])},
+            },
+        )
+    bad = [Truth(0, "", "", "", (), reason=Reason.NOT_JSON) for _ in range(120)]
+    for number in range(120):
+        quarantine(deployed, f"{number:06d}", Reason.NOT_JSON, b"x")
+    expected = expecting([*bad, *(truth for _, truth in made)])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.quarantined, ledger.balanced) == (230, 120, True)
+
+
+def quarantine(deployed: Deployed, sk: str, reason: Reason, payload: bytes) -> None:
+    deployed.client("dynamodb").put_item(
+        TableName="quarantine",
+        Item={
+            "pk": {"S": "events/shardId-0:49"},
+            "sk": {"S": sk},
+            "reason": {"S": reason},
+            "arrived_at": {"S": datetime.now(UTC).isoformat()},
+            "payload": {"B": payload},
+        },
+    )
+
+
+def test_malformed_input_is_looked_for_at_its_position_as_a_whole_or_as_a_user_record(deployed: Deployed) -> None:
+    quarantine(deployed, "whole", Reason.DIGEST, b"x")
+    expected = expecting([Truth(0, "", "", "", (), reason=Reason.DIGEST, whole=True)])
+    assert read(deployed, expected).reasons == {Position("shardId-0", "49", None): Reason.DIGEST}
+    elsewhere = expecting([Truth(0, "", "", "", (), reason=Reason.DIGEST, whole=False)])
+    assert settle(elsewhere, read(deployed, elsewhere)).lost == 1
+
+
+def test_a_well_formed_event_that_the_rules_refused_is_found_in_quarantine(deployed: Deployed) -> None:
+    ((event, truth),) = events(1)
+    quarantine(deployed, "000000", Reason.RULES_ERROR, event.payload)
+    expected = expecting([truth])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.lost, ledger.refused, ledger.balanced) == (0, {"rules_error": 1}, False)
+
+
+def test_what_the_mapping_gave_up_counts_as_expired_unless_it_was_stored_before(deployed: Deployed) -> None:
+    made = events(3)
+    write_page(deployed, [made[0][1]])  # the batch failed after its first event was stored
+    records = [
+        {
+            "eventID": f"shardId-0:{50 + i}",
+            "kinesis": {
+                "sequenceNumber": str(50 + i),
+                "partitionKey": "k",
+                "approximateArrivalTimestamp": 1.0,
+                "data": b64encode(event.payload).decode(),
+            },
+        }
+        for i, (event, _) in enumerate(made[:2])
+    ]
+    body = json.dumps({"version": "1.0", "payload": json.dumps({"Records": records})})
+    deployed.client("s3").put_object(Bucket="failures", Key="aws/lambda/uuid/shardId-0/x", Body=body.encode())
+    expected = expecting([truth for _, truth in made])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.expired, ledger.lost) == (1, 1, 1)
