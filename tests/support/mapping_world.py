@@ -64,6 +64,7 @@ class World:
         self.answer: Callable[[Invoke], InvokeOutcome] = succeeded
         self.duration_s: Callable[[Invoke], float] = lambda _: 0.0
         self.delivery_s = 0.0
+        self.read_s = 0.0  # a read sees what is there when it begins
         self.refusing = False
         self.read_fault: Callable[[Read], str | None] = lambda _: None  # "throttled" or a reason
         self.invokes: list[tuple[float, Invoke]] = []
@@ -165,6 +166,7 @@ class World:
         self.reads.append((self.now, read))
         after = shard.after(read.position)
         fault = self.read_fault(read)
+        behind, closed = shard.behind(after), shard.closed
 
         def result() -> list[Command]:
             self.witness.has_read(read)
@@ -172,7 +174,6 @@ class World:
                 return self.machine.read_throttled(self.now, read.shard_id, after)
             if fault is not None:
                 return self.machine.read_failed(self.now, read.shard_id, fault)
-            behind = shard.behind(after)
             records = behind[: read.limit]
             return self.machine.records_read(
                 self.now,
@@ -180,10 +181,10 @@ class World:
                 records,
                 records[-1].sequence_number if records else after,
                 millis_behind_latest=len(behind) - len(records),
-                end_of_shard=shard.closed and len(behind) == len(records),
+                end_of_shard=closed and len(behind) == len(records),
             )
 
-        self._later(0, result)
+        self._later(self.read_s, result)
 
     def _invoke(self, invoke: Invoke) -> None:
         self.witness.invokes(self.now, invoke)

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.model.mapping import Pace
+from infra.model.mapping import Pace, Read
 from infra.model.mapping.batch import batch_length
 from infra.model.mapping.config import EVENT_BYTES_MAX
 from infra.model.mapping.events import ENVELOPE_BYTES
 from infra.model.mapping.shard import lane_of
-from tests.support.mapping_world import ONE, World, raised, succeeded
+from tests.support.mapping_world import ONE, World, config, raised, succeeded
 
 MIB = 1024 * 1024
 
@@ -192,6 +192,29 @@ def test_reading_stops_while_too_much_is_unsettled_and_goes_on_afterwards(factor
         assert shard.held_records <= 100
         assert shard.held_records == len(world.shards[ONE].records) - len(world.settled) - _unread(world)
     assert sum(map(len, world.sent)) == 1_000
+
+
+def test_reading_stops_while_too_many_bytes_are_unsettled() -> None:
+    world = World(batch_size=1, pace=Pace(held_bytes_max=100_000, event_bytes_max=20_000))
+    world.duration_s = lambda _: 0.1
+    world.put(*"a" * 300, data=bytes(3_000))
+    held = []
+
+    def looking(_: Read) -> None:
+        held.append(world.machine._shards[ONE].held_bytes)
+
+    world.read_fault = looking
+    world.start().run(60)
+    assert max(held) <= 50_000
+    assert len(world.sent) == 300
+
+
+def test_two_full_batches_of_every_lane_may_be_held() -> None:
+    """Whatever the limits, the next batch can be gathered while one is under way."""
+    largest = config(batch_size=10_000, parallelization_factor=10)
+    assert largest.held_records_max == 200_000
+    assert largest.held_bytes_max == 20 * EVENT_BYTES_MAX
+    assert (config().held_records_max, config().held_bytes_max) == (20_000, 32 * MIB)
 
 
 def _unread(world: World) -> int:

@@ -102,6 +102,13 @@ def test_throttles_and_service_errors_are_retried_but_not_counted(refusal: Invok
     assert len(set(found.request_ids)) == 1
 
 
+def test_throttles_have_a_wait_of_their_own_that_begins_anew_after_a_failure() -> None:
+    """Fact 4.10: it grows with every throttle in a row, as it does with every failure."""
+    outcomes: list[InvokeOutcome | None] = [*[Throttled("x")] * 3, None, *[Throttled("x")] * 2, None]
+    found = world(lambda invoke: outcomes.pop(0) or raised(invoke), 1, retry_attempts_max=1).run(60)
+    assert found.gaps_s == [0.2, 0.4, 0.8, 0.2, 0.2, 0.4]
+
+
 def test_throttles_do_not_halve_a_batch() -> None:
     """Facts 4.3, 4.19: bisect is for function errors."""
     outcomes: list[InvokeOutcome | None] = [Throttled("x"), Throttled("x"), None]

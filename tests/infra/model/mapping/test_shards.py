@@ -92,12 +92,14 @@ def test_many_puts_do_not_use_up_the_reads_of_the_shard() -> None:
 
 
 def test_a_put_during_a_read_is_not_left_until_the_next_poll() -> None:
-    world = World().start().run(1.5)
+    world = World()
+    world.read_s = 0.1
+    world.start().run(0.05)
     world.put("a")
-    world.put("a")
-    world.run(0)
-    world.put("a")
-    assert sum(map(len, world.run(0.3).sent)) == 3
+    world.run(0.05)
+    assert world.sent == []
+    world.run(0.3)
+    assert world.sent == [[0]]
 
 
 def test_a_throttled_read_is_repeated_from_the_same_position_and_uses_no_retry_quota() -> None:
@@ -195,6 +197,20 @@ def test_children_found_later_begin_at_trim_horizon_although_the_mapping_began_a
         world.put("a", shard_id=child)
     world.run(30)
     assert sorted(world.sent) == [[1], [2], [3]]
+
+
+def test_children_are_looked_for_as_soon_as_their_parent_has_ended_and_read_as_soon_as_it_is_done() -> None:
+    """Fact 2.26: not only at the next regular listing."""
+    world = World(pace=Pace(list_interval_s=3_600.0))
+    world.duration_s = lambda _: 2.0
+    world.start().run(3.5)
+    world.put("a")
+    world.close()
+    world.add_shard(LEFT, ONE)
+    world.put("a", shard_id=LEFT)
+    world.run(3)
+    assert world.sent == [[0], [1]]
+    assert world.gaps_s == [2.0]
 
 
 def test_a_mapping_that_begins_at_latest_skips_closed_shards_and_begins_at_latest_in_their_children() -> None:
