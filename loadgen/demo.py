@@ -99,7 +99,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\nWhere the CPU time went ({wall_s:.0f} s of wall time, {os.cpu_count()} cores):")
         for role, used in sorted(shares.items(), key=lambda pair: -pair[1]):
             print(f"  {role:<42} {used:7.1f} s  {100 * used / max(sum(shares.values()), 1e-9):5.1f} %")
-    print(f"\nReports: {options.out}/report.html, report.json, results.jsonl")
     return status
 
 

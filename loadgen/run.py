@@ -154,6 +154,7 @@ class Load:
         )
         write(options.out, document)
         summarize(document)
+        print(f"Reports: {options.out}/report.html, report.json, results.jsonl")
         if self._interrupted:
             return INTERRUPTED
         if why is not None:
