@@ -102,9 +102,7 @@ class BatchProcessor:
                 traceback=systemic.first_traceback,
             )
             return range(len(records))
-        failed = self._commit(batch, records, report, deadline_s)
-        report.records_failed = len(failed)
-        return failed
+        return self._commit(batch, records, report, deadline_s)
 
     def _commit(
         self, batch: Plan, records: Sequence[KinesisRecord], report: BatchReport, deadline_s: float
@@ -121,6 +119,7 @@ class BatchProcessor:
         commit = Commit(batch, self.cache, deadline_s=deadline_s, jitter=clocks.jitter, keeps=works)
         perform(commit, self.tables, clocks.monotonic_s, clocks.sleep)
         failed = {**commit.failed, **not_put}
+        report.records_failed = len(failed)
         report.applied = commit.applied
         report.duplicates = batch.duplicates + commit.duplicates
         report.quarantined = Counter(str(bad.reason) for bad, work in keeps if work.written)
