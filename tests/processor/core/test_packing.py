@@ -192,3 +192,13 @@ def test_what_waits_in_a_lane_can_be_seen() -> None:
     assert list(packer.waiting("k")) == [1]
     packer.flush()
     assert list(packer.waiting("k")) == []
+
+
+def test_closing_the_lane_of_a_key_closes_no_other_lane() -> None:
+    packer: Packer[str] = Packer(PackingSettings(lanes=16))
+    assert lane_of("customer-7", 16) != lane_of("a", 16)
+    packer.add("customer-7", b"1", "here", 0.0)
+    packer.add("a", b"1", "elsewhere", 0.0)
+    assert [record.members for record in packer.close_lane_of("customer-7")] == [("here",)]
+    assert packer.close_lane_of("customer-7") == []
+    assert [record.members for record in packer.flush()] == [("elsewhere",)]
