@@ -141,6 +141,9 @@ class MappingRunner:
             shards = self._streams.shards(self._stream_arn)
         except StreamError as error:
             self._feed(self.machine.shards_not_listed, str(error))
+        except Exception as error:  # a fault of the stream's side: tried again like a refusal, but told
+            log.exception("%s: listing the shards failed", self._stream_arn)
+            self._feed(self.machine.shards_not_listed, type(error).__name__)
         else:
             self._feed(self.machine.shards_listed, shards)
 
@@ -153,6 +156,9 @@ class MappingRunner:
             self._feed(self.machine.read_throttled, command.shard_id, position)
         except StreamError as error:
             self._feed(self.machine.read_failed, command.shard_id, str(error))
+        except Exception as error:  # as above
+            log.exception("%s: reading %s failed", self._stream_arn, command.shard_id)
+            self._feed(self.machine.read_failed, command.shard_id, type(error).__name__)
         else:
             self._feed(
                 self.machine.records_read,
@@ -179,7 +185,7 @@ class MappingRunner:
     async def _await_records(self) -> None:
         try:
             await self._streams.wait(self._stream_arn, _AWAIT_S)
-        except StreamError:
+        except Exception:
             log.exception("%s: waiting for records failed; reading goes on at the base rate", self._stream_arn)
             await asyncio.sleep(_AWAIT_FAILED_S)
         self._feed(self.machine.stream_changed)

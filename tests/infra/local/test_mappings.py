@@ -305,6 +305,28 @@ def test_a_stream_that_cannot_be_read_is_shown_and_tried_again() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("broken", ["shards", "read", "wait"])
+def test_a_fault_of_the_stream_is_told_and_the_mapping_goes_on(broken: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        house = House()
+        house.put("a")
+        whole = getattr(house.streams, broken)
+
+        def breaking(*_: Any) -> Any:
+            setattr(house.streams, broken, whole)
+            raise RuntimeError("broken")
+
+        setattr(house.streams, broken, breaking)
+        await house.service.start()
+        await house.until(lambda: house.delivered == [["a"]])
+        house.put("b")
+        await house.until(lambda: house.delivered == [["a"], ["b"]], within_s=2)
+        await house.service.stop()
+
+    run(test())
+    assert "RuntimeError: broken" in caplog.text
+
+
 def test_a_fault_of_the_model_stops_the_mapping_loudly(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         house = House()
