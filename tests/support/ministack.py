@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 REGION = "us-east-1"
 KEY = "test"
@@ -30,7 +31,7 @@ class Ministack:
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """A new client of `service`; every client is independent."""
-        return get_session().create_client(
+        return _session().create_client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
@@ -48,6 +49,12 @@ class Ministack:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
         }
+
+
+@cache
+def _session() -> Session:
+    """One for all: every new session reads the endpoint data and the service models again."""
+    return get_session()
 
 
 @contextmanager
