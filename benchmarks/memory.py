@@ -1,7 +1,8 @@
 """Peak memory of an execution environment on the largest batches, and of the idle local stack.
 
 Run: .venv/bin/python -m benchmarks.memory. Targets: an environment under 128 MB RSS at 10,000 events of 200 bytes,
-`infra up` idle under 200 MB in all its processes. Lambda's invocation payload is limited to 6,291,556 bytes, so without
+`infra up` idle under 200 MB in all its processes, and what an environment's full page cache adds under 32 MB (it fills
+over many batches, so it comes on top of the first figure). Lambda's invocation payload is limited to 6,291,556 bytes, so without
 aggregation only as many events as fit are sent. The environment runs under awslambdaric, as in `infra up`.
 """
 
@@ -20,7 +21,7 @@ from botocore.config import Config
 from benchmarks._workloads import events, kinesis_event, uniform
 
 PAYLOAD_BYTES_MAX = 6_291_556
-ENVIRONMENT_MB_MAX, IDLE_MB_MAX = 128, 200
+ENVIRONMENT_MB_MAX, IDLE_MB_MAX, CACHE_MB_MAX = 128, 200, 32
 
 
 def memory_mb(pid: int, field: str) -> float:
@@ -42,6 +43,28 @@ def batch(run: str, aggregate: int | None) -> tuple[int, bytes]:
         count = int(count * PAYLOAD_BYTES_MAX / len(payload) * 0.999)
         payload = json.dumps(kinesis_event(pairs[:count], aggregate)).encode()
     return count, payload
+
+
+def cache_mb(per_chain: int) -> float:
+    """MiB of a page cache filled with chains of `per_chain` identities, names and keys included."""
+    import tracemalloc
+
+    from processor.core.cache import CHAIN_WEIGHT, IDENTITIES_MAX, PageCache
+    from processor.core.pages import Page
+
+    tracemalloc.start()
+    cache = PageCache()
+    for number in range(IDENTITIES_MAX // (per_chain + CHAIN_WEIGHT)):
+        key = (f"demo.metered#customer-{number:06d}", "2026-11-23T09:00:00Z")
+        chain = cache.chain(key)
+        ids = [f"{number:05d}{one:06d}" for one in range(per_chain)]
+        chain.sealed = set(ids[: per_chain // 75 * 75])
+        chain.page = Page(set(ids[per_chain // 75 * 75 :]), {"sum_bytes", "sum_quantity"})
+        cache.keep(key, chain)
+    del ids
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / 1024 / 1024
 
 
 def main() -> int:
@@ -78,6 +101,10 @@ def main() -> int:
     finally:
         up.send_signal(signal.SIGINT)
         up.wait(30)
+    for per_chain in (1, 20, 60, 100_000):
+        full = cache_mb(per_chain)
+        ok &= full < CACHE_MB_MAX
+        print(f"full page cache, {per_chain:>7,} identities a window {full:7.1f} MB   target < {CACHE_MB_MAX}")
     print("ok" if ok else "MISSED")
     return 0 if ok else 1
 

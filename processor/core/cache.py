@@ -11,8 +11,11 @@ from typing import TypeAlias
 from processor.core.pages import Chain
 from processor.core.works import KnownVersion
 
-IDENTITIES_MAX = 200_000
-"""Identities kept. benchmarks/memory.py measures what that is in bytes."""
+IDENTITIES_MAX = 150_000
+"""Identities kept: 8 to 22 MB when full (benchmarks/memory.py), which beside the largest batch stays below 128 MB.
+
+A chain that is larger than this on its own is read again for every batch: about one read unit per 300 identities of it.
+"""
 
 VERSIONS_MAX = 10_000
 """Latest values whose version is kept."""
