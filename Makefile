@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow check format lock clean bench
+.PHONY: help venv demo test test-slow check facts format lock clean bench
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ check: venv  ## lint, types, boundaries, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+facts: venv  ## which facts about AWS are shown by tests, declared, missing (docs/aws-behaviour.md)
+	@$(BIN)/python -m tests.support.fact_coverage
 
 format: venv  ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
