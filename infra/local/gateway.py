@@ -5,15 +5,25 @@ mounted behind (`Services.app`), whose lifespan is the server's lifespan.
 """
 
 import asyncio
-import json
 import logging
 import re
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from email.utils import formatdate
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from infra.local.gateway_http import (
+    BodyTooLargeError,
+    ClientGoneError,
+    answer,
+    body_of,
+    headers_of,
+    is_form,
+    refusal,
+    replayed,
+    request_of,
+    signed_service,
+    within,
+)
 from infra.local.http import Request, Response
 from infra.local.services import ENABLED, AsgiApp, Message, Receive, Send
 
@@ -26,38 +36,29 @@ MOUNTED_BODY_BYTES_MAX = 64 * 1024 * 1024
 
 KINESIS_TARGET = "Kinesis_20131202."
 DYNAMODB_TARGET = "DynamoDB_20120810."
-FUNCTIONS_PATH = "/2015-03-31/functions"
-MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
+# Lambda's operations have the date of their version in the path (2015-03-31, 2019-09-30, 2021-10-31, ...).
+LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|event-source-mappings)(?![^/])")
 CLOUDFORMATION_VERSION = "2010-05-15"
 LOCAL_PATH = "/_local/"
 # Pages of the mounted services that would pull the rug from under a running stack (reset, configuration).
 REFUSED_PATHS = ("/_ministack/", "/_localstack/")
 HEALTH_PATHS = ("/_ministack/health", "/_localstack/health")
-
+# Metrics and logs are handed over from time to time; whoever asks for them gets the newest.
+OBSERVING = frozenset({"monitoring", "logs"})
 
 # Signing names of what is answered here and of what is mounted.
 SIGNED_SERVICES = frozenset({"kinesis", "lambda", "cloudformation", *ENABLED})
-_SCOPE = re.compile(r"/([a-z0-9-]+)/aws4_request")
 
 
 class Handler(Protocol):
     async def handle(self, request: Request, /) -> Response: ...
 
 
-class BodyTooLargeError(Exception):
-    """The request's body is larger than `limit` bytes."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the request body is larger than {limit:,} bytes")
-        self.limit = limit
-
-
-class ClientGoneError(Exception):
-    """The client closed the connection before its request was complete."""
-
-
 class Gateway:
-    """The ASGI application. `local` answers `/_local/...`; `tables` stands in front of DynamoDB while it is active."""
+    """The ASGI application. `tables` stands in front of DynamoDB while it is active, and answers `/_local/...`.
+
+    `before_observing` is awaited before CloudWatch or CloudWatch Logs is asked anything.
+    """
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Gateway:
         mappings: Handler,
         cloudformation: Handler,
         tables: "TableFront | None" = None,
+        before_observing: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._mounted = mounted
         self._kinesis = kinesis
@@ -75,6 +77,7 @@ class Gateway:
         self._mappings = mappings
         self._cloudformation = cloudformation
         self._tables = tables
+        self._before_observing = before_observing
         self.started = asyncio.Event()  # set once the mounted application has started
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -84,11 +87,11 @@ class Gateway:
         if scope["type"] != "http":
             await self._mounted(scope, receive, send)
             return
-        headers = _headers(scope)
+        headers = headers_of(scope)
         try:
             await self._route(scope, headers, receive, send)
         except BodyTooLargeError as error:
-            await _answer(send, _refusal(headers, 413, "RequestEntityTooLargeException", str(error)))
+            await answer(send, refusal(headers, 413, "RequestEntityTooLargeException", str(error)))
         except ClientGoneError:
             return
 
@@ -105,38 +108,47 @@ class Gateway:
     ) -> None:
         path: str = scope["path"]
         target = headers.get("x-amz-target", "")
-        if target.startswith(KINESIS_TARGET) or _signed_service(headers) == "kinesis":
+        service = signed_service(headers)
+        if target.startswith(KINESIS_TARGET) or service == "kinesis":
             await self._ours(self._kinesis.handle, scope, headers, receive, send)
-        elif path.startswith(FUNCTIONS_PATH):
-            await self._ours(self._functions.handle, scope, headers, receive, send)
-        elif path.startswith(MAPPINGS_PATH):
-            await self._ours(self._mappings.handle, scope, headers, receive, send)
+        elif (found := LAMBDA_PATH.match(path)) is not None or service == "lambda":
+            is_mapping = found is not None and found.group(1) == "event-source-mappings"
+            handler = self._mappings if is_mapping else self._functions
+            await self._ours(handler.handle, scope, headers, receive, send)
         elif path.startswith(LOCAL_PATH) and self._tables is not None:
             await self._ours(self._tables.configure, scope, headers, receive, send)
         elif path.startswith(REFUSED_PATHS) and path not in HEALTH_PATHS:
             message = f"{path} is not offered while `infra up` runs: stop it and start it again for a fresh stack"
-            await _answer(send, _refusal(headers, 403, "AccessDeniedException", message))
+            await answer(send, refusal(headers, 403, "AccessDeniedException", message))
         elif target.startswith(DYNAMODB_TARGET) and self._tables is not None and self._tables.active:
-            request = _request(scope, headers, await _body(headers, receive, MOUNTED_BODY_BYTES_MAX))
-            await _answer(send, await self._guarded(self._tables.handle, request))
-        elif (service := _signed_service(headers)) is not None and service not in SIGNED_SERVICES:
-            await _answer(send, _not_here(scope, headers, service))
-        elif _is_form(scope, headers):
+            request = request_of(scope, headers, await body_of(headers, receive, MOUNTED_BODY_BYTES_MAX))
+            await answer(send, await self._guarded(self._tables.handle, request))
+        elif service is not None and service not in SIGNED_SERVICES:
+            await answer(send, _not_here(scope, headers, service))
+        else:
+            await self._to_mounted(scope, headers, receive, send)
+
+    async def _to_mounted(
+        self, scope: MutableMapping[str, Any], headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        if self._before_observing is not None and signed_service(headers) in OBSERVING:
+            await self._before_observing()
+        if is_form(scope, headers):
             await self._form(scope, headers, receive, send)
         else:
-            await self._pass_on(scope, headers, _limited(headers, receive, MOUNTED_BODY_BYTES_MAX), send)
+            await self._pass_on(scope, headers, within(headers, receive, MOUNTED_BODY_BYTES_MAX), send)
 
     async def _form(
         self, scope: MutableMapping[str, Any], headers: Mapping[str, str], receive: Receive, send: Send
     ) -> None:
         """A query-protocol request: CloudFormation's are ours, SNS, STS, IAM and the others' are not."""
-        body = await _body(headers, receive, OWN_BODY_BYTES_MAX)
-        request = _request(scope, headers, body)
+        body = await body_of(headers, receive, OWN_BODY_BYTES_MAX)
+        request = request_of(scope, headers, body)
         fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) or request.query
-        if fields.get("Version") == CLOUDFORMATION_VERSION or _signed_service(headers) == "cloudformation":
-            await _answer(send, await self._guarded(self._cloudformation.handle, request))
+        if fields.get("Version") == CLOUDFORMATION_VERSION or signed_service(headers) == "cloudformation":
+            await answer(send, await self._guarded(self._cloudformation.handle, request))
         else:
-            await self._pass_on(scope, headers, _replayed(body, receive), send)
+            await self._pass_on(scope, headers, replayed(body, receive), send)
 
     async def _pass_on(
         self, scope: MutableMapping[str, Any], headers: Mapping[str, str], receive: Receive, send: Send
@@ -157,7 +169,7 @@ class Gateway:
             log.warning("%s %s was not understood: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
             if has_begun:
                 raise
-            await _answer(send, _refusal(headers, 500, "InternalFailure", "the request was not understood"))
+            await answer(send, refusal(headers, 500, "InternalFailure", "the request was not understood"))
 
     async def _ours(
         self,
@@ -167,8 +179,8 @@ class Gateway:
         receive: Receive,
         send: Send,
     ) -> None:
-        request = _request(scope, headers, await _body(headers, receive, OWN_BODY_BYTES_MAX))
-        await _answer(send, await self._guarded(handle, request))
+        request = request_of(scope, headers, await body_of(headers, receive, OWN_BODY_BYTES_MAX))
+        await answer(send, await self._guarded(handle, request))
 
     @staticmethod
     async def _guarded(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
@@ -184,7 +196,7 @@ class Gateway:
                 request.path,
                 request.headers.get("x-amz-target", ""),
             )
-            return _refusal(request.headers, 500, "InternalFailure", "the local stack failed; its log says why")
+            return refusal(request.headers, 500, "InternalFailure", "the local stack failed; its log says why")
 
 
 class TableFront(Protocol):
@@ -198,108 +210,14 @@ class TableFront(Protocol):
     async def configure(self, request: Request, /) -> Response: ...
 
 
-def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-
-
-def _request(scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> Request:
-    query = dict(parse_qsl(scope.get("query_string", b"").decode("utf-8", "replace"), keep_blank_values=True))
-    return Request(scope["method"], scope["path"], query, headers, body)
-
-
-def _signed_service(headers: Mapping[str, str]) -> str | None:
-    """The service named by the signature's credential scope, `key/date/region/service/aws4_request`."""
-    match = _SCOPE.search(headers.get("authorization", ""))
-    return match.group(1) if match else None
-
-
-def _is_form(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
-    if scope["path"] != "/":
-        return False
-    is_post_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    return (scope["method"] == "POST" and is_post_form) or b"Action=" in scope.get("query_string", b"")
-
-
-async def _body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
-    limited = _limited(headers, receive, limit)
-    chunks: list[bytes] = []
-    while True:
-        message = await limited()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _limited(headers: Mapping[str, str], receive: Receive, limit: int) -> Receive:
-    """`receive` that raises BodyTooLargeError once more than `limit` bytes were announced or have come."""
-    announced = headers.get("content-length", "")
-    seen = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
-    if seen > limit:
-        raise BodyTooLargeError(limit)
-    seen = 0
-
-    async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise BodyTooLargeError(limit)
-        return message
-
-    return limited
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A body that was read already, given again to the next reader."""
-    given = False
-
-    async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
-
-
-def _refusal(headers: Mapping[str, str], status: int, code: str, message: str) -> Response:
-    """An error in the JSON form that every AWS client understands: the code in header and body."""
-    version = "1.1" if "1.1" in headers.get("content-type", "") else "1.0"
-    return Response(
-        status,
-        json.dumps({"__type": code, "message": message}).encode(),
-        {"content-type": f"application/x-amz-json-{version}", "x-amzn-errortype": code},
-    )
-
-
 def _not_here(scope: Mapping[str, Any], headers: Mapping[str, str], service: str) -> Response:
     """A refusal that names the service, in the form (XML or JSON) that its client can read."""
     message = f"{service} is not part of the local stack, which has {', '.join(sorted(SIGNED_SERVICES))}"
-    if not _is_form(scope, headers):
-        return _refusal(headers, 400, "UnknownOperationException", message)
+    if not is_form(scope, headers):
+        return refusal(headers, 400, "UnknownOperationException", message)
     error = f"<Code>InvalidAction</Code><Message>{message}</Message>"
     if service == "ec2":
         body = f"<Response><Errors><Error>{error}</Error></Errors></Response>"
     else:
         body = f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error></ErrorResponse>"
     return Response(400, body.encode(), {"content-type": "text/xml"})
-
-
-async def _answer(send: Send, response: Response) -> None:
-    headers = {
-        "x-amzn-requestid": str(uuid.uuid4()),
-        "date": formatdate(usegmt=True),
-        **{name.lower(): value for name, value in response.headers.items()},
-        "content-length": str(len(response.body)),
-    }
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": response.body, "more_body": False})

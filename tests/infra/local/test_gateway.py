@@ -95,6 +95,9 @@ def test_kinesis_requests_reach_kinesis_with_their_body(house: House) -> None:
         ("/2015-03-31/functions", "functions"),
         ("/2015-03-31/event-source-mappings/", "mappings"),
         ("/2015-03-31/event-source-mappings/0-1", "mappings"),
+        ("/2019-09-30/functions/f/concurrency", "functions"),
+        ("/2021-10-31/functions/f/url", "functions"),
+        ("/2031-01-01/event-source-mappings", "mappings"),
     ],
 )
 def test_lambda_paths_reach_their_services(house: House, path: str, service: str) -> None:
@@ -102,6 +105,31 @@ def test_lambda_paths_reach_their_services(house: House, path: str, service: str
     recorder: Recorder = getattr(house, service)
     assert recorder.requests[0].path == path
     assert recorder.requests[0].query == {"MaxItems": "5", "Marker": ""}
+
+
+def test_what_lambda_has_besides_functions_and_mappings_is_refused_by_lambda(house: House) -> None:
+    scope = "AWS4-HMAC-SHA256 Credential=x/20261123/us-east-1/lambda/aws4_request, Signature=y"
+    assert house.call("GET", "/2018-10-31/layers", authorization=scope).body == b"functions"
+
+
+@pytest.mark.parametrize("path", ["/2015-03-31/functionsandmore", "/my-bucket/2015-03-31/functions/f"])
+def test_a_path_that_only_resembles_lambdas_is_not_lambdas(house: House, path: str) -> None:
+    assert house.call("GET", path).body == b"mounted"
+
+
+@pytest.mark.parametrize(("service", "awaited"), [("monitoring", 1), ("logs", 1), ("dynamodb", 0), ("kinesis", 0)])
+def test_what_is_not_handed_over_yet_is_handed_over_before_metrics_or_logs_are_asked(
+    house: House, service: str, awaited: int
+) -> None:
+    calls = []
+
+    async def hand_over() -> None:
+        calls.append(len(house.mounted.bodies))
+
+    house.gateway._before_observing = hand_over
+    scope = f"AWS4-HMAC-SHA256 Credential=x/20261123/us-east-1/{service}/aws4_request, Signature=y"
+    house.call("POST", "/", b"Action=X&Version=1", authorization=scope)
+    assert calls == [0] * awaited
 
 
 @pytest.mark.parametrize("target", ["DynamoDB_20120810.PutItem", "AmazonSQS.SendMessage", "Logs_20140328.PutLogEvents"])

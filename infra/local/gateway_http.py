@@ -1,0 +1,120 @@
+"""SHELL: ASGI's messages as our Request and Response: bodies with a limit, errors that every AWS client can read."""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import parse_qsl
+
+from infra.local.http import Request, Response
+from infra.local.services import Message, Receive, Send
+
+_SCOPE = re.compile(r"/([a-z0-9-]+)/aws4_request")
+
+
+class BodyTooLargeError(Exception):
+    """The request's body is larger than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request body is larger than {limit:,} bytes")
+        self.limit = limit
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def request_of(scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> Request:
+    query = dict(parse_qsl(scope.get("query_string", b"").decode("utf-8", "replace"), keep_blank_values=True))
+    return Request(scope["method"], scope["path"], query, headers, body)
+
+
+def signed_service(headers: Mapping[str, str]) -> str | None:
+    """The service named by the signature's credential scope, `key/date/region/service/aws4_request`."""
+    match = _SCOPE.search(headers.get("authorization", ""))
+    return match.group(1) if match else None
+
+
+def is_form(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    if scope["path"] != "/":
+        return False
+    is_post_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return (scope["method"] == "POST" and is_post_form) or b"Action=" in scope.get("query_string", b"")
+
+
+async def body_of(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
+    receive = within(headers, receive, limit)
+    chunks: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def within(headers: Mapping[str, str], receive: Receive, limit: int) -> Receive:
+    """`receive` that raises BodyTooLargeError once more than `limit` bytes were announced or have come."""
+    announced = headers.get("content-length", "")
+    seen = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
+    if seen > limit:
+        raise BodyTooLargeError(limit)
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise BodyTooLargeError(limit)
+        return message
+
+    return limited
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already, given again to the next reader."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def refusal(headers: Mapping[str, str], status: int, code: str, message: str) -> Response:
+    """An error in the JSON form that every AWS client understands: the code in header and body."""
+    version = "1.1" if "1.1" in headers.get("content-type", "") else "1.0"
+    return Response(
+        status,
+        json.dumps({"__type": code, "message": message}).encode(),
+        {"content-type": f"application/x-amz-json-{version}", "x-amzn-errortype": code},
+    )
+
+
+async def answer(send: Send, response: Response) -> None:
+    headers = {
+        "x-amzn-requestid": str(uuid.uuid4()),
+        "date": formatdate(usegmt=True),
+        **{name.lower(): value for name, value in response.headers.items()},
+        "content-length": str(len(response.body)),
+    }
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": response.body, "more_body": False})
