@@ -109,6 +109,7 @@ class Blueprint:
     log_groups: tuple[NamedBlueprint, ...]
     not_emulated: tuple[str, ...]  # logical ids of known resources that the local runtime does not create
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str]  # the values used, defaults included; lists joined by commas
 
 
 def load(
@@ -153,6 +154,9 @@ def load(
         log_groups=named("AWS::Logs::LogGroup"),
         not_emulated=tuple(logical_id for logical_id, kind in types.items() if kind in NOT_EMULATED_TYPES),
         outputs=stack.outputs(),
+        parameters={
+            name: value if isinstance(value, str) else ",".join(value) for name, value in stack.parameters.items()
+        },
     )
 
 

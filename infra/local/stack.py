@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,6 @@ from infra.local.stack_inputs import (
     USAGE,
     StackError,
     StackOptions,
-    Template,
     bind,
     data_directory,
     read_template,
@@ -49,11 +48,11 @@ STOP_WITHIN_S = 10.0  # in-flight batches may finish; an invocation that takes l
 
 def run(options: StackOptions) -> int:
     """Runs the stack until SIGINT or SIGTERM; returns 0. Raises StackError when it cannot be started."""
-    template = read_template(options)
+    blueprint = read_template(options)
     with contextlib.ExitStack() as opened:
         data_dir = opened.enter_context(data_directory(options.data_dir))
         listener = opened.enter_context(bind(options.port))
-        return asyncio.run(_serve(options, template, data_dir, listener))
+        return asyncio.run(_serve(options, blueprint, data_dir, listener))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +90,16 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
     return Parts(mounted, kinesis, functions, mappings, cloudformation, gateway)
 
 
-async def _serve(options: StackOptions, template: Template, data_dir: Path, listener: socket.socket) -> int:
+async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
     stopping = _stop_on_signals()
     port: int = listener.getsockname()[1]
     endpoint_url = f"http://{HOST}:{port}"
     parts = build(options, data_dir, port)
     async with _serving(parts.gateway, listener):
         try:
-            await _deploy(options, template, parts, data_dir)
+            await _deploy(options, blueprint, parts, data_dir)
             await parts.mappings.start()
-            sys.stdout.write(json.dumps(ready_line(template.blueprint, endpoint_url)) + "\n")
+            sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
             sys.stdout.flush()
             log.info("ready at %s; functions log to %s; Ctrl-C stops it", endpoint_url, data_dir / "logs")
             await stopping.wait()
@@ -110,10 +109,10 @@ async def _serve(options: StackOptions, template: Template, data_dir: Path, list
     return 0
 
 
-async def _deploy(options: StackOptions, template: Template, parts: Parts, data_dir: Path) -> None:
+async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, data_dir: Path) -> None:
     try:
         await deploy(
-            template.blueprint,
+            blueprint,
             services=parts.emulated,
             streams=parts.kinesis,
             functions=parts.functions,
@@ -123,7 +122,7 @@ async def _deploy(options: StackOptions, template: Template, parts: Parts, data_
         )
     except DeployError as error:
         raise StackError(f"{options.template}: {error}", USAGE) from error
-    parts.cloudformation.stack = deployed_stack(template.blueprint, template.parameters)
+    parts.cloudformation.stack = deployed_stack(blueprint)
 
 
 async def _stop(parts: Parts) -> None:
@@ -205,8 +204,8 @@ def ready_line(blueprint: Blueprint, endpoint_url: str) -> dict[str, object]:
     }
 
 
-def deployed_stack(blueprint: Blueprint, parameters: Mapping[str, str]) -> DeployedStack:
-    """What CloudFormation's reads answer with. `parameters` are the values used, defaults included."""
+def deployed_stack(blueprint: Blueprint) -> DeployedStack:
+    """What CloudFormation's reads answer with."""
     named = (
         ("AWS::S3::Bucket", blueprint.buckets),
         ("AWS::SQS::Queue", blueprint.queues),
@@ -225,7 +224,7 @@ def deployed_stack(blueprint: Blueprint, parameters: Mapping[str, str]) -> Deplo
         name=blueprint.stack_name,
         arn=pseudo(blueprint.stack_name, blueprint.account_id, blueprint.region)["AWS::StackId"],
         created_at=datetime.now(UTC),
-        parameters=parameters,
+        parameters=blueprint.parameters,
         outputs=blueprint.outputs,
         resources=tuple(resources),
     )

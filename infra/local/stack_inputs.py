@@ -11,7 +11,6 @@ from pathlib import Path
 
 from infra import blueprint as blueprints
 from infra.blueprint import Blueprint
-from infra.blueprint.stack import Stack as EvaluatedTemplate
 
 HOST = "127.0.0.1"
 USAGE, ENVIRONMENT = 2, 3  # exit statuses: what was asked is wrong; the machine does not allow it
@@ -38,31 +37,23 @@ class StackOptions:
     data_dir: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What the template describes, and the parameters' values with which it does, defaults included."""
-
-    blueprint: Blueprint
-    parameters: Mapping[str, str]
-
-
-def read_template(options: StackOptions) -> Template:
-    """The template with its parameters. Raises StackError with the path of what is wrong in it."""
+def read_template(options: StackOptions) -> Blueprint:
+    """What the template describes with these parameters. Raises StackError with the path of what is wrong in it."""
     try:
         text = options.template.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise StackError(f"{options.template}: cannot read the template: {reason}", USAGE) from error
     try:
-        place = {"stack_name": options.stack_name, "account_id": options.account_id, "region": options.region}
-        blueprint = blueprints.load(text, options.parameters, **place)
-        values = EvaluatedTemplate(text, options.parameters, **place).parameters
+        return blueprints.load(
+            text,
+            options.parameters,
+            stack_name=options.stack_name,
+            account_id=options.account_id,
+            region=options.region,
+        )
     except blueprints.BlueprintError as error:
         raise StackError(f"{options.template}: {error.path}: {error.message}", USAGE) from error
-    return Template(
-        blueprint,
-        {name: value if isinstance(value, str) else ",".join(value) for name, value in values.items()},
-    )
 
 
 @contextlib.contextmanager

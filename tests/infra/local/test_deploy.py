@@ -69,7 +69,7 @@ def named(kind: str, name: str, **properties: object) -> NamedBlueprint:
 def blueprint(**parts: object) -> Blueprint:
     lists = ["streams", "functions", "mappings", "tables", "buckets", "queues", "topics", "log_groups", "not_emulated"]
     empty: dict[str, object] = dict.fromkeys(lists, ())
-    arguments = {"stack_name": "deploy", **PLACE, "outputs": {}, **empty, **parts}
+    arguments = {"stack_name": "deploy", **PLACE, "outputs": {}, "parameters": {}, **empty, **parts}
     return Blueprint(**arguments)  # type: ignore[arg-type]  # the test's parts are of the right types
 
 

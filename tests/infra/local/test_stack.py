@@ -73,8 +73,7 @@ def test_what_is_not_a_template_is_a_usage_error_that_names_the_file(tmp_path: P
 
 
 def test_the_stack_as_described_has_every_parameter_output_and_resource() -> None:
-    template = read_template(options(ShardCount="5"))
-    stack = deployed_stack(template.blueprint, template.parameters)
+    stack = deployed_stack(read_template(options(ShardCount="5")))
     assert stack.arn.startswith("arn:aws:cloudformation:eu-west-1:000000000000:stack/mine/")
     assert stack.parameters["ShardCount"] == "5"
     assert stack.parameters["Measures"] == "bytes,quantity"
@@ -85,7 +84,7 @@ def test_the_stack_as_described_has_every_parameter_output_and_resource() -> Non
 
 
 def test_the_ready_line_names_what_was_deployed() -> None:
-    line = ready_line(read_template(options()).blueprint, "http://127.0.0.1:1")
+    line = ready_line(read_template(options()), "http://127.0.0.1:1")
     assert line["stream"] == "mine-events"
     assert line["functions"] == ["mine-stream"]
     assert line["tables"] == ["mine-results", "mine-quarantine"]
