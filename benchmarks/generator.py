@@ -15,12 +15,12 @@ from typing import Any
 
 from botocore.awsrequest import AWSResponse
 
-from infra.ops.outputs import Target
+from infra.ops.outputs import Target, connect
 from loadgen.events import EventOptions, Generator
 from loadgen.ledger import Expectations
 from loadgen.metrics import Metrics
 from loadgen.results import PutResult, encode
-from loadgen.run import late_after_us, put_client
+from loadgen.run import late_after_us
 from loadgen.sender import Due, Sender
 from loadgen.truth import Truth, Truths
 from processor.adapters.publisher import PutRecords
@@ -75,7 +75,7 @@ def measure(events: int, aggregate: int | None, duplicates: float) -> tuple[floa
             event = generator.next(number / 50_000)
             yield Due(None, event.partition_key, event.payload, truths.of_generated(event, 0))
 
-    put = null_sink(put_client(Target("http://127.0.0.1:9", None, "null")))
+    put = null_sink(connect(Target("http://127.0.0.1:9", None, "null")).client("kinesis", attempts=1))
     sender = Sender(put, packing, RetryPolicy(), settled, lambda *_: None)
     began_s = time.process_time()
     sender.run(schedule())

@@ -10,10 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.session import Session
-
-from infra.ops.errors import CommandError, explained
-from infra.ops.outputs import LOCAL_REGION, Target
+from infra.ops.errors import CommandError
 from loadgen import report
 from loadgen.ledger import Expectations, Findings, settle
 from loadgen.metrics import Metrics
@@ -23,13 +20,11 @@ from loadgen.results import PutResult, encode
 from loadgen.sender import CONNECTIONS, Due, Sender
 from loadgen.thresholds import Threshold, check
 from loadgen.truth import Truth
-from processor.adapters.publisher import PutRecords, kinesis_client
+from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
 
 if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
-
     from infra.ops.outputs import Connection
 
 LATE_AFTER_S = 0.010
@@ -64,7 +59,8 @@ class Load:
         self._findings = Findings()
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)
-        self._put = PutRecords(put_client(connection.target), stack.stream)
+        # The client repeats nothing by itself: every attempt and every lost answer must be counted.
+        self._put = PutRecords(connection.client("kinesis", attempts=1), stack.stream)
         self._interrupted = False
         self._stop: Callable[[], None] = lambda: None
 
@@ -169,16 +165,6 @@ class Load:
             return None
         reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in metrics.failures.most_common(3))
         return f"the stream {self._stack.stream} took nothing: {reasons}"
-
-
-def put_client(target: Target) -> "KinesisClient":
-    """The client that puts. It repeats nothing by itself: every attempt and every lost answer must be counted."""
-    session = Session()
-    if target.is_local:
-        session.set_credentials("test", "test")
-    region = target.region or (LOCAL_REGION if target.is_local else None)
-    with explained(str(target)):
-        return kinesis_client(region=region, endpoint_url=target.endpoint_url, connections=CONNECTIONS, session=session)
 
 
 def late_after_us(packing: PackingSettings) -> int:

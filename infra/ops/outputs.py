@@ -71,16 +71,21 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._session: Session | None = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, int | None], Any] = {}
 
-    def client(self, service: str) -> Any:
-        """A boto3 client. Raises CommandError when credentials or the region are missing."""
-        if service not in self._clients:
+    def client(self, service: str, *, attempts: int | None = None) -> Any:
+        """A boto3 client. Raises CommandError when credentials or the region are missing.
+
+        `attempts`: how often a call is tried before it fails; 1 for a caller that counts or repeats attempts itself
+        (default: 2 on loopback, 5 elsewhere).
+        """
+        key = (service, attempts)
+        if key not in self._clients:
             with explained(str(self.target)):
-                self._clients[service] = self._make(service)
-        return self._clients[service]
+                self._clients[key] = self._make(service, attempts)
+        return self._clients[key]
 
-    def _make(self, service: str) -> Any:
+    def _make(self, service: str, attempts: int | None) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -89,8 +94,8 @@ class Connection:
             key = "test" if target.is_local else None
             region = target.region or (LOCAL_REGION if target.is_local else None)
             self._session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key, region_name=region)
-        retries: Any = {"mode": "standard", "total_max_attempts": 2 if target.is_local else 5}
-        config = Config(retries=retries, connect_timeout=5, read_timeout=30)
+        retries: Any = {"mode": "standard", "total_max_attempts": attempts or (2 if target.is_local else 5)}
+        config = Config(retries=retries, connect_timeout=5, read_timeout=30, tcp_keepalive=True)
         return self._session.client(service, endpoint_url=target.endpoint_url, config=config)  # type: ignore[call-overload]  # the stubs want a literal service name
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
-from infra.ops.outputs import Target
 from loadgen.events import EventOptions, Generator
-from loadgen.run import Load, Options, put_client
+from loadgen.run import Load, Options
 from loadgen.sender import Due
 from loadgen.truth import Truths
 from processor.core.packing import PackingSettings
@@ -83,8 +83,17 @@ def test_an_interrupted_load_writes_what_was_measured_and_restores_the_signal(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_client_that_puts_repeats_nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    local = put_client(Target("http://127.0.0.1:1", None, "stack"))
-    config: Any = local.meta.config
-    assert config.retries["total_max_attempts"] == 1
-    assert local.meta.region_name == "us-east-1"
+def test_every_attempt_to_put_is_counted_because_the_client_repeats_none(deployed: Deployed, tmp_path: Path) -> None:
+    calls = []
+
+    def fail_once(**_: object) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise EndpointConnectionError(endpoint_url="nowhere")
+
+    put = deployed.connection.client("kinesis", attempts=1)
+    put.meta.events.register_first("before-send.kinesis.PutRecords", fail_once)
+    _, document = load(deployed, tmp_path, schedule())
+    assert len(calls) > 1
+    assert document["errors"]["EndpointConnectionError"] >= 1
+    assert document["numbers"]["events_acknowledged"] == COUNT

@@ -73,3 +73,22 @@ def test_a_missing_region_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommandError, match="--region") as raised:
         describe(connect(target()))
     assert raised.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "attempts", "total"), [("http://127.0.0.1:1", None, 2), ("https://10.0.0.1", None, 5), ("https://x", 1, 1)]
+)
+def test_a_caller_may_say_how_often_a_call_is_tried(
+    monkeypatch: pytest.MonkeyPatch, url: str, attempts: int | None, total: int
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    client = connect(target("--endpoint-url", url)).client("kinesis", attempts=attempts)
+    assert client.meta.config.retries["total_max_attempts"] == total
+
+
+def test_clients_with_and_without_retries_are_two_and_each_is_made_once() -> None:
+    connection = connect(target("--endpoint-url", "http://127.0.0.1:1"))
+    assert connection.client("kinesis", attempts=1) is connection.client("kinesis", attempts=1)
+    assert connection.client("kinesis", attempts=1) is not connection.client("kinesis")
