@@ -5,7 +5,8 @@
 `machine` is the whole; below it `shard` (one shard: reading, lanes, checkpoint) and `lane` (one lane: batches,
 retries, bisect, record age, discards). `config` is frozen, `commands` are data, `events` and `documents` are the exact
 bytes that the function and the on-failure destination get, `response` says what a function's answer means, `lineage`
-which shards may be read. Whoever performs the commands (in real or in virtual time) decides nothing.
+which shards may be read, `lifecycle` which state is reported. Whoever performs the commands (in real or in virtual
+time) decides nothing.
 
 Two known differences from AWS: a retry uses the records held in memory (Lambda reads them again, which costs the
 shard's read throughput), and a record that leaves the stream's retention while its lane is blocked is still retried.
@@ -24,6 +25,7 @@ from infra.model.mapping.commands import (
 )
 from infra.model.mapping.config import MappingConfig, Pace
 from infra.model.mapping.identifiers import RequestIds
+from infra.model.mapping.lifecycle import Delays, MappingInUseError, State
 from infra.model.mapping.machine import EventSourceMapping
 from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, StartingPosition
 
@@ -34,14 +36,17 @@ __all__ = [
     "Checkpoint",
     "Command",
     "CompleteShard",
+    "Delays",
     "Deliver",
     "EventSourceMapping",
     "Invoke",
     "ListShards",
     "MappingConfig",
+    "MappingInUseError",
     "Metric",
     "Pace",
     "Read",
     "RequestIds",
     "StartingPosition",
+    "State",
 ]

@@ -17,17 +17,20 @@ class Context:
     """`totals` counts every metric that adds up, whether it is published or not; IteratorAge is not a sum."""
 
     def __init__(self, config: MappingConfig, new_id: Callable[[], str]) -> None:
-        self.config = config
         self.new_id = new_id
-        self.encoder = EventEncoder(
-            event_source_arn=config.event_source_arn, region=config.region, role_arn=config.role_arn
-        )
+        self.reconfigure(config)
         self.timers: Timers[Hashable] = Timers()
         self.commands: list[Command] = []
         self.totals: Counter[str] = Counter()
         self.last_processing_result = NO_RECORDS
         self.stopping = False
         self._numbered = 0
+
+    def reconfigure(self, config: MappingConfig) -> None:
+        self.config = config
+        self.encoder = EventEncoder(
+            event_source_arn=config.event_source_arn, region=config.region, role_arn=config.role_arn
+        )
 
     def number(self) -> int:
         """A number for an invocation or a delivery, never used before."""

@@ -53,11 +53,25 @@ class Lane:
             return self.batches[-1].records[0].sequence_number
         return self.records[0].sequence_number if self.records else None
 
+    @property
+    def under_way(self) -> bool:
+        """An invocation or a delivery has not ended yet."""
+        return self.phase in (Phase.INVOKING, Phase.DELIVERING)
+
+    def hand_back(self) -> list[StreamRecord]:
+        """All unfinished records, in their order; the lane is empty then. Only while nothing is `under_way`."""
+        assert not self.under_way, self.phase
+        records = [record for batch in reversed(self.batches) for record in batch.records] + self.records
+        self.batches, self.records, self.sizes, self.queued_bytes = [], [], [], 0
+        self.phase = Phase.GATHERING
+        self.context.timers.clear(self)
+        return records
+
     # Inputs
 
     def run(self, now: float) -> None:
         """Do what can be done now: to be called when records were put, and after every change."""
-        while not self.context.stopping and (self.phase is Phase.READY or self._gather(now)):
+        while self.shard.may_begin and (self.phase is Phase.READY or self._gather(now)):
             self._attempt(now)
 
     def woken(self, now: float) -> None:

@@ -1,8 +1,11 @@
 """PURE: the event source mapping as a whole: shards in their order, timers, and the way from every input to commands.
 
-Contract for whoever drives it: call `start` once, perform the commands that every call returns, in their order, and
-feed each result back exactly once. Call `wake_up` when `deadline` (epoch seconds, like every `now`) has come. `now`
-never goes backwards. Once begun, commands are independent: invocations of different lanes run side by side.
+Contract for whoever drives it: call `start` (or `create`) once, perform the commands that every call returns, in their
+order, and feed each result back exactly once. Call `wake_up` when `deadline` (epoch seconds, like every `now`) has
+come. `now` never goes backwards. Once begun, commands are independent: invocations of different lanes run side by side.
+
+Disabling lets what is under way end and forgets everything else; enabling goes on at the checkpoints (so a lane that
+was ahead of its shard's checkpoint sees records again). A changed configuration keeps what was read, see `regroup`.
 """
 
 from collections import Counter
@@ -15,6 +18,7 @@ from infra.model.mapping.commands import AwaitRecords, Command, CompleteShard, L
 from infra.model.mapping.config import MappingConfig
 from infra.model.mapping.context import Context
 from infra.model.mapping.lane import Lane
+from infra.model.mapping.lifecycle import Delays, Lifecycle, State
 from infra.model.mapping.positions import Position, Resume, StartingPosition, from_plain, to_plain
 from infra.model.mapping.shard import ShardReader
 from infra.model.stream import StreamRecord
@@ -26,10 +30,19 @@ class EventSourceMapping:
     """One mapping. `new_id` gives UUIDs (request ids, object names); `snapshot` is what an earlier one returned."""
 
     def __init__(
-        self, config: MappingConfig, new_id: Callable[[], str], *, snapshot: Mapping[str, Any] | None = None
+        self,
+        config: MappingConfig,
+        new_id: Callable[[], str],
+        *,
+        snapshot: Mapping[str, Any] | None = None,
+        enabled: bool = True,
+        delays: Delays | None = None,
     ) -> None:
-        self.config = config
         self._context = Context(config, new_id)
+        self._context.stopping = True  # until it polls
+        self._lifecycle = Lifecycle(delays or Delays(), enabled=enabled)
+        self._changed_config: MappingConfig | None = None  # not in force yet
+        self._stopped = False
         self._shards: dict[str, ShardReader] = {}
         self._completed: set[str] = set()  # a few dozen bytes per shard that ever was
         self._resumable: dict[str, Resume] = {}
@@ -47,11 +60,24 @@ class EventSourceMapping:
     @property
     def deadline(self) -> float | None:
         """When `wake_up` is due, or None if only a result can bring the mapping on."""
-        return None if self._context.stopping else self._context.timers.next()
+        if self._stopped:
+            return None
+        of_records = None if self._context.stopping else self._context.timers.next()
+        return min((at_s for at_s in (self._lifecycle.deadline, of_records) if at_s is not None), default=None)
 
     @property
-    def state(self) -> str:
-        return "Enabled"
+    def config(self) -> MappingConfig:
+        """The configuration in force."""
+        return self._context.config
+
+    @property
+    def state(self) -> State:
+        return self._lifecycle.state
+
+    @property
+    def gone(self) -> bool:
+        """It was deleted; results of what is under way may still come."""
+        return self._lifecycle.gone
 
     @property
     def last_processing_result(self) -> str:
@@ -70,7 +96,7 @@ class EventSourceMapping:
     def snapshot(self) -> dict[str, Any]:
         """Plain data (JSON) to go on from: each shard's checkpoint, and the shards that are completed.
 
-        A shard that began at LATEST and has not read a record yet begins at LATEST again.
+        A shard that began at LATEST and has not read a record yet goes on at the time at which it began.
         """
         resume = self._resumable | {shard.shard_id: shard.resume for shard in self._shards.values()}
         return {
@@ -90,15 +116,39 @@ class EventSourceMapping:
     # Inputs
 
     def start(self, now: float) -> list[Command]:
-        self._context.timers.set(_LIST, now)
+        """Goes on with a mapping that was there before: polls at once, if it is enabled."""
+        self._lifecycle.resume(now)
+        return self.wake_up(now)
+
+    def create(self, now: float) -> list[Command]:
+        """A new mapping: Creating, then Enabled or Disabled."""
+        self._lifecycle.create(now)
+        return self.wake_up(now)
+
+    def update(self, now: float, config: MappingConfig | None = None, *, enabled: bool | None = None) -> list[Command]:
+        """Changes the configuration, or enables or disables, or both.
+
+        Raises MappingInUseError while an earlier change is under way, and ValueError for what cannot be changed.
+        """
+        if config is not None:
+            _check_changeable(self.config, config)
+        self._lifecycle.change(now, enabled=enabled)
+        self._changed_config = config or self._changed_config
+        return self.wake_up(now)
+
+    def delete(self, now: float) -> list[Command]:
+        """Raises MappingInUseError while an earlier change is under way."""
+        self._lifecycle.delete(now)
         return self.wake_up(now)
 
     def stop(self) -> None:
-        """Begin nothing more. Results of what is under way are still to be fed; they move checkpoints."""
-        self._context.stopping = True
+        """Begin nothing more, for good. Results of what is under way are still to be fed; they move checkpoints."""
+        self._context.stopping = self._stopped = True
 
     def wake_up(self, now: float) -> list[Command]:
         """The deadline has come (or not: then nothing happens)."""
+        if not self._stopped and self._lifecycle.advance(now):
+            self._in_force(now)
         for key in [] if self._context.stopping else self._context.timers.pop_due(now):
             self._due(key, now)
         return self._context.take_commands()
@@ -171,6 +221,31 @@ class EventSourceMapping:
 
     # Behaviour
 
+    def _in_force(self, now: float) -> None:
+        """What `update` and `delete` wanted happens now."""
+        config, self._changed_config = self._changed_config, None
+        if config is not None:
+            self._context.reconfigure(config)
+            for shard in self._shards.values():
+                shard.regroup()
+        self._context.stopping = not self._lifecycle.enabled
+        if self._context.stopping:
+            self._forget_when_quiet()
+            return
+        # After a disabling that did not come to rest before it was taken back, everything goes on where it is.
+        self._context.timers.set(_LIST, now)
+        for shard in list(self._shards.values()):
+            shard.go_on(now)
+            self._advance(shard, now)
+
+    def _forget_when_quiet(self) -> None:
+        """Disabled, and what was under way has ended: only the checkpoints are kept."""
+        quiet = self.settled and not any(shard.reading for shard in self._shards.values())
+        if quiet and self._context.stopping and not self._stopped:
+            self._resumable |= {shard.shard_id: shard.resume for shard in self._shards.values()}
+            self._shards.clear()
+            self._context.timers.clear_all()
+
     def _delivery_finished(self, now: float, delivery_id: int, *, delivered: bool) -> list[Command]:
         lane = self._deliveries.pop(delivery_id)
         lane.delivery_finished(now, delivered=delivered)
@@ -217,7 +292,8 @@ class EventSourceMapping:
         return self._context.take_commands()
 
     def _advance(self, shard: ShardReader, now: float) -> None:
-        """After anything happened to a shard's records: checkpoint, completion, further reading."""
+        """After anything happened to a shard's records: regrouping, checkpoint, completion, further reading."""
+        shard.regrouped(now)
         checkpoint = shard.checkpoint()
         if checkpoint is not None:
             self._context.commands.append(checkpoint)
@@ -229,3 +305,10 @@ class EventSourceMapping:
             self._begin_shards(now)
         else:
             self._poll(shard, now)
+        self._forget_when_quiet()
+
+
+def _check_changeable(before: MappingConfig, after: MappingConfig) -> None:
+    for name in ("uuid", "event_source_arn", "starting_position", "starting_position_timestamp_s"):
+        if getattr(before, name) != getattr(after, name):
+            raise ValueError(f"{before.uuid}: {name} cannot be changed; delete the mapping and create another one")

@@ -1,6 +1,8 @@
 """PURE: one shard: when to read it, which lane a record takes, and how far it is done."""
 
 from collections.abc import Sequence
+from math import floor
+from operator import attrgetter
 from zlib import crc32
 
 from infra.model.mapping.commands import Checkpoint, Read
@@ -8,7 +10,7 @@ from infra.model.mapping.config import READ_RECORDS_MAX
 from infra.model.mapping.context import Context
 from infra.model.mapping.events import epoch_seconds_length, json_string
 from infra.model.mapping.lane import Lane
-from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, Position, Resume
+from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, Position, Resume, StartingPosition
 from infra.model.stream import StreamRecord
 
 _PLACES_MAX = 65_536  # partition keys whose lane is remembered
@@ -45,7 +47,9 @@ class ShardReader:
         self.held_bytes = 0
         self.lanes = [Lane(context, self, now) for _ in range(context.config.parallelization_factor)]
         self._last_sequence_number: int | None = None
+        self.regrouping = False
         self._last_read_at_s = float("-inf")
+        self._reads_paid_until_s = float("-inf")
         self._changed_while_reading = False
         self._places: dict[str, tuple[Lane, int]] = {}
         self._fixed_bytes = context.encoder.fixed_bytes(shard_id)
@@ -56,6 +60,11 @@ class ShardReader:
     def completed(self) -> bool:
         """Ended, and nothing is unfinished."""
         return self.ended and not self.held_records
+
+    @property
+    def may_begin(self) -> bool:
+        """Invocations and deliveries may begin."""
+        return not self.regrouping and not self.context.stopping
 
     # Reading
 
@@ -74,12 +83,16 @@ class ShardReader:
         self.reading = True
         self._changed_while_reading = False
         self._last_read_at_s = now
+        self._reads_paid_until_s = max(self._reads_paid_until_s, now) + config.pace.backlog_interval_s
         return Read(self.shard_id, self.position, min(READ_RECORDS_MAX, room))
 
     def stream_changed(self) -> None:
-        """There may be more to read: sooner than the base rate, but not above the shard's reads per second."""
+        """There may be more to read: sooner than the base rate, but not above the shard's reads per second.
+
+        One read may be taken in advance, so an idle shard is read at once, also when it was just found empty.
+        """
         self._changed_while_reading = self.reading
-        self.read_at_s = min(self.read_at_s, self._last_read_at_s + self.context.config.pace.backlog_interval_s)
+        self.read_at_s = min(self.read_at_s, self._reads_paid_until_s - self.context.config.pace.backlog_interval_s)
 
     def records_read(
         self,
@@ -94,8 +107,12 @@ class ShardReader:
         self.position = position
         self.ended = end_of_shard
         pace = self.context.config.pace
-        more = millis_behind_latest > 0 or self._changed_while_reading
-        self.read_at_s = self._last_read_at_s + (pace.backlog_interval_s if more else pace.poll_interval_s)
+        self.read_at_s = self._last_read_at_s + pace.poll_interval_s
+        if millis_behind_latest > 0:
+            self.read_at_s = self._last_read_at_s + pace.backlog_interval_s
+        elif self._changed_while_reading:
+            self.stream_changed()
+        self._begun()
         self.context.count("PolledEventCount", len(records))
         if records:
             self._distribute(records)
@@ -106,8 +123,45 @@ class ShardReader:
     def read_refused(self, now: float, position: Position | None) -> None:
         """Throttled or failed: the same position again (perhaps resolved by now), at the base rate."""
         self.reading = False
-        self.position = self.position if position is None else position
+        if position is not None:
+            self.position = position
+            self._begun()
         self.read_at_s = now + self.context.config.pace.poll_interval_s
+
+    def _begun(self) -> None:
+        """LATEST has become a certain place: after a restart it is what came since, not what comes then."""
+        if isinstance(self.resume, StartingPosition) and self.resume.kind == "LATEST":
+            self.resume = StartingPosition("AT_TIMESTAMP", floor(self._last_read_at_s * 1000) / 1000)
+
+    # A changed configuration
+
+    def regroup(self) -> None:
+        """The configuration has changed. No batch begins before those under way have ended: else a partition key
+        could be in two lanes at once."""
+        self.regrouping = True
+
+    def regrouped(self, now: float) -> None:
+        """To be called after anything ended. What is not under way becomes batches anew, with all their retries."""
+        if not self.regrouping or any(lane.under_way for lane in self.lanes):
+            return
+        self.regrouping = False
+        unfinished = [record for lane in self.lanes for record in lane.hand_back()]
+        unfinished.sort(key=attrgetter("sequence_number"))
+        self._fixed_bytes = self.context.encoder.fixed_bytes(self.shard_id)
+        self._places.clear()
+        factor = self.context.config.parallelization_factor
+        if len(self.lanes) != factor:
+            self.lanes = [Lane(self.context, self, now) for _ in range(factor)]
+        self.held_records = self.held_bytes = 0
+        self._distribute(unfinished)
+        self.go_on(now)
+
+    def go_on(self, now: float) -> None:
+        """Batches may begin again."""
+        for lane in self.lanes:
+            lane.run(now)
+
+    # Lanes
 
     def _distribute(self, records: Sequence[StreamRecord]) -> None:
         places, fixed_bytes = self._places, self._fixed_bytes

@@ -24,6 +24,10 @@ class Timers(Generic[Key]):
     def clear(self, key: Key) -> None:
         self._due.pop(key, None)
 
+    def clear_all(self) -> None:
+        self._due.clear()
+        self._heap.clear()
+
     def next(self) -> float | None:
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heappop(self._heap)
