@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from infra.ops.errors import USAGE, CommandError, explained
 from infra.ops.outputs import Connection, add_target_arguments, connect, output, target_of
-from infra.ops.tabular import FORMATS, Cell, emit
+from infra.ops.tabular import FORMATS, Cell, emit, emit_listing
 from infra.ops.times import milliseconds_text, moment
 from infra.ops.totals import number
+from processor.core.errors import Reason
 
 INDEX = "by-reason"
 COLUMNS = ("arrived_at", "reason", "position", "size", "detail")
@@ -32,10 +33,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("quarantine", help="events that were refused, with their reason")
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|show")
     listing = actions.add_parser("list", help="one line for each refused event", description="Oldest arrival first.")
-    listing.add_argument("--reason", help="only this reason, e.g. not_json")
+    reasons = sorted(reason.value for reason in Reason)
+    listing.add_argument(
+        "--reason", choices=reasons, metavar="REASON", help=f"only this reason, one of {', '.join(reasons)}"
+    )
     listing.add_argument("--from", dest="start", metavar="ISO", help="only what arrived on the stream then or later")
     listing.add_argument("--to", dest="end", metavar="ISO", help="only what arrived before this time")
-    listing.add_argument("--format", choices=FORMATS, default="table")
+    listing.add_argument(
+        "--format", choices=FORMATS, default="table", help="json and csv have one row each (default table)"
+    )
     add_target_arguments(listing)
     listing.set_defaults(run=run_list)
     showing = actions.add_parser("show", help="everything about one position", description="Prints JSON.")
@@ -59,7 +65,12 @@ def run_list(arguments: argparse.Namespace) -> int:
         end=None if end is None else milliseconds_text(end),
     )
     rows = sorted((_row(item) for item in items), key=lambda row: (str(row["arrived_at"]), str(row["position"])))
-    emit(rows, COLUMNS, arguments.format)
+    if arguments.format != "table":
+        emit(rows, COLUMNS, arguments.format)
+    elif rows:
+        emit_listing(rows, COLUMNS, below="position")
+    else:
+        print("nothing is in quarantine that matches")
     return 0
 
 

@@ -22,8 +22,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--type", help="only this event type")
     parser.add_argument("--from", dest="start", metavar="ISO", help="only windows that start at this time or later")
     parser.add_argument("--to", dest="end", metavar="ISO", help="only windows that start before this time")
-    parser.add_argument("--by", choices=("subject", "type", "window"), help="one row for each, all else summed")
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument(
+        "--by",
+        choices=("subject", "type", "window"),
+        help="one row for each, all else summed (default: one row for each type, subject and window)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table", help="(default table)")
     add_target_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TextIO, TypeAlias
@@ -11,6 +13,8 @@ Cell: TypeAlias = str | int | Decimal | None
 Row: TypeAlias = Mapping[str, Cell]
 
 FORMATS = ("table", "json", "csv")
+LINE_MAX = 120  # columns of a listing; on a terminal that has fewer, that many
+FREE_TEXT_MIN = 24
 
 
 def emit(rows: Sequence[Row], columns: Sequence[str], form: str, out: TextIO | None = None) -> None:
@@ -26,6 +30,28 @@ def emit(rows: Sequence[Row], columns: Sequence[str], form: str, out: TextIO | N
         _rich(rows, columns, stream)
     else:
         _plain(rows, columns, stream)
+
+
+def emit_listing(rows: Sequence[Row], columns: Sequence[str], below: str, out: TextIO | None = None) -> None:
+    """Prints a table whose rows would be too wide for a terminal: the column `below` is a line of its own under each
+    row, whole, so that it can be copied, and the last of the other columns is free text and wrapped at 120 columns."""
+    stream = sys.stdout if out is None else out
+    *fixed, free = (column for column in columns if column != below)
+    widths = [
+        max(len(column), *(len(text(row.get(column))) for row in rows)) if rows else len(column) for column in fixed
+    ]
+    numeric = [_is_numeric(rows, column) for column in fixed]
+    wide = min(LINE_MAX, shutil.get_terminal_size((LINE_MAX, 0)).columns if stream.isatty() else LINE_MAX)
+    room = max(FREE_TEXT_MIN, wide - sum(widths) - 2 * len(widths))
+    for row in [dict(zip(columns, columns, strict=True)), *rows]:
+        cells = [
+            text(row.get(column)).rjust(width) if right else text(row.get(column)).ljust(width)
+            for column, width, right in zip(fixed, widths, numeric, strict=True)
+        ]
+        first, *more = textwrap.wrap(text(row.get(free)), room) or [""]
+        lines = ["  ".join([*cells, first]).rstrip()]
+        lines += [" " * (sum(widths) + 2 * len(widths)) + line for line in more]
+        stream.write("\n".join([*lines, f"  {text(row.get(below))}"]) + "\n")
 
 
 def text(value: Cell) -> str:
