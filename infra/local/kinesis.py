@@ -60,7 +60,7 @@ class KinesisService:
             retention_hours=blueprint.retention_hours,
             record_size_kib_max=blueprint.record_size_kib_max,
             key_id=DEFAULT_KEY_ID if blueprint.encrypted else None,
-            transition_s=0.0,
+            ready=True,
         )
 
     def shards(self, stream_arn: str) -> list[ShardView]:

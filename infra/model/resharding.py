@@ -59,6 +59,11 @@ def after_split(open_shards: Sequence[Shard], shard: Shard, new_starting_hash_ke
     return sorted([*(other.first_hash_key for other in open_shards), new_starting_hash_key])
 
 
+def middle(shard: Shard) -> int:
+    """Where to split a shard into halves. A range of one hash key has none: its first key is returned."""
+    return (shard.first_hash_key + shard.last_hash_key + 1) // 2
+
+
 def after_merge(open_shards: Sequence[Shard], shard: Shard, adjacent: Shard, where: str) -> list[int]:
     """The boundaries without the one between the two. The first one named must be the lower one, as on AWS."""
     if shard.last_hash_key + 1 != adjacent.first_hash_key:

@@ -11,9 +11,10 @@ What AWS does not say is how a quota "per second" is measured. Here it is a toke
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from infra.model import sequence
 from infra.model.bucket import Bucket
@@ -79,6 +80,11 @@ class ReadResult(NamedTuple):
 
 def utf8_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+def record_bytes(record: StreamRecord) -> int:
+    """What quotas and limits count: data and partition key."""
+    return len(record.data) + utf8_size(record.partition_key)
 
 
 class Shard:
@@ -152,7 +158,7 @@ class Shard:
         records = self._records
         if records and records[0].arrived_at_ms < oldest_ms:
             expired_n = bisect_left(records, oldest_ms, key=_arrival)
-            self.bytes_held -= sum(len(r.data) + utf8_size(r.partition_key) for r in records[:expired_n])
+            self.bytes_held -= sum(map(record_bytes, records[:expired_n]))
             del records[:expired_n]
 
     def take_iterator(self, now: float) -> bool:
@@ -175,24 +181,89 @@ class Shard:
 
     def read(self, after: int, limit: int, now: float) -> ReadResult:
         """At most `limit` records and 10 MiB from behind `after`, charged to the quota that `admit_read` looked at."""
-        start = bisect_right(self._records, after, key=_number)
-        records = self._records[start : start + min(limit, READ_RECORDS_MAX)]
-        size = 0
-        for taken, record in enumerate(records):
-            record_size = len(record.data) + utf8_size(record.partition_key)
-            if size + record_size > READ_BYTES_MAX and taken:
-                del records[taken:]
-                self._reads_refused_until_s = now + self._full_answer_penalty_s
-                break
-            size += record_size
+        records, size, more = self.slice(after, limit, READ_BYTES_MAX)
+        if more and len(records) < min(limit, READ_RECORDS_MAX):
+            self._reads_refused_until_s = now + self._full_answer_penalty_s
         self.counters.get_records += 1
         self.counters.outgoing_records += len(records)
         self.counters.outgoing_bytes += size
         self._read_bytes.spend(size, now)
         if self._read_bytes.level(now) < 0:
             self._reads_refused_until_s = max(self._reads_refused_until_s, now + OVERDRAWN_PENALTY_S)
-        end = start + len(records)
-        at_end = end >= len(self._records)
-        behind_ms = 0 if at_end else max(1, int(now * 1000) - self._records[end].arrived_at_ms)
         position = Position(self.shard_id, records[-1].sequence_number if records else after)
-        return ReadResult(tuple(records), position, behind_ms, at_end and self.closed)
+        return ReadResult(tuple(records), position, self.millis_behind(position.after, now), self.closed and not more)
+
+    # ---- looking at records without charging anybody
+
+    def slice(self, after: int, limit: int, bytes_max: int) -> tuple[list[StreamRecord], int, bool]:
+        """Records behind `after` (one at least, if there is one), their bytes, and whether there are more."""
+        start = bisect_right(self._records, after, key=_number)
+        records = self._records[start : start + min(limit, READ_RECORDS_MAX)]
+        size = 0
+        for taken, record in enumerate(records):
+            record_size = record_bytes(record)
+            if size + record_size > bytes_max and taken:
+                del records[taken:]
+                break
+            size += record_size
+        return records, size, start + len(records) < len(self._records)
+
+    def has_after(self, after: int) -> bool:
+        return bool(self._records) and self._records[-1].sequence_number > after
+
+    def millis_behind(self, after: int, now: float) -> int:
+        """The age of the first record behind `after`; 0 only at the tip."""
+        place = bisect_right(self._records, after, key=_number)
+        return 0 if place == len(self._records) else max(1, int(now * 1000) - self._records[place].arrived_at_ms)
+
+    def number_before(self, after: int) -> int:
+        """The number of the last record up to `after` that is kept, or the shard's starting number: both mean the same
+        place as `after`, and unlike it they were given out.
+        """
+        place = bisect_right(self._records, after, key=_number)
+        return self._records[place - 1].sequence_number if place else self.starting_sequence_number
+
+    @property
+    def last_record(self) -> StreamRecord:
+        return self._records[-1]
+
+    # ---- as plain data, without the records
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "hash_range": [str(self.first_hash_key), str(self.last_hash_key)],
+            "parents": [self.parent_id, self.adjacent_parent_id],
+            "created_at_s": self.created_at_s,
+            "created_s": self.created_s,
+            "closed_at_s": self.closed_at_s,
+            "count": self._count,
+            "arrived_at_ms": self._arrived_at_ms,
+            "counters": asdict(self.counters),
+        }
+
+    @classmethod
+    def restored(cls, plain: Mapping[str, Any], records: Sequence[StreamRecord], quotas: Quotas) -> "Shard":
+        """The shard again; `records` are those known to be in it, in order. Its quotas are full."""
+        first, last = plain["hash_range"]
+        shard = cls(plain["index"], (int(first), int(last)), plain["created_at_s"], quotas)
+        shard.parent_id, shard.adjacent_parent_id = plain["parents"]
+        shard.created_s = plain["created_s"]
+        shard.starting_sequence_number = sequence.encode(shard.created_s, 0, int(shard.created_at_s), shard.index)
+        shard._count, shard._arrived_at_ms = plain["count"], plain["arrived_at_ms"]
+        shard.counters = ShardCounters(**plain["counters"])
+        shard._records = list(records)
+        shard.bytes_held = sum(map(record_bytes, records))
+        if records:
+            shard._count = max(shard._count, sequence.decode(records[-1].sequence_number).ordinal)
+            shard._arrived_at_ms = max(shard._arrived_at_ms, records[-1].arrived_at_ms)
+        shard.latest_sequence_number = (
+            records[-1].sequence_number
+            if records
+            else sequence.encode(shard.created_s, shard._count, shard._arrived_at_ms // 1000, shard.index)
+            if shard._count
+            else shard.starting_sequence_number
+        )
+        if plain["closed_at_s"] is not None:
+            shard.close(plain["closed_at_s"])
+        return shard

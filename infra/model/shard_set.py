@@ -1,10 +1,11 @@
 """PURE: the shards of one stream: the open ones, which tile the hash keys, and the closed ones still in retention."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from infra.model import resharding, sequence
-from infra.model.shard import Quotas, Shard
+from infra.model.shard import Quotas, Shard, StreamRecord
 
 
 class ShardSet:
@@ -47,6 +48,18 @@ class ShardSet:
         """Drops a closed shard that has passed out of retention."""
         assert shard.closed
         del self._by_index[shard.index]
+
+    def plain(self) -> dict[str, Any]:
+        """Everything but the records, as JSON can carry it."""
+        return {"made": self._made, "shards": [shard.plain() for shard in self._by_index.values()]}
+
+    def restore(self, plain: Mapping[str, Any], records: Mapping[int, Sequence[StreamRecord]]) -> None:
+        """`records` are by index of their shard; those of a shard that is not in `plain` are dropped."""
+        self._made = plain["made"]
+        shards = [Shard.restored(each, records.get(each["index"], ()), self._quotas) for each in plain["shards"]]
+        self._by_index = {shard.index: shard for shard in shards}
+        self.open = sorted((s for s in shards if not s.closed), key=lambda shard: shard.first_hash_key)
+        self._starts = [shard.first_hash_key for shard in self.open]
 
     def _make(self, hash_range: tuple[int, int], parents: tuple[Shard, ...], now: float) -> Shard:
         shard = Shard(self._made, hash_range, now, self._quotas, parents)

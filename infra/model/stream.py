@@ -7,139 +7,25 @@ Kept: hash ranges of the open shards tile 0 … 2^128 - 1; a record is in one sh
 numbers grow; a key's later records are in the same shard or in a descendant of it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from infra.model import resharding, sequence
+from infra.model.consumers import Consumer
+from infra.model.on_demand import OnDemand
 from infra.model.putting import Entry, Refused, Written, check_ordering, checked_sizes
 from infra.model.shard import READ_RECORDS_MAX, Position, Quotas, ReadResult, Shard, StreamRecord
-from infra.model.shard_set import ShardSet
 from infra.model.starting import start
 from infra.model.stream_error import StreamError, Throttled, in_use, invalid_argument, limit_exceeded, not_found
+from infra.model.stream_settings import check_retention
+from infra.model.stream_state import MODE_CHANGES_PER_DAY_MAX, SCALINGS_PER_DAY_MAX, Change, StreamState
+from infra.model.subscription import Subscription, SubscriptionEvent
 
 __all__ = ["Entry", "Position", "Quotas", "ReadResult", "Refused", "Stream", "StreamError", "StreamRecord", "Throttled"]
 __all__ += ["Written"]
 
-RETENTION_HOURS_MIN, RETENTION_HOURS_MAX = 24, 8_760
-SCALINGS_PER_DAY_MAX = 10  # UpdateShardCount within 24 hours
-MODE_CHANGES_PER_DAY_MAX = 2
-ON_DEMAND_SHARD_COUNT = 4  # of a new on-demand stream
-_DAY_S = 86_400
-_SWEEP_S = 60.0  # expired records are never shown; the memory of those nobody looks at is freed this often
 
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What becomes true at `ready_at_s`: new boundaries, or only a return to ACTIVE."""
-
-    status: str
-    ready_at_s: float
-    boundaries: tuple[int, ...] | None = None
-
-
-class Stream:
-    """`record_size_kib_max`, `mode`, `key_id` and `retention_hours` are AWS's settings; `tags` belongs to the caller.
-
-    `transition_s` is how long CREATING, UPDATING and DELETING last. With 0 a change is true at once.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        account_id: str,
-        region: str,
-        shard_count: int | None,
-        now: float,
-        mode: str = "PROVISIONED",
-        retention_hours: int = RETENTION_HOURS_MIN,
-        record_size_kib_max: int = 1_024,
-        key_id: str | None = None,
-        transition_s: float = 0.0,
-        quotas: Quotas | None = None,
-    ) -> None:
-        """`shard_count` None is for the mode ON_DEMAND, which decides itself."""
-        self.name = name
-        self.account_id = account_id
-        self.arn = f"arn:aws:kinesis:{region}:{account_id}:stream/{name}"
-        self.mode = mode
-        self.retention_hours = retention_hours
-        self.record_size_kib_max = record_size_kib_max
-        self.key_id = key_id
-        self.created_at_s = now
-        self.tags: dict[str, str] = {}
-        self._transition_s = transition_s
-        self._quotas = quotas or Quotas()
-        self._shards = ShardSet(self._quotas)
-        self._scaled_at_s: list[float] = []
-        self._mode_set_at_s: list[float] = []
-        self._swept_at_s = now
-        boundaries = sequence.uniform_boundaries(shard_count or ON_DEMAND_SHARD_COUNT)
-        self._change: _Change | None = _Change("CREATING", now + transition_s, tuple(boundaries))
-        self.settle(now)
-
-    # ---- state
-
-    @property
-    def where(self) -> str:
-        return f"stream {self.name} under account {self.account_id}"
-
-    @property
-    def status(self) -> str:
-        """As of the last call with `now`."""
-        return self._change.status if self._change else "ACTIVE"
-
-    @property
-    def deadline(self) -> float | None:
-        """When the change under way is due; then `settle` carries it out."""
-        return self._change.ready_at_s if self._change else None
-
-    @property
-    def open_shards(self) -> tuple[Shard, ...]:
-        return tuple(self._shards.open)
-
-    @property
-    def bytes_held(self) -> int:
-        return sum(shard.bytes_held for shard in self._shards.all)
-
-    def gone(self, now: float) -> bool:
-        return self.status == "DELETING" and self._change is not None and now >= self._change.ready_at_s
-
-    def settle(self, now: float) -> None:
-        """Carries out a due change and forgets what has passed retention."""
-        change = self._change
-        if change and now >= change.ready_at_s and change.status != "DELETING":
-            self._change = None
-            if change.boundaries is not None:
-                self._shards.reshape(change.boundaries, change.ready_at_s)
-        if now >= self._swept_at_s + _SWEEP_S:
-            self._swept_at_s = now
-            for shard in self._shards.all:
-                shard.trim(self._oldest_ms(now))
-                if self._expired(shard, now):
-                    self._shards.forget(shard)
-
-    def shards(self, now: float) -> list[Shard]:
-        """Open shards, and closed ones that can still hold records, in order of index (parents before children)."""
-        self.settle(now)
-        return [shard for shard in self._shards.all if not self._expired(shard, now)]
-
-    def shard(self, shard_id: str, now: float) -> Shard:
-        self.settle(now)
-        try:
-            found = self._shards.get(sequence.shard_index(shard_id))
-        except ValueError:
-            found = None
-        if found is None or self._expired(found, now):
-            raise not_found(f"Could not find shard {shard_id} in {self.where}.")
-        return found
-
-    def trim_horizon_s(self, now: float) -> float:
-        """Records that arrived before it are gone."""
-        return self._oldest_ms(now) / 1000
-
-    def children(self, shard_id: str) -> list[Shard]:
-        return self._shards.children(shard_id)
+class Stream(StreamState):
+    """The operations on a stream."""
 
     # ---- records
 
@@ -159,8 +45,10 @@ class Stream:
             number = shard.append(partition_key, data, size, now)
             if number is None:
                 outcomes.append(Refused(self._rate_exceeded(shard)))
-            else:
-                outcomes.append(Written(shard.shard_id, number))
+                continue
+            outcomes.append(Written(shard.shard_id, number))
+            if self.unsaved is not None:
+                self.unsaved.append((shard.index, shard.last_record))
         return outcomes
 
     def put_after(self, sequence_number: int, entry: Entry, now: float) -> Written | Refused:
@@ -210,6 +98,51 @@ class Stream:
         shard.trim(self._oldest_ms(now))
         return shard.read(position.after, limit, now)
 
+    # ---- consumers
+
+    def register_consumer(self, name: str, now: float, tags: Mapping[str, str] | None = None) -> Consumer:
+        """Begins to create a consumer. The stream may be ACTIVE or UPDATING."""
+        self.settle(now)
+        if self.status not in ("ACTIVE", "UPDATING"):
+            raise self._not_active()
+        consumer = self.consumers.register(name, now, tags=tags)
+        self.revision += 1
+        return consumer
+
+    def deregister_consumer(self, consumer: Consumer, now: float) -> None:
+        """Begins to delete the consumer; its subscriptions end."""
+        if consumer.status == "CREATING":
+            raise in_use(f"Consumer {consumer.arn} is not ACTIVE, instead in state {consumer.status}.")
+        self.consumers.deregister(consumer, now)
+        self.revision += 1
+
+    def subscribe(
+        self,
+        consumer: Consumer,
+        shard_id: str,
+        starting_position: str,
+        now: float,
+        *,
+        sequence_number: int | None = None,
+        timestamp_s: float | None = None,
+    ) -> Subscription:
+        """Begins a subscription; ask `next_event` for what it gives. Arguments as for `position`."""
+        position = self.position(
+            shard_id, starting_position, now, sequence_number=sequence_number, timestamp_s=timestamp_s
+        )
+        return self.consumers.subscribe(consumer, self.shard(shard_id, now), position, now)
+
+    def next_event(self, subscription: Subscription, now: float) -> tuple[SubscriptionEvent | None, float]:
+        """The event to send now, if any, and when to ask again unless something is put, split or merged before."""
+        self.settle(now)
+        shard = self._shards.get(sequence.shard_index(subscription.shard_id))
+        if shard is not None and self._expired(shard, now):
+            shard = None
+        if shard is not None:
+            shard.trim(self._oldest_ms(now))
+        event = subscription.take(shard, self.children(subscription.shard_id), now)
+        return event, subscription.deadline(shard, now)
+
     # ---- changes
 
     def split(self, shard_id: str, new_starting_hash_key: int, now: float) -> None:
@@ -228,13 +161,12 @@ class Stream:
         """Begins UpdateShardCount to `target_shard_count` equal shards and returns how many are open until then."""
         self._check_can_reshard(now)
         boundaries = resharding.after_scaling(self._shards.open, target_shard_count)
-        self._scaled_at_s = [at for at in self._scaled_at_s if at > now - _DAY_S]
-        if len(self._scaled_at_s) >= SCALINGS_PER_DAY_MAX:
+        if self._scalings.exhausted(now):
             raise limit_exceeded(
                 f"UpdateShardCount was called {SCALINGS_PER_DAY_MAX} times for {self.where} within the last 24 hours, "
                 "which is the limit."
             )
-        self._scaled_at_s.append(now)
+        self._scalings.note(now)
         current = len(self._shards.open)
         self._begin(now, boundaries)
         return current
@@ -242,17 +174,7 @@ class Stream:
     def set_retention(self, hours: int, now: float, *, longer: bool) -> None:
         """IncreaseStreamRetentionPeriod (`longer`) or DecreaseStreamRetentionPeriod."""
         self._check_can_change(now)
-        asked = f"Requested retention period ({hours} hours)"
-        if hours < RETENTION_HOURS_MIN:
-            raise invalid_argument(f"Minimum allowed retention period is 24 hours. {asked} is too short.")
-        if hours > RETENTION_HOURS_MAX:
-            raise invalid_argument(f"Maximum allowed retention period is 8760 hours. {asked} is too long.")
-        if (hours < self.retention_hours) if longer else (hours > self.retention_hours):
-            than, use = ("shorter", "Decrease") if longer else ("longer", "Increase")
-            raise invalid_argument(
-                f"{asked} for stream {self.name} can not be {than} than existing retention period "
-                f"({self.retention_hours} hours). Use {use}RetentionPeriod API."
-            )
+        check_retention(hours, self.retention_hours, self.name, longer=longer)
         self.retention_hours = hours
         self._begin(now)
 
@@ -271,31 +193,37 @@ class Stream:
     def set_mode(self, mode: str, now: float) -> None:
         """UpdateStreamMode; the shards stay as they are."""
         self._check_can_change(now)
-        self._mode_set_at_s = [at for at in self._mode_set_at_s if at > now - _DAY_S]
-        if len(self._mode_set_at_s) >= MODE_CHANGES_PER_DAY_MAX:
+        if self._mode_changes.exhausted(now):
             raise limit_exceeded(f"The mode of {self.where} changed {MODE_CHANGES_PER_DAY_MAX} times within 24 hours.")
-        self._mode_set_at_s.append(now)
+        self._mode_changes.note(now)
         self.mode = mode
+        self._on_demand = OnDemand(len(self._shards.open), self._quotas, now) if mode == "ON_DEMAND" else None
         self._begin(now)
 
-    def delete(self, now: float) -> None:
-        """Begins to delete; from `deadline` on the stream is `gone`."""
+    def delete(self, now: float, *, with_consumers: bool = False) -> None:
+        """Begins to delete; from `deadline` on the stream is `gone`. One with consumers only if that is said."""
         self.settle(now)
+        if len(self.consumers) and not with_consumers:
+            raise in_use(f"Stream {self.name} under account {self.account_id} has registered consumers.")
         if self.status != "DELETING":
-            self._change = _Change("DELETING", now + self._transition_s)
+            self._change = Change("DELETING", now + self._transition_s)
+            self.revision += 1
+            self.consumers.end_all(not_found(f"Stream {self.name} under account {self.account_id} not found."))
 
     # ---- inside
 
     def _begin(self, now: float, boundaries: Sequence[int] | None = None) -> None:
-        self._change = _Change("UPDATING", now + self._transition_s, None if boundaries is None else tuple(boundaries))
+        self._change = Change("UPDATING", now + self._transition_s, None if boundaries is None else tuple(boundaries))
+        self.revision += 1
         self.settle(now)
 
     def _check_can_change(self, now: float) -> None:
         self.settle(now)
         if self.status != "ACTIVE":
-            raise in_use(
-                f"Stream {self.name} under account {self.account_id} not ACTIVE, instead in state {self.status}"
-            )
+            raise self._not_active()
+
+    def _not_active(self) -> StreamError:
+        return in_use(f"Stream {self.name} under account {self.account_id} not ACTIVE, instead in state {self.status}")
 
     def _check_can_reshard(self, now: float) -> None:
         self._check_can_change(now)
@@ -307,12 +235,3 @@ class Stream:
         if shard.closed:
             raise invalid_argument(f"Shard {shard.shard_id} in {self.where} is closed and cannot be split or merged.")
         return shard
-
-    def _expired(self, shard: Shard, now: float) -> bool:
-        return shard.closed_at_s is not None and int(shard.closed_at_s * 1000) < self._oldest_ms(now)
-
-    def _oldest_ms(self, now: float) -> int:
-        return int(now * 1000) - self.retention_hours * 3_600_000
-
-    def _rate_exceeded(self, shard: Shard) -> str:
-        return f"Rate exceeded for shard {shard.shard_id} in {self.where}."

@@ -1,7 +1,12 @@
 """PURE: the streams of one account in one region."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infra.model.shard import StreamRecord
 from infra.model.stream import Quotas, Stream
 from infra.model.stream_error import StreamError, in_use, limit_exceeded, not_found
+from infra.model.subscription import FanOutQuotas
 
 SHARDS_MAX = 20_000  # open shards of provisioned streams (AWS: Kinesis quotas and limits, us-east-1)
 ON_DEMAND_STREAMS_MAX = 50
@@ -11,12 +16,19 @@ class StreamAccount:
     """Creates and finds streams by name. `transition_s` and `quotas` are given to every stream created."""
 
     def __init__(
-        self, account_id: str, region: str, *, transition_s: float = 0.0, quotas: Quotas | None = None
+        self,
+        account_id: str,
+        region: str,
+        *,
+        transition_s: float = 0.0,
+        quotas: Quotas | None = None,
+        fan_out: FanOutQuotas | None = None,
     ) -> None:
         self.account_id = account_id
         self.region = region
         self.transition_s = transition_s
         self._quotas = quotas
+        self._fan_out = fan_out
         self._streams: dict[str, Stream] = {}
 
     def create(
@@ -29,7 +41,7 @@ class StreamAccount:
         retention_hours: int = 24,
         record_size_kib_max: int = 1_024,
         key_id: str | None = None,
-        transition_s: float | None = None,
+        ready: bool = False,
     ) -> Stream:
         """Begins to create a stream; ResourceInUseException if the name is taken, LimitExceededException at a limit."""
         if any(stream.name == name for stream in self.streams(now)):
@@ -51,10 +63,32 @@ class StreamAccount:
             retention_hours=retention_hours,
             record_size_kib_max=record_size_kib_max,
             key_id=key_id,
-            transition_s=self.transition_s if transition_s is None else transition_s,
+            transition_s=self.transition_s,
+            ready=ready,
             quotas=self._quotas,
+            fan_out=self._fan_out,
         )
         self._streams[name] = stream
+        return stream
+
+    def restore(
+        self, plain: Mapping[str, Any], records: Mapping[int, Sequence[StreamRecord]], now: float
+    ) -> Stream | None:
+        """A stream as `Stream.plain` showed it, with its records; None if it was being deleted and is gone."""
+        stream = Stream(
+            plain["name"],
+            account_id=self.account_id,
+            region=self.region,
+            shard_count=1,
+            now=now,
+            transition_s=self.transition_s,
+            quotas=self._quotas,
+            fan_out=self._fan_out,
+        )
+        stream.restore(plain, records, now)
+        if stream.gone(now):
+            return None
+        self._streams[stream.name] = stream
         return stream
 
     def streams(self, now: float) -> list[Stream]:
