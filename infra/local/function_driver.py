@@ -21,6 +21,7 @@ from infra.model.function import (
     Complete,
     FunctionError,
     FunctionMachine,
+    InitFailed,
     InvokeOutcome,
     Kill,
     Remove,
@@ -132,6 +133,9 @@ class FunctionDriver:
                     shutil.rmtree(self._temporary(environment), ignore_errors=True)
                 case Complete():
                     self._complete(command)
+                case InitFailed(_, error, new):
+                    if new:
+                        self._announce(error)
         self._set_alarm()
 
     def _start(self, command: Start) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from infra.model.function.outcomes import InvokeOutcome
+from infra.model.function.outcomes import FunctionError, InvokeOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,7 @@ class Start:
 
     environment: int
     process: int
+    provisioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,25 @@ class Report:
 
     `init_ms` is None on a warm start and when init was redone inside the invocation (then `duration_ms` contains it).
     `init_error` is None, or tells whether this failure of init is `new` or the `same` as the last one.
+    `provisioned`: ran in an environment of the provisioned concurrency. `spilled_over`: ran on demand, because all of
+    those were taken.
     """
 
     began_s: float
     duration_ms: float
     init_ms: float | None
     init_error: str | None = None
+    provisioned: bool = False
+    spilled_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InitFailed:
+    """Init failed where no invocation waited for it: provisioned concurrency. `new` as opposed to the same again."""
+
+    process: int
+    error: FunctionError
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +79,4 @@ class Complete:
     report: Report | None = None
 
 
-Command: TypeAlias = Start | Send | Kill | Remove | Complete
+Command: TypeAlias = Start | Send | Kill | Remove | Complete | InitFailed

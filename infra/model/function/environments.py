@@ -18,13 +18,18 @@ class State(Enum):
 @dataclass(slots=True)
 class Environment:
     id: int
+    born_s: float
+    provisioned: bool = False  # belongs to the version's provisioned concurrency
+    on_demand: bool = False  # its invocation has taken a unit of the function's share
+    spilled_over: bool = False  # ... because no provisioned environment was free
     state: State = State.COLD
     process: int | None = None
     ticket: int | None = None
     request_id: str = ""
     fetched: bool = False  # the runtime has taken the invocation
+    served: bool = False  # its process has been given an invocation
     redone: bool = False  # this init is part of the invocation
-    removed: bool = False  # nothing may be started here any more
+    removed: bool = False  # ends after its invocation, or has ended
     began_s: float = 0.0  # of the invocation's own time
     init_began_s: float = 0.0
     init_ms: float | None = None

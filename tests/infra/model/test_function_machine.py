@@ -1,7 +1,6 @@
 """The machine of a function: each invocation one outcome, never more of them at once than its share allows."""
 
 import json
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
@@ -9,112 +8,17 @@ from hypothesis import strategies as st
 
 from infra.model.function import (
     Account,
-    Command,
-    Complete,
     FunctionError,
     FunctionMachine,
     FunctionSettings,
     InvokeOutcome,
-    Kill,
-    Remove,
-    Send,
     ServiceError,
-    Start,
     Succeeded,
     Throttled,
 )
-from infra.model.function.environments import State
-from infra.model.function.machine import GROWTH_MAX, PAYLOAD_BYTES_MAX
-
-
-@dataclass
-class World:
-    """The outside of one machine: performs commands by writing them down, and has its own view of every process."""
-
-    machine: FunctionMachine
-    now: float = 1_000.0
-    living: dict[int, int] = field(default_factory=dict)  # process -> environment
-    initialised: set[int] = field(default_factory=set)
-    sent: dict[int, Send] = field(default_factory=dict)  # process -> work it has not answered
-    taken: set[int] = field(default_factory=set)  # processes that have fetched their work
-    killed: set[int] = field(default_factory=set)
-    removed: set[int] = field(default_factory=set)
-    outcomes: dict[int, InvokeOutcome] = field(default_factory=dict)
-    completes: dict[int, Complete] = field(default_factory=dict)
-    asked: int = 0
-
-    def perform(self, commands: list[Command]) -> None:
-        for command in commands:
-            match command:
-                case Start(environment, process):
-                    assert environment not in self.living.values(), "two processes in one environment"
-                    assert environment not in self.removed
-                    self.living[process] = environment
-                case Send(process):
-                    assert process in self.initialised
-                    assert process in self.living
-                    assert process not in self.sent, "two invocations in one process"
-                    assert process not in self.killed
-                    self.sent[process] = command
-                case Kill(process, _):
-                    assert process in self.living
-                    self.killed.add(process)
-                case Remove(environment):
-                    assert environment not in self.living.values()
-                    assert environment not in self.removed
-                    self.removed.add(environment)
-                case Complete(ticket, outcome):
-                    assert ticket not in self.outcomes, "a second outcome"
-                    self.outcomes[ticket] = outcome
-                    self.completes[ticket] = command
-
-    def invoke(self, request_id: str | None = None) -> int:
-        self.asked += 1
-        self.perform(self.machine.invoke(self.asked, request_id or f"request-{self.asked}", self.now))
-        return self.asked
-
-    def ready(self, process: int) -> None:
-        self.initialised.add(process)
-        self.perform(self.machine.ready(process, self.now))
-        if process in self.sent:
-            self.fetch(process)
-
-    def fetch(self, process: int) -> None:
-        self.taken.add(process)
-        self.machine.fetched(process)
-
-    def answer(self, process: int, payload: bytes = b"null") -> None:
-        work = self.sent.pop(process)
-        self.taken.discard(process)
-        self.perform(self.machine.responded(process, work.request_id, payload, self.now))
-
-    def fail(self, process: int) -> None:
-        work = self.sent.pop(process)
-        self.taken.discard(process)
-        self.perform(self.machine.raised(process, work.request_id, "ValueError", b"{}", self.now))
-
-    def exit(self, process: int, returncode: int = -9) -> None:
-        self.sent.pop(process, None)
-        self.taken.discard(process)
-        self.living.pop(process)
-        self.perform(self.machine.exited(process, returncode, self.now))
-
-    def later(self, seconds: float) -> None:
-        self.now += seconds
-        deadline_s = self.machine.next_deadline_s
-        if deadline_s is not None and deadline_s <= self.now:
-            self.perform(self.machine.timer(self.now))
-            after = self.machine.next_deadline_s
-            assert after is None or after > self.now, "a deadline that has come is still there"
-
-    @property
-    def idle(self) -> int:
-        return sum(state is State.IDLE for state in self.machine.environments.values())
-
-    @property
-    def only(self) -> int:
-        (process,) = self.living
-        return process
+from infra.model.function.account import GROWTH_MAX
+from infra.model.function.settings import PAYLOAD_BYTES_MAX
+from tests.support.function_world import STEPS, World, step
 
 
 def world(*, reserved: int | None = None, timeout_s: float = 3.0, **more: float) -> World:
@@ -171,6 +75,7 @@ def test_what_does_not_fit_the_state_of_its_process_is_ignored() -> None:
 
 
 def test_init_is_not_part_of_the_duration_of_a_cold_start() -> None:
+    """fact 8.7: Duration leaves out init"""
     outside = world()
     ticket = outside.invoke()
     outside.later(5.0)  # longer than the function's own timeout of 3 s
@@ -184,6 +89,7 @@ def test_init_is_not_part_of_the_duration_of_a_cold_start() -> None:
 
 
 def test_an_init_over_ten_seconds_is_done_again_inside_the_invocation_under_its_timeout() -> None:
+    """fact 11.13"""
     outside = world()
     ticket = outside.invoke()
     first = outside.only
@@ -202,6 +108,7 @@ def test_an_init_over_ten_seconds_is_done_again_inside_the_invocation_under_its_
 
 
 def test_an_init_that_is_redone_too_slowly_is_the_functions_timeout() -> None:
+    """facts 4.6, 11.13"""
     outside = world()
     ticket = outside.invoke()
     outside.later(10.0)
@@ -211,6 +118,7 @@ def test_an_init_that_is_redone_too_slowly_is_the_functions_timeout() -> None:
 
 
 def test_the_timeout_ends_the_invocation_and_the_process_and_keeps_the_environment() -> None:
+    """facts 4.6, 11.15"""
     outside = warm()
     first = outside.only
     environment = outside.living[first]
@@ -247,6 +155,7 @@ def test_an_answer_after_the_timeout_is_not_a_second_outcome() -> None:
     ],
 )
 def test_an_exit_during_an_invocation_is_its_error_in_aws_words(returncode: int, words: str) -> None:
+    """fact 4.6"""
     outside = warm()
     ticket = outside.invoke()
     outside.fetch(outside.only)
@@ -300,6 +209,7 @@ def test_a_failed_init_is_new_once_and_the_same_until_an_init_succeeds() -> None
 
 
 def test_a_response_above_the_limit_is_an_error_and_ends_the_process() -> None:
+    """fact 11.2"""
     outside = warm()
     process = outside.only
     ticket = outside.invoke()
@@ -312,6 +222,7 @@ def test_a_response_above_the_limit_is_an_error_and_ends_the_process() -> None:
 
 
 def test_an_idle_environment_is_recycled_after_its_lifetime() -> None:
+    """facts 11.16, 11.17: killed outright, as there is no extension"""
     outside = warm()
     process = outside.only
     outside.later(299.0)
@@ -342,6 +253,7 @@ def test_the_environment_used_last_is_used_next_so_that_the_others_can_go() -> N
 
 
 def test_reserved_concurrency_throttles_with_its_own_reason() -> None:
+    """facts 8.6, 8.7: a throttle is no invocation and no error"""
     outside = world(reserved=2)
     tickets = [outside.invoke() for _ in range(3)]
     assert outside.outcomes == {tickets[2]: Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")}
@@ -350,11 +262,13 @@ def test_reserved_concurrency_throttles_with_its_own_reason() -> None:
 
 
 def test_reserved_concurrency_of_zero_throttles_everything() -> None:
+    """fact 8.1"""
     outside = world(reserved=0)
     assert outside.outcomes[outside.invoke()] == Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
 
 
 def test_requests_are_limited_to_ten_per_second_and_unit_of_concurrency() -> None:
+    """facts 8.3, 8.6"""
     outside = world(reserved=1)
     outside.invoke()
     outside.ready(outside.only)
@@ -368,6 +282,7 @@ def test_requests_are_limited_to_ten_per_second_and_unit_of_concurrency() -> Non
 
 
 def test_functions_without_a_reservation_share_what_is_left_of_the_account() -> None:
+    """facts 8.1, 8.6"""
     account = Account(concurrency_max=110)
     reserving = World(FunctionMachine(FunctionSettings("a", 3.0, 10), account))
     first, second = (World(FunctionMachine(FunctionSettings(name, 3.0), account)) for name in "bc")
@@ -380,13 +295,15 @@ def test_functions_without_a_reservation_share_what_is_left_of_the_account() -> 
 
 
 def test_a_reservation_must_leave_a_hundred_to_the_others() -> None:
+    """fact 8.1"""
     account = Account()
     FunctionMachine(FunctionSettings("a", 3.0, 900), account)
-    with pytest.raises(ValueError, match="leaves 99 "):
+    with pytest.raises(ValueError, match=r"below its minimum value of \[100\]"):
         FunctionMachine(FunctionSettings("b", 3.0, 1), account)
 
 
 def test_a_function_gains_a_thousand_environments_at_once_and_then_a_hundred_a_second() -> None:
+    """fact 8.2: refilled continuously, not saved up"""
     outside = World(FunctionMachine(FunctionSettings("fn", 900.0), Account(concurrency_max=3_000)))
     for _ in range(GROWTH_MAX):
         outside.invoke()
@@ -396,6 +313,55 @@ def test_a_function_gains_a_thousand_environments_at_once_and_then_a_hundred_a_s
     for _ in range(101):
         last = outside.invoke()
     assert sorted(outside.outcomes) == [GROWTH_MAX + 1, last]
+
+
+def test_growth_that_was_not_used_is_not_saved_up() -> None:
+    """fact 8.2"""
+    outside = World(FunctionMachine(FunctionSettings("fn", 900.0), Account(concurrency_max=3_000)))
+    outside.later(3_600.0)
+    tickets = [outside.invoke() for _ in range(GROWTH_MAX + 1)]
+    assert outside.outcomes == {tickets[-1]: Throttled("ConcurrentInvocationLimitExceeded")}
+
+
+def test_an_environment_in_constant_use_is_recycled_after_its_lifetime_between_two_invocations() -> None:
+    """fact 11.17"""
+    outside = warm()
+    first = outside.only
+    for _ in range(72):
+        outside.invoke()
+        outside.later(2.0)
+        assert outside.killed == set()
+        outside.answer(outside.only)
+        if outside.killed:
+            break
+        outside.later(99.0)
+    assert outside.killed == {first}
+    assert 8_200.0 <= outside.now < 8_302.0
+    assert all(isinstance(outcome, Succeeded) for outcome in outside.outcomes.values())
+    outside.exit(first)
+    assert len(outside.removed) == 1
+    ticket = outside.invoke()
+    outside.ready(outside.only)
+    outside.answer(outside.only)
+    assert isinstance(outside.outcomes[ticket], Succeeded)
+
+
+def test_a_retired_version_finishes_what_runs_and_then_has_nothing_left() -> None:
+    outside = warm()
+    running = outside.invoke()
+    idle = outside.invoke()
+    second = max(outside.living)
+    outside.ready(second)
+    outside.answer(second)
+    outside.perform(outside.machine.retire())
+    assert outside.killed == {second}
+    outside.exit(second)
+    outside.answer(outside.only)
+    assert isinstance(outside.outcomes[running], Succeeded)
+    assert isinstance(outside.outcomes[idle], Succeeded)
+    outside.exit(outside.only)
+    assert outside.machine.environments == {}
+    assert outside.machine.next_deadline_s is None
 
 
 def test_shutdown_fails_what_runs_refuses_what_comes_and_ends_every_process() -> None:
@@ -419,63 +385,6 @@ def test_a_process_that_cannot_be_started_is_a_service_error() -> None:
     del outside.living[process]
     outside.perform(outside.machine.start_failed(process, "no more processes", outside.now))
     assert isinstance(outside.outcomes[ticket], ServiceError)
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["invoke", "ready", "fetch", "answer", "fail", "oversize", "init_error", "exit", "late", "lost", "wait"]
-        ),
-        st.integers(0, 7),  # which of the processes that can do it
-        st.sampled_from([0.0, 0.01, 0.4, 2.9, 3.0, 10.0, 61.0]),  # seconds that pass before it
-    ),
-    max_size=120,
-)
-
-
-def step(outside: World, kind: str, which: int) -> None:
-    """One thing that can happen in the world; nothing when no process is in the position to do it."""
-    living, sent = outside.living, outside.sent
-    able = {
-        "ready": [p for p in living if p not in outside.initialised],
-        "fetch": [p for p in sent if p not in outside.taken],
-        "answer": [p for p in sent if p in outside.taken],
-        "fail": [p for p in sent if p in outside.taken],
-        "oversize": [p for p in sent if p in outside.taken],
-        "init_error": [p for p in living if p not in outside.initialised],
-        "exit": list(living),
-        "lost": [p for p in living if p not in outside.initialised],
-    }
-    if kind == "invoke":
-        outside.invoke("same" if which == 0 else None)
-        return
-    if kind == "late":  # inputs about processes that nobody knows
-        outside.perform(outside.machine.exited(10_000, 0, outside.now))
-        outside.perform(outside.machine.responded(10_000, "request-1", b"", outside.now))
-        return
-    if not able.get(kind):
-        return
-    process = able[kind][which % len(able[kind])]
-    match kind:
-        case "ready":
-            outside.initialised.add(process)
-            outside.perform(outside.machine.ready(process, outside.now))
-        case "fetch":
-            outside.fetch(process)
-        case "answer":
-            outside.answer(process)
-        case "fail":
-            outside.fail(process)
-        case "oversize":
-            work = outside.sent.pop(process)
-            outside.perform(outside.machine.oversized(process, work.request_id, 7_000_000, outside.now))
-        case "init_error":
-            outside.perform(outside.machine.init_failed(process, "Runtime.HandlerNotFound", b"{}", outside.now))
-        case "exit":
-            outside.exit(process, (-9, 0, 1)[which % 3])
-        case "lost":
-            outside.living.pop(process)
-            outside.perform(outside.machine.start_failed(process, "lost", outside.now))
 
 
 @settings(max_examples=300, deadline=None)
