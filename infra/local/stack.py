@@ -26,6 +26,7 @@ from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
 from infra.local.mappings import MappingService
+from infra.local.monitoring import Monitoring
 from infra.local.stack_inputs import (
     ENVIRONMENT,
     HOST,
@@ -63,6 +64,7 @@ class Parts:
     kinesis: KinesisService
     functions: FunctionService
     mappings: MappingService
+    monitoring: Monitoring
     cloudformation: CloudFormationService
     gateway: Gateway
 
@@ -70,14 +72,17 @@ class Parts:
 def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
     """All services, not yet serving and without resources."""
     mounted = emulated.load(region=options.region, account_id=options.account_id, port=port, data_dir=data_dir)
+    monitoring = Monitoring(mounted)
     kinesis = KinesisService(options.account_id, options.region)
     functions = FunctionService(
         options.account_id,
         options.region,
         data_dir,
         endpoint_url=f"http://{HOST}:{port}",
+        log_sink=monitoring.log_line,
+        report_sink=monitoring.invocation,
     )
-    mappings = MappingService(kinesis, functions, delivery(mounted))
+    mappings = MappingService(kinesis, functions, delivery(mounted), publish_metric=monitoring.mapping_metric)
     cloudformation = CloudFormationService()
     gateway = Gateway(
         mounted.app,
@@ -86,8 +91,9 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         mappings=mappings,
         cloudformation=cloudformation,
         tables=TableFront(mounted),
+        before_observing=monitoring.hand_over,
     )
-    return Parts(mounted, kinesis, functions, mappings, cloudformation, gateway)
+    return Parts(mounted, kinesis, functions, mappings, monitoring, cloudformation, gateway)
 
 
 async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
@@ -99,6 +105,7 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
         try:
             await _deploy(options, blueprint, parts, data_dir)
             await parts.mappings.start()
+            parts.monitoring.start()
             sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
             sys.stdout.flush()
             log.info("ready at %s; functions log to %s; Ctrl-C stops it", endpoint_url, data_dir / "logs")
@@ -122,11 +129,13 @@ async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, dat
         )
     except DeployError as error:
         raise StackError(f"{options.template}: {error}", USAGE) from error
+    parts.monitoring.attach(parts.functions, parts.kinesis, [stream.arn for stream in blueprint.streams])
     parts.cloudformation.stack = deployed_stack(blueprint)
 
 
 async def _stop(parts: Parts) -> None:
     """Mappings first, so that nothing new is invoked; then functions; the endpoint last, because both use it."""
+    parts.monitoring.stop()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_WITHIN_S):
             await parts.mappings.stop()
