@@ -19,6 +19,7 @@ LIFETIME_S = 300.0
 IDLE_EVENT_S = 5.0
 EVENT_BYTES_MAX = MIB
 BYTES_PER_S = 2 * MIB
+_ALLOWANCE_MIN = 1_024  # bytes that must be left of the rate before an event is sent, which may overdraw it
 
 
 class SubscriptionEvent(NamedTuple):
@@ -66,7 +67,7 @@ class Subscription:
         """When to call `take` again if nothing is put before; not before `now`."""
         due = min(self.ends_at_s, self._idle_event_at_s)
         if shard is not None and shard.has_after(self.position.after):
-            due = min(due, self._bytes.ready_at(1, now))
+            due = min(due, self._bytes.ready_at(_ALLOWANCE_MIN, now))
         return max(now, due)
 
     def take(self, shard: Shard | None, children: Sequence[Shard], now: float) -> SubscriptionEvent | None:
@@ -80,7 +81,7 @@ class Subscription:
             self.end()
             return SubscriptionEvent((), None, 0, tuple(children))
         records: list[StreamRecord] = []
-        if self._bytes.can_take(1, now):
+        if self._bytes.can_take(_ALLOWANCE_MIN, now):
             records, size, _ = shard.slice(self.position.after, READ_RECORDS_MAX, EVENT_BYTES_MAX)
             self._bytes.spend(size, now)
         if records:
