@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -234,6 +235,21 @@ def test_expressions_use_the_metrics_beside_them_and_all_of_those(
         inputs = {option["id"] for option in options if option.get("visible") is False}
         used = {word for option in options for word in variables(option.get("expression", ""))}
         assert used == inputs, widget["properties"]["title"]
+
+
+def test_the_runbook_has_an_entry_for_every_alarm_and_names_the_parts_of_the_composite_ones(
+    alarms: dict[str, dict[str, Any]], composites: dict[str, dict[str, Any]]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs/runbook.md").read_text()
+    entries = {title.split("\n")[0] for title in text.split("\n## ")[1:]}
+    parts = {name for name in alarms if name not in ALARMS}
+    assert entries == set(ALARMS) | {f"quarantine-rate-{name}" for name in composites}
+    for name in parts:
+        assert name in text
+    for name, alarm in alarms.items():
+        severity = alarm["AlarmDescription"].split(":")[0]
+        if name not in parts:
+            assert f"\n## {name}\n\n*{severity}.*" in text, name
 
 
 @pytest.mark.parametrize("name", ALARMS)
