@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow check facts format lock clean bench
+.PHONY: help venv demo test test-slow conformance check facts format lock clean bench
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,9 @@ test: venv  ## the test suite (under 5 minutes)
 
 test-slow: venv  ## what takes longer: faults over the wire, the real day, packaging
 	$(BIN)/pytest -m slow --timeout 900
+
+conformance: venv  ## the mapping's behaviour over the wire, here or on CONFORMANCE_TARGET (docs/conformance.md)
+	$(BIN)/pytest tests/conformance --timeout 900
 
 check: venv  ## lint, types, boundaries, docs
 	$(BIN)/ruff check .
