@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
-from loadgen import recording_file, recordings, report
+from loadgen import interrupts, recording_file, recordings, report
 from loadgen.events import EventOptions, Generator
 from loadgen.metrics import Metrics
 from loadgen.pacer import PROFILES, paced, schedule, total_events
@@ -34,9 +34,12 @@ UNREADABLE_SHOWN = 5
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script."""
-    arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        arguments = parser().parse_args(argv)
+        status = int(arguments.run(arguments))
+        if status == INTERRUPTED:
+            interrupts.ignore()
+        return status
     except CommandError as error:
         print(f"loadgen: {error}", file=sys.stderr)
         return error.exit_status
@@ -47,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"loadgen: cannot write the results: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        interrupts.ignore()
         return INTERRUPTED
 
 

@@ -159,7 +159,8 @@ class Ledger:
 
     `sent`: acknowledged by the stream. `copies`: deliberate duplicates acknowledged on top of that. `unknown`: never
     acknowledged, possibly in the stream; `unknown_stored` of them were found. `misfiled`: malformed and in quarantine
-    under another reason than expected, `refused`: well-formed and in quarantine.
+    under another reason than expected, `refused`: well-formed and in quarantine. What is found nowhere is `lost` when
+    it was waited for, else `not_yet_found`; sent = stored + quarantined + expired + lost + not_yet_found.
     """
 
     sent: int
@@ -167,6 +168,7 @@ class Ledger:
     quarantined: int
     expired: int
     lost: int
+    not_yet_found: int
     duplicates_applied: int
     sums_different: int
     sums_not_checked: int
@@ -203,8 +205,8 @@ class Findings:
         return sum(check.stored for check in self.checks.values()) + len(self.reasons)
 
 
-def settle(expected: Expectations, findings: Findings) -> Ledger:
-    """Make up the account."""
+def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -> Ledger:
+    """Make up the account. Without `waited`, what is not there may still come: it is not yet found, and not lost."""
     checks = findings.checks
     empty = WindowCheck(0, 0, frozenset(), 0, 0, "not checked")
     missing = {
@@ -222,6 +224,7 @@ def settle(expected: Expectations, findings: Findings) -> Ledger:
         if reason != expected.quarantine[position]
     )
     verdicts = Counter(checks.get(key, empty).sums for key in expected.windows)
+    nowhere = len(missing) - len(refused) - len(expired) + len(absent) - len(absent_expired)
     identities = sum(len(window.digests) for window in expected.windows.values())
     well_formed_acknowledged = expected.events_acknowledged - len(expected.quarantine)
     return Ledger(
@@ -229,7 +232,8 @@ def settle(expected: Expectations, findings: Findings) -> Ledger:
         stored=sum(check.stored for check in checks.values()),
         quarantined=len(findings.reasons) + len(refused),
         expired=len(expired) + len(absent_expired),
-        lost=len(missing) - len(refused) - len(expired) + len(absent) - len(absent_expired),
+        lost=nowhere if waited else 0,
+        not_yet_found=0 if waited else nowhere,
         duplicates_applied=sum(check.applied_again for check in checks.values()),
         sums_different=verdicts["different"],
         sums_not_checked=verdicts["not checked"],

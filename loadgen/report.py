@@ -1,15 +1,15 @@
-"""PURE: what was measured as report.json (schema `loadgen-report/1`, docs/loadgen-report.md), page and summary."""
+"""PURE: what was measured as report.json (schema `loadgen-report/2`, docs/loadgen-report.md), page and summary."""
 
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from loadgen.ledger import Ledger
+from loadgen.ledger import Expectations, Findings, Ledger, settle
 from loadgen.metrics import Metrics
 from loadgen.thresholds import Checked
 
-SCHEMA = "loadgen-report/1"
+SCHEMA = "loadgen-report/2"
 FIELDS = {
     "schema", "command", "started_at", "partial", "problem", "passed", "configuration", "ledger", "numbers",
     "thresholds", "errors", "failures", "events_per_shard", "timeline",
@@ -38,8 +38,7 @@ def document(
     *,
     command: Sequence[str],
     started_at: str,
-    partial: bool,
-    problem: str | None = None,
+    problem: str | None,
     configuration: Mapping[str, Any],
     metrics: Metrics,
     ledger: Ledger,
@@ -48,16 +47,16 @@ def document(
 ) -> dict[str, Any]:
     """The whole report as plain data. `drain_s`: from the last acknowledgement until everything was found.
 
-    `partial`: the run did not reach its end, or what it left could not be read; `problem` says why.
+    `problem`: why the run did not reach its end, or what it left could not be read (it is `partial`); else None.
     """
     numbers = {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s)}
     return {
         "schema": SCHEMA,
         "command": list(command),
         "started_at": started_at,
-        "partial": partial,
+        "partial": problem is not None,
         "problem": problem,
-        "passed": ledger.balanced and all(check.passed for check in checked) and not partial,
+        "passed": ledger.balanced and all(check.passed for check in checked) and problem is None,
         "configuration": dict(configuration),
         "ledger": {**asdict(ledger), "balanced": ledger.balanced},
         "numbers": numbers,
@@ -74,21 +73,23 @@ def document(
 def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str, float | int | None]:
     """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found."""
     whole_s = metrics.latest_us / 1e6 + drain_s
+    processed = metrics.acknowledged - ledger.lost - ledger.not_yet_found
     return {
         "sent": ledger.sent,
         "stored": ledger.stored,
         "quarantined": ledger.quarantined,
         "expired": ledger.expired,
         "lost": ledger.lost,
+        "not_yet_found": ledger.not_yet_found,
         "duplicates_applied": ledger.duplicates_applied,
         "drain_s": round(drain_s, 3),
-        "processed_events_per_s": (metrics.acknowledged - ledger.lost) / whole_s if whole_s else None,
+        "processed_events_per_s": processed / whole_s if whole_s else None,
     }
 
 
 def known_numbers() -> list[str]:
     """Every name that a threshold may use."""
-    empty = Ledger(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, {}, {}, {})
+    empty = settle(Expectations(()), Findings())
     return [*Metrics(0).named(), *ledger_numbers(empty, Metrics(0), 0.0)]
 
 
@@ -97,8 +98,8 @@ def verdict(report: Mapping[str, Any]) -> str:
     ledger = report["ledger"]
     if report["partial"]:
         return (
-            f"Not finished ({report['problem']}): {ledger['sent']:,} events were sent; "
-            "the account is as far as it was read."
+            f"Not finished ({report['problem']}): of {ledger['sent']:,} events that were sent "
+            f"{ledger['not_yet_found']:,} are not yet found in the tables, and they were not waited for."
         )
     if not ledger["balanced"]:
         return (
@@ -117,7 +118,7 @@ def verdict(report: Mapping[str, Any]) -> str:
 
 def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The ledger as lines of an account."""
-    ledger = report["ledger"]
+    ledger, partial = report["ledger"], report["partial"]
     total = ledger["stored"] + ledger["quarantined"] + ledger["expired"]
     rows = [
         ("sent (distinct events acknowledged by the stream)", f"{ledger['sent']:,}"),
@@ -125,7 +126,9 @@ def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("  in quarantine, with the expected reason", f"{ledger['quarantined']:,}"),
         ("  expired to the on-failure destination", f"{ledger['expired']:,}"),
         ("stored + quarantined + expired", f"{total:,}"),
-        ("not found when the run was stopped" if report["partial"] else "lost", f"{ledger['lost']:,}"),
+        ("not yet found, not waited for", f"{ledger['not_yet_found']:,}")
+        if partial
+        else ("lost", f"{ledger['lost']:,}"),
         ("deliberate duplicates sent on top", f"{ledger['copies']:,}"),
         ("duplicates applied", f"{ledger['duplicates_applied']:,}"),
         (f"windows with different sums (of {ledger['windows']:,})", f"{ledger['sums_different']:,}"),

@@ -1,10 +1,9 @@
 """SHELL: one load from its schedule to its report: send, wait until the tables have everything, make up the account."""
 
 import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.ops.errors import CommandError
 from loadgen import report
+from loadgen.interrupts import Interrupts
 from loadgen.ledger import Expectations, Findings, settle
 from loadgen.metrics import Metrics
 from loadgen.progress import Progress
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LATE_AFTER_S = 0.010
 POLL_S = 0.5
+PAUSE_S = 0.05  # how soon a waiting load notices that it was interrupted
+REPORTS = ("report.json", "report.html")
 OK, FAILED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 130
 
 
@@ -56,45 +58,43 @@ class Load:
     def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
         self._options, self._stack = options, stack
         self._metrics, self._expected = Metrics(late_after_us(options.packing)), Expectations(stack.settings.measures)
-        self._findings = Findings()
+        self._findings, self._progress = Findings(), Progress(options.total_events)
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)
         # The client repeats nothing by itself: every attempt and every lost answer must be counted.
         self._put = PutRecords(connection.client("kinesis", attempts=1), stack.stream)
-        self._interrupted = False
-        self._stop: Callable[[], None] = lambda: None
+        self._sender = Sender(self._put, options.packing, RetryPolicy(stop_lane=False), self._settled, self._turn)
+        self._interrupts = Interrupts(self._sender.stopping.set)
 
     def run(self, schedule: Iterator[Due]) -> int:
-        """Returns the exit status; the files are in `options.out` whatever it is."""
-        self._options.out.mkdir(parents=True, exist_ok=True)
-        with (self._options.out / "results.jsonl").open("w") as lines, Progress(self._options.total_events) as progress:
+        """Returns the exit status; the files are in `options.out` whatever it is, unless it was interrupted twice."""
+        out = self._options.out
+        out.mkdir(parents=True, exist_ok=True)
+        for name in REPORTS:
+            (out / name).unlink(missing_ok=True)  # an earlier load's report does not belong to these results
+        try:
+            with self._interrupts:
+                return self._report(*self._perform(schedule))
+        except KeyboardInterrupt:
+            print(f"loadgen: stopped at once; {out}/results.jsonl has what was put until then", file=sys.stderr)
+            return INTERRUPTED
 
-            def settled(result: PutResult, truths: tuple[Truth, ...]) -> None:
-                lines.write(encode(result) + "\n")
-                self._settled(result, truths)
-
-            def turn(now_s: float, waiting: int) -> None:
-                progress.sending(now_s, self._metrics, waiting)
-
-            sender = Sender(self._put, self._options.packing, RetryPolicy(stop_lane=False), settled, turn)
-            self._stop = sender.stopping.set
-            before = signal.signal(signal.SIGINT, lambda *_: self._interrupt())
-            problem: CommandError | None = None
-            drain_s = 0.0
+    def _perform(self, schedule: Iterator[Due]) -> tuple[float, CommandError | None]:
+        """Send and drain; returns the seconds of draining and what ended it too early, if anything did."""
+        drain_s = 0.0
+        with (self._options.out / "results.jsonl").open("w") as self._lines, self._progress:
             try:
-                sender.run(schedule)
-                drain_s = self._drain(progress)
+                self._sender.run(schedule)
+                drain_s = self._drain()
             except CommandError as error:
-                problem = error
-            finally:
-                signal.signal(signal.SIGINT, before)
-        return self._report(drain_s, problem)
+                return drain_s, error
+        return drain_s, None
 
-    def _interrupt(self) -> None:
-        self._interrupted = True
-        self._stop()
+    def _turn(self, now_s: float, waiting: int) -> None:
+        self._progress.sending(now_s, self._metrics, waiting)
 
     def _settled(self, result: PutResult, truths: tuple[Truth, ...]) -> None:
+        self._lines.write(encode(result) + "\n")
         self._metrics.add(result)
         if result.failed is None:
             assert result.shard_id is not None
@@ -104,39 +104,43 @@ class Load:
         self._expected.failed(truths, uncertain=result.uncertain)
         if result.attempts == 1 and not self._metrics.acknowledged:
             # Given up after one attempt is what waiting cannot cure (no such stream, not allowed): no use in going on.
-            self._stop()
+            self._sender.stopping.set()
 
-    def _drain(self, progress: Progress) -> float:
+    def _drain(self) -> float:
         """Poll until everything was found or nothing more comes; returns the seconds it took."""
         began_s = moved_s = time.monotonic()
         found = -1
-        while not self._interrupted:
+        while not self._interrupts.seen:
             self._readback.refresh(self._findings)
             now_s = time.monotonic()
             if self._findings.found() > found:
                 found, moved_s = self._findings.found(), now_s
-            progress.draining(now_s - began_s, found, self._expected.distinct_events)
+            self._progress.draining(now_s - began_s, found, self._expected.distinct_events)
             if found >= self._expected.distinct_events or now_s - moved_s > self._options.drain_timeout_s:
                 break
-            time.sleep(POLL_S)
+            self._pause(POLL_S)
         drained_s = (moved_s if found >= 0 else time.monotonic()) - began_s
-        if not self._interrupted and self._expected.windows:
-            time.sleep(self._options.settle_s)
+        if not self._interrupts.seen and self._expected.windows:
+            self._pause(self._options.settle_s)
         self._readback.refresh(self._findings, everything=True)
         if self._findings.found() < self._expected.distinct_events:
             self._readback.explain_missing(self._findings)
         return drained_s
 
+    def _pause(self, wait_s: float) -> None:
+        until_s = time.monotonic() + wait_s
+        while not self._interrupts.seen and (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, PAUSE_S))
+
     def _report(self, drain_s: float, problem: CommandError | None) -> int:
         options, metrics = self._options, self._metrics
-        ledger = settle(self._expected, self._findings)
-        why = str(problem) if problem is not None else self._took_nothing()
+        why = "interrupted" if self._interrupts.seen else str(problem) if problem else self._took_nothing()
+        ledger = settle(self._expected, self._findings, waited=why is None)
         numbers = {**metrics.named(), **report.ledger_numbers(ledger, metrics, drain_s)}
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
-            partial=self._interrupted or why is not None,
-            problem="interrupted" if self._interrupted else why,
+            problem=why,
             configuration={
                 **options.configuration,
                 "stream": self._stack.stream,
@@ -151,7 +155,7 @@ class Load:
         write(options.out, document)
         summarize(document)
         print(f"Reports: {options.out}/report.html, report.json, results.jsonl")
-        if self._interrupted:
+        if self._interrupts.seen:
             return INTERRUPTED
         if why is not None:
             print(f"loadgen: {why}", file=sys.stderr)

@@ -112,7 +112,7 @@ def finished(folder: Path) -> dict[str, Any]:
     document = report.document(
         command=["loadgen", "run", "--run-id", "<script>"],
         started_at="2026-11-23T09:00:00.000+00:00",
-        partial=False,
+        problem=None,
         configuration={"late_after_us": metrics.late_after_us, "run_id": "<script>"},
         metrics=metrics,
         ledger=ledger,
@@ -141,7 +141,7 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(
     assert all(f"<td>{name}" in page for name in report.known_numbers())
 
 
-@pytest.mark.parametrize("broken", ["", "{", "[]", "{}", '{"schema": "loadgen-report/1"}', '{"schema": "other/1"}'])
+@pytest.mark.parametrize("broken", ["", "{", "[]", "{}", '{"schema": "loadgen-report/2"}', '{"schema": "other/1"}'])
 def test_a_broken_report_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path, broken: str) -> None:
     finished(tmp_path)
     (tmp_path / "report.json").write_text(broken)

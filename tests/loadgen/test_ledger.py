@@ -149,6 +149,25 @@ def test_a_count_beyond_the_identities_is_an_event_applied_again(
     assert ledger.duplicates_applied == more
 
 
+@given(SOME, BAD, st.data())
+def test_what_was_not_waited_for_is_not_yet_found_and_every_event_is_in_exactly_one_term(
+    events: list[Truth], bad: list[Reason], data: st.DataObject
+) -> None:
+    expected, tables = Expectations(MEASURES), Tables()
+    send(expected, tables, events, bad, [])
+    gone = {truth.digest for truth in data.draw(st.sets(st.sampled_from(events)))}
+    for key in WINDOWS:
+        tables.rows[key] = [row for row in tables.rows.get(key, []) if row[0] not in gone]
+    findings = Findings()
+    account(expected, tables, findings)
+    for waited in (True, False):
+        ledger = settle(expected, findings, waited=waited)
+        assert (ledger.lost, ledger.not_yet_found) == ((len(gone), 0) if waited else (0, len(gone)))
+        terms = (ledger.stored, ledger.quarantined, ledger.expired, ledger.lost, ledger.not_yet_found)
+        assert ledger.sent == sum(terms)
+        assert ledger.balanced == (not gone)
+
+
 @given(SOME, st.data())
 def test_a_sum_that_is_off_by_the_smallest_amount_is_seen(events: list[Truth], data: st.DataObject) -> None:
     expected, tables = Expectations(MEASURES), Tables()

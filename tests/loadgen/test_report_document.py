@@ -24,7 +24,7 @@ def a_report() -> dict[str, object]:
     return report.document(
         command=[],
         started_at="",
-        partial=False,
+        problem=None,
         configuration={},
         metrics=Metrics(0),
         ledger=settle(Expectations(()), Findings()),

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from loadgen.events import EventOptions, Generator
+from loadgen.results import decode_all
 from loadgen.run import Load, Options
 from loadgen.sender import Due
 from loadgen.truth import Truths
@@ -28,8 +29,10 @@ def schedule(*, interrupt_after: int | None = None) -> Iterator[Due]:
         yield Due(0.0, event.partition_key, event.payload, truths.of_generated(event, 0))
 
 
-def load(deployed: Deployed, out: Path, events: Iterator[Due]) -> tuple[int, dict[str, Any]]:
-    options = Options(["loadgen"], {}, out, PackingSettings(linger_s=0.0), [], 0.0, 0.0, COUNT)
+def load(
+    deployed: Deployed, out: Path, events: Iterator[Due], drain_timeout_s: float = 0.0
+) -> tuple[int, dict[str, Any]]:
+    options = Options(["loadgen"], {}, out, PackingSettings(linger_s=0.0), [], drain_timeout_s, 0.0, COUNT)
     status = Load(deployed.connection, deployed.stack, options).run(events)
     document: dict[str, Any] = json.loads((out / "report.json").read_text())
     assert (out / "report.html").read_text().startswith("<!doctype html>")
@@ -74,13 +77,61 @@ def test_a_stream_that_refuses_the_first_events_is_not_asked_for_the_rest(deploy
 
 
 def test_an_interrupted_load_writes_what_was_measured_and_restores_the_signal(
-    deployed: Deployed, tmp_path: Path
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     status, document = load(deployed, tmp_path, schedule(interrupt_after=COUNT // 2))
     assert status == 130
     assert (document["partial"], document["problem"]) == (True, "interrupted")
     assert signal.getsignal(signal.SIGINT) is before
+    assert "interrupted" in capsys.readouterr().out
+
+
+def test_what_an_interrupted_load_did_not_wait_for_is_not_yet_found_and_not_lost(
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reads = []
+
+    def interrupt_once(**_: object) -> None:
+        reads.append(1)
+        if len(reads) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    deployed.client("dynamodb").meta.events.register_first("before-send.dynamodb.BatchGetItem", interrupt_once)
+    status, document = load(deployed, tmp_path, schedule(), drain_timeout_s=3600)
+    assert status == 130
+    assert (document["ledger"]["lost"], document["ledger"]["not_yet_found"]) == (0, COUNT)
+    shown = capsys.readouterr().out
+    assert f"{COUNT} are not yet found" in shown
+    assert "lost" not in shown
+    assert "not yet found" in (tmp_path / "report.html").read_text()
+
+
+@pytest.fixture
+def _signals_as_before() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_a_second_interrupt_ends_the_load_at_once_and_what_was_put_is_kept(
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text("of an earlier load")
+
+    def interrupt_twice(**_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    deployed.client("dynamodb").meta.events.register_first("before-send.dynamodb.BatchGetItem", interrupt_twice)
+    options = Options(["loadgen"], {}, tmp_path, PackingSettings(linger_s=0.0), [], 3600.0, 3600.0, COUNT)
+    assert Load(deployed.connection, deployed.stack, options).run(schedule()) == 130
+    lines = (tmp_path / "results.jsonl").read_text().splitlines(keepends=True)
+    assert sum(len(result.due_us) for result in decode_all(lines)) == COUNT
+    assert not (tmp_path / "report.json").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert "stopped at once" in capsys.readouterr().err
 
 
 def test_every_attempt_to_put_is_counted_because_the_client_repeats_none(deployed: Deployed, tmp_path: Path) -> None:
