@@ -8,6 +8,8 @@ import re
 from binascii import b2a_base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from processor.core.errors import Malformed, Reason
@@ -37,6 +39,7 @@ __all__ = [
     "parse_all",
 ]
 
+_get_texts = itemgetter("id", "source", "type", "subject")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_S_END = (datetime(YEAR_END, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 _TIME = re.compile(
@@ -98,16 +101,40 @@ def _event(envelope: dict[str, Any]) -> Event:
     version = envelope.get("specversion")
     if version != "1.0":
         raise Malformed(Reason.BAD_SPECVERSION, f"specversion must be the string 1.0, it is {kind_text(version)}")
+    identity, source, kind, subject = _texts(envelope)
+    time = envelope.get("time")
+    time_s = _time_s(time)
+    data = _data(envelope)
+    return tuple.__new__(Event, (identity, source, kind, subject, time, time_s, data, digest(source, identity)))
+
+
+def _texts(envelope: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return id, source, type and subject. Ordinary ones are looked at together, anything else one by one."""
+    try:
+        texts = identity, source, kind, subject = _get_texts(envelope)
+        together = "".join(texts)
+    except (KeyError, TypeError):
+        return _careful_texts(envelope)
+    ordinary = (
+        together.isascii()
+        and together.isprintable()
+        and "#" not in kind
+        and 0 < len(identity) <= ID_BYTES_MAX
+        and 0 < len(source) <= SOURCE_BYTES_MAX
+        and 0 < len(kind) <= TYPE_BYTES_MAX
+        and 0 < len(subject) <= SUBJECT_BYTES_MAX
+    )
+    return texts if ordinary else _careful_texts(envelope)
+
+
+def _careful_texts(envelope: dict[str, Any]) -> tuple[str, str, str, str]:
     identity = _text(envelope, "id", ID_BYTES_MAX, Reason.MISSING_ID, Reason.BAD_ID)
     source = _text(envelope, "source", SOURCE_BYTES_MAX, Reason.MISSING_SOURCE, Reason.BAD_SOURCE)
     kind = _text(envelope, "type", TYPE_BYTES_MAX, Reason.MISSING_TYPE, Reason.BAD_TYPE)
     if "#" in kind:  # it separates type and subject in `type#subject`: without it there, no two pairs share a key
         raise Malformed(Reason.BAD_TYPE, "type contains '#'")
     subject = _text(envelope, "subject", SUBJECT_BYTES_MAX, Reason.BAD_SUBJECT, Reason.BAD_SUBJECT)
-    time = envelope.get("time")
-    time_s = _time_s(time)
-    data = _data(envelope)
-    return tuple.__new__(Event, (identity, source, kind, subject, time, time_s, data, digest(source, identity)))
+    return identity, source, kind, subject
 
 
 def _text(envelope: dict[str, Any], name: str, bytes_max: int, missing: Reason, bad: Reason) -> str:
@@ -157,7 +184,7 @@ def _data(envelope: dict[str, Any]) -> dict[str, Any]:
             raise Malformed(Reason.BAD_DATA, "data_base64 is not read here: send a JSON object as data")
         return {}
     for name, value in data.items():
-        if type(value) is not str:
+        if type(value) is not str and type(value) is not Decimal:
             _check_integers(value, name)
     return data
 

@@ -15,6 +15,7 @@ STORABLE_DIGITS_MAX: Final = 38
 _INTEGER_END = 10**STORABLE_DIGITS_MAX
 _MEASURE_END = 10**MEASURE_INTEGER_DIGITS
 _MEASURE_STEP = Decimal(1).scaleb(-MEASURE_FRACTION_DIGITS)
+_MEASURE = Context(prec=MEASURE_INTEGER_DIGITS + MEASURE_FRACTION_DIGITS, traps=[InvalidOperation, Inexact])
 _EXACT = Context(
     prec=STORABLE_DIGITS_MAX,
     Emin=-130,
@@ -51,13 +52,11 @@ def is_measure(value: Number) -> bool:
     """Whether `value` has at most 20 digits before and 15 after the decimal point, so that sums stay exact."""
     if isinstance(value, int):
         return -_MEASURE_END < value < _MEASURE_END
-    if not value.is_finite() or not -_MEASURE_END < value < _MEASURE_END:
-        return False
     try:
-        _EXACT.quantize(value, _MEASURE_STEP)
+        _MEASURE.quantize(value, _MEASURE_STEP)  # invalid: more digits than the context has; inexact: finer than a step
     except DecimalException:
         return False
-    return True
+    return not value.is_nan()
 
 
 def total(left: Number, right: Number) -> Number:

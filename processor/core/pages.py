@@ -18,7 +18,7 @@ differ on the capacity (another set of measures) only differ on how full they fi
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, Inexact, InvalidOperation, Overflow
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -307,8 +307,8 @@ class PageWriter:
                 total = sums.get(name)
                 if total is None:
                     sums[name] = amount
-                elif isinstance(total, int) and isinstance(amount, int):
+                elif type(total) is int and type(amount) is int:
                     sums[name] = total + amount
                 else:
-                    sums[name] = _EXACT.add(Decimal(total), Decimal(amount))
+                    sums[name] = _EXACT.add(total, amount)
         return sums

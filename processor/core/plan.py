@@ -5,14 +5,15 @@ are, or it is quarantined with its reason. Every effect on one item becomes part
 the Kinesis records that fed it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from processor.core.effects import Add, Effect, Number, Record, Scalar
 from processor.core.errors import Malformed, Reason, Refused
 from processor.core.events import Event, parse_all
-from processor.core.records import KinesisRecord, deaggregate
+from processor.core.records import KinesisRecord, UserRecord, deaggregate
 from processor.core.rule_results import BadEffectError, Change, ItemKey, changes, trace
 from processor.core.systemic import RecentOutcomes, Systemic, judge
 
@@ -20,6 +21,9 @@ __all__ = ["Contribution", "ItemKey", "ItemWrite", "Plan", "Quarantined", "Recen
 
 PARTITION_KEY_CHARACTERS_MAX: Final = 256
 """Kinesis' own limit; the keys inside of an aggregate have none and are cut for the quarantine item."""
+PARSED_TOGETHER: Final = 32
+"""User records that are parsed from one scan (json_objects), where a Kinesis record holds fewer. More gain nothing, and
+one that is out of the ordinary sends its neighbours of the same scan the longer way."""
 REFUSED_CHARACTERS_MAX: Final = 256
 
 
@@ -89,6 +93,7 @@ def plan(
     fold = _Fold(rules)
     for source, record in enumerate(records):
         fold.take(source, record)
+    fold.apply_taken()
     remembered = (recent or RecentOutcomes()).followed_by(fold.raised)
     systemic = judge(fold.raised, remembered, systemic_share=systemic_share, first_traceback=fold.first_traceback or "")
     if systemic:
@@ -97,19 +102,15 @@ def plan(
     return Plan(adds, written, latest, tuple(fold.quarantined), fold.events, fold.duplicates, None, remembered)
 
 
-class _Accepted(NamedTuple):
-    """One identity of the batch: what it changes, and the Kinesis records that carried it (ascending)."""
-
-    changes: list[Change]
-    sources: list[int]
-
-
 class _Fold:
     """The batch so far. Nothing of an event is taken in before all of it is known to be good."""
 
     def __init__(self, rules: Callable[[Event], Iterable[Effect]]) -> None:
         self._rules = rules
-        self._accepted: dict[str, _Accepted] = {}
+        self._taken: list[UserRecord] = []
+        self._taken_from: list[int] = []
+        # identity -> what it changes, and the Kinesis records that carried it (ascending)
+        self._accepted: dict[str, tuple[list[Change], list[int]]] = {}
         self._kinds: dict[ItemKey, type] = {}
         self.quarantined: list[Quarantined] = []
         self.raised: dict[str, bool] = {}
@@ -118,15 +119,25 @@ class _Fold:
         self.duplicates = 0
 
     def take(self, source: int, record: KinesisRecord) -> None:
-        """Take in one Kinesis record, the `source`-th of the batch."""
+        """Take in one Kinesis record, the `source`-th of the batch; `apply_taken` is to be called after the last."""
         try:
             users = deaggregate(record)
         except Malformed as bad:
+            self.apply_taken()  # what is set aside stays in the order of the stream
             self.events += 1
             self._set_aside(source, None, record.partition_key, record.data, bad)
             return
         self.events += len(users)
-        for user, found in zip(users, parse_all([user.data for user in users]), strict=True):
+        self._taken += users
+        self._taken_from += [source] * len(users)
+        if len(self._taken) >= PARSED_TOGETHER:
+            self.apply_taken()
+
+    def apply_taken(self) -> None:
+        """Parse and apply the user records taken in since the last time."""
+        users, sources = self._taken, self._taken_from
+        self._taken, self._taken_from = [], []
+        for source, user, found in zip(sources, users, parse_all([user.data for user in users]), strict=True):
             why = found if isinstance(found, Malformed) else self._apply(source, found)
             if why is not None:
                 self._set_aside(source, user.subsequence_number, user.partition_key, user.data, why)
@@ -140,14 +151,15 @@ class _Fold:
         known = self._accepted.get(event.digest)
         if known is not None:
             self.duplicates += 1
-            if known.sources[-1] != source:
-                known.sources.append(source)
+            _, sources = known
+            if sources[-1] != source:
+                sources.append(source)
             return None
         answer = self._ask(event)
         self.raised[event.digest] = isinstance(answer, _RulesError)
         if isinstance(answer, Malformed):
             return answer
-        self._accepted[event.digest] = _Accepted(answer, [source])
+        self._accepted[event.digest] = answer, [source]
         for change in answer:
             self._kinds[change.key] = change.kind
         return None
@@ -172,11 +184,11 @@ class _Fold:
     def _check_kinds(self, wanted: list[Change]) -> None:
         """One item is of one kind, and its versions are of one type, within the batch and within the event."""
         own: dict[ItemKey, type] = {}
-        for change in wanted:
-            kind = self._kinds.get(change.key) or own.setdefault(change.key, change.kind)
-            if kind is not change.kind:
+        for kind, key, _, _ in wanted:
+            others = self._kinds.get(key) or own.setdefault(key, kind)
+            if kind is not others:
                 raise BadEffectError(
-                    f"an item that other effects treat as {_kind_text(kind)} is treated as {_kind_text(change.kind)}"
+                    f"an item that other effects treat as {_kind_text(others)} is treated as {_kind_text(kind)}"
                 )
 
     def _rules_error(self, detail: str, traceback: str | None) -> "_RulesError":
@@ -192,21 +204,21 @@ class _Fold:
         self,
     ) -> tuple[dict[ItemKey, dict[str, Contribution]], dict[ItemKey, ItemWrite], dict[ItemKey, ItemWrite]]:
         """Return adds, records and latest: every effect under the item it goes to."""
-        adds: dict[ItemKey, dict[str, Contribution]] = {}
-        others: dict[ItemKey, list[tuple[Change, list[int]]]] = {}
+        adds: defaultdict[ItemKey, dict[str, Contribution]] = defaultdict(dict)
+        others: defaultdict[ItemKey, list[tuple[Change, list[int]]]] = defaultdict(list)
         for digest, (wanted, sources) in self._accepted.items():
             for change in wanted:
-                if change.kind is Add:
-                    amounts = cast("dict[str, Number]", change.values)
-                    adds.setdefault(change.key, {})[digest] = Contribution(amounts, tuple(sources))
+                kind, key, values, _ = change
+                if kind is Add:  # whose values are numbers
+                    adds[key][digest] = Contribution(values, tuple(sources))  # type: ignore[arg-type]
                 else:
-                    others.setdefault(change.key, []).append((change, sources))
+                    others[key].append((change, sources))
         records: dict[ItemKey, ItemWrite] = {}
         latest: dict[ItemKey, ItemWrite] = {}
         for key, candidates in others.items():
             is_record = candidates[0][0].kind is Record
             (records if is_record else latest)[key] = _write(candidates)
-        return adds, records, latest
+        return dict(adds), records, latest
 
 
 def _write(candidates: list[tuple[Change, list[int]]]) -> ItemWrite:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from processor.core.effects import Add, Effect, Latest, Record
 from processor.core.errors import Malformed, Reason, Refused
 from processor.core.events import Event, digest
-from processor.core.plan import Contribution, Plan, plan
+from processor.core.plan import PARSED_TOGETHER, Contribution, Plan, plan
 from processor.core.records import KinesisRecord
 from processor.core.systemic import RAISED_MIN, RECENT_EVENTS_MAX, RecentOutcomes
 from tests.processor.core.kpl import aggregate, encoded, kinesis, seal
@@ -126,6 +126,24 @@ def test_sources_name_every_kinesis_record_that_carried_an_identity(groups: list
                 )
             ]
             assert contribution.sources == tuple(carriers)
+
+
+@given(st.lists(user_records, min_size=PARSED_TOGETHER, max_size=2 * PARSED_TOGETHER), st.integers(1, 9))
+def test_what_is_set_aside_is_in_the_order_of_the_stream_and_no_neighbour_matters(
+    datas: list[bytes], size: int
+) -> None:
+    groups = [datas[at : at + size] for at in range(0, len(datas), size)]
+    groups = [[data for data in group if size == 1 or not data.startswith(b"\xf3")] or [b"junk"] for group in groups]
+    result = plan(packed(groups), picky, systemic_share=1)
+    alone = [
+        (source, None if whole else position, bad.reason, bad.payload)
+        for source, group in enumerate(groups)
+        for position, data in enumerate(group)
+        for bad in plan([kinesis(data)], picky, systemic_share=1).quarantined
+        for whole in [bad.subsequence_number is None]
+    ]
+    found = [(bad.source, bad.subsequence_number, bad.reason, bad.payload) for bad in result.quarantined]
+    assert found == alone
 
 
 def test_events_of_one_window_fold_into_one_item() -> None:
