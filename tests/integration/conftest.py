@@ -5,18 +5,13 @@ Tests share the stack: each uses an event type, stream or bucket of its own (`un
 
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = str(Path(__file__).resolve().parents[2])
-if ROOT not in sys.path:  # pytest's importlib mode leaves sys.path alone; tests.support must be importable
-    sys.path.insert(0, ROOT)
-
-from tests.support.local_stack import Up  # noqa: E402 - needs the path above
+from tests.support.local_stack import Up
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,15 +1,9 @@
-"""Makes tests.support importable (pytest's importlib mode leaves sys.path alone) and serves ministack once."""
+"""Serves ministack once for all tests here, and stages with tables of a test's own."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-ROOT = str(Path(__file__).resolve().parents[2])
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
 
 if TYPE_CHECKING:
     from tests.support.ministack import Ministack
