@@ -4,7 +4,7 @@ Only what AWS documents is used: `INSERT INTO ... VALUE {...}` (an existing key 
 REMOVE ... WHERE <whole key> AND ...` (no upsert: a missing item is `ConditionalCheckFailed`), `set_add` on a string
 set, `contains`, `IS MISSING`, comparisons, and `ReturnValuesOnConditionCheckFailure: ALL_OLD` for each statement of a
 BatchExecuteStatement. Calls go out one after the other: a second thread only competes for the interpreter here, and the
-time a batch takes is far below what its shard allows (benchmarks/handler.py prints it).
+time a batch takes is far below what its shard allows (`CommitLatency` reports it for every batch).
 """
 
 import json

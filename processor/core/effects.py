@@ -31,8 +31,9 @@ class Add:
     """Add `amounts` once per event identity to the totals of (`pk`, `window`).
 
     `pk` is the results table's partition key, `window` its sort key without the page suffix. `amounts` maps an
-    attribute name (`sum_bytes`) to an exact number that fits `events.MEASURE_DIGITS`; it may be empty. The number of
-    identities is always kept as the attribute `events`. Two `Add` of one event on the same window are summed.
+    attribute name (`sum_bytes`) to an exact number of at most `limits.MEASURE_INTEGER_DIGITS` digits before and
+    `limits.MEASURE_FRACTION_DIGITS` after the decimal point; it may be empty. The number of identities is always kept as
+    the attribute `events`. Two `Add` of one event on the same window are summed.
     """
 
     pk: str
@@ -44,7 +45,9 @@ class Add:
 class Latest:
     """Keep at (`pk`, `sk`) the attributes with the highest `version`; of equal versions the first write stays.
 
-    `version` is stored as the attribute `version`; one table item must always be given versions of one type.
+    The item is replaced whole: attributes that only an older version had are gone. `version` is stored as the attribute
+    `version`, and one item must always be given versions of one type. `_shape`, the names of the attributes, is the
+    processor's own: no attribute's name may begin with an underscore.
     """
 
     pk: str
