@@ -8,18 +8,18 @@ import secrets
 import shlex
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
-from loadgen import interrupts, recording_file, recordings, report
+from loadgen import interrupts, recordings, report
 from loadgen.events import EventOptions, Generator
 from loadgen.metrics import Metrics
 from loadgen.pacer import PROFILES, paced, schedule, total_events
 from loadgen.readback import find_stack
+from loadgen.recorded import Recording
 from loadgen.results import ResultsError, decode_all
 from loadgen.run import INTERRUPTED, Load, Options, summarize, write
 from loadgen.sender import Due
@@ -29,7 +29,6 @@ from processor.core.packing import PackingSettings
 
 RATE_MAX = 1_000_000
 DURATION_S_MAX = 7 * 86_400
-UNREADABLE_SHOWN = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(f"loadgen: {error}", file=sys.stderr)
         return error.exit_status
-    except (recording_file.FileError, recordings.FormatError, ThresholdError, ResultsError) as error:
+    except (ThresholdError, ResultsError) as error:
         print(f"loadgen: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:
@@ -140,44 +139,19 @@ def _event_options(arguments: argparse.Namespace) -> EventOptions:
 
 def run_replay(arguments: argparse.Namespace) -> int:
     """`loadgen replay`."""
-    path: Path = arguments.file
-    first = recording_file.first_line(path)
-    file_format = arguments.format or recordings.guess(path.name, first)
-    if file_format is None:
-        names = ", ".join(recordings.FORMATS)
-        raise CommandError(
-            f"{path}: its format cannot be told from its name or first line: use --format ({names})", USAGE
-        )
     speed = _speed(arguments.speed)
-    common = _common(arguments, None, {"format": file_format})
+    recording = Recording(arguments.file, arguments.format)
+    common = _common(arguments, None, {"format": recording.format})
     connection, stack = _connect(arguments)
-    problems: Counter[str] = Counter()
 
     def due() -> Iterator[Due]:
         truths = Truths(stack.settings)
-        events = _readable(recordings.read(file_format, recording_file.lines(path), path.name), problems)
-        times, events = itertools.tee(events)
+        times, events = itertools.tee(recording.events())
         for due_s, event in zip(paced((event.time_s for event in times), speed), events, strict=True):
             truth = truths.of_payload(event.payload, int(due_s * 1e6))
             yield Due(None if speed is None else due_s, event.partition_key, event.payload, truth)
 
-    status = Load(connection, stack, common).run(due())
-    if problems:
-        print(f"loadgen: {problems.total():,} lines could not be read and were not sent", file=sys.stderr)
-    return status or (1 if problems else 0)
-
-
-def _readable(
-    events: Iterator[recordings.Recorded | recordings.Unreadable], problems: Counter[str]
-) -> Iterator[recordings.Recorded]:
-    """The events; the others are counted, and the first ones said with their line."""
-    for event in events:
-        if isinstance(event, recordings.Recorded):
-            yield event
-            continue
-        if problems.total() < UNREADABLE_SHOWN:
-            print(f"loadgen: line {event.line}: {event.why}", file=sys.stderr)
-        problems[event.why] += 1
+    return Load(connection, stack, common, recording.unread).run(due())
 
 
 def run_report(arguments: argparse.Namespace) -> int:

@@ -93,7 +93,7 @@ def _tsv(numbered: Iterator[tuple[int, bytes]], name: str) -> Iterator[Recorded 
     for line, raw in numbered:
         fields = raw.decode("latin-1").rstrip("\r\n").split("\t")
         if len(fields) != len(header):
-            yield Unreadable(line, f"{len(fields)} columns where the header has {len(header)}")
+            yield Unreadable(line, f"{len(fields)} of the header's {len(header)} columns")
             continue
         try:
             data: dict[str, str | int] = {

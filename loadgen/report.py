@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadgen.ledger import Expectations, Findings, Ledger, settle
@@ -11,9 +11,10 @@ from loadgen.thresholds import Checked
 
 SCHEMA = "loadgen-report/2"
 FIELDS = {
-    "schema", "command", "started_at", "partial", "problem", "passed", "configuration", "ledger", "numbers",
-    "thresholds", "errors", "failures", "events_per_shard", "timeline",
+    "schema", "verdict", "passed", "command", "started_at", "partial", "problem", "configuration", "ledger", "numbers",
+    "thresholds", "unreadable", "errors", "failures", "events_per_shard", "timeline",
 }  # fmt: skip
+UNREADABLE_SHOWN = 5
 CHART_WIDTH, CHART_HEIGHT = 720, 160
 
 STYLE = """
@@ -34,6 +35,24 @@ svg{width:100%;height:auto}text{fill:var(--dim);font-size:11px}
 """
 
 
+@dataclass(slots=True)
+class Unread:
+    """What of a recording could not be sent: how many `lines`, the `first` of them with why, and `broken`: why the file
+    could not be read to its end."""
+
+    lines: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+    broken: str | None = None
+
+    def clear(self) -> None:
+        self.lines, self.first, self.broken = 0, [], None
+
+    def add(self, line: int, why: str) -> None:
+        self.lines += 1
+        if len(self.first) < UNREADABLE_SHOWN:
+            self.first.append((line, why))
+
+
 def document(
     *,
     command: Sequence[str],
@@ -44,30 +63,38 @@ def document(
     ledger: Ledger,
     drain_s: float,
     checked: Sequence[Checked],
+    unread: Unread,
 ) -> dict[str, Any]:
     """The whole report as plain data. `drain_s`: from the last acknowledgement until everything was found.
 
     `problem`: why the run did not reach its end, or what it left could not be read (it is `partial`); else None.
     """
-    numbers = {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s)}
-    return {
+    found: dict[str, Any] = {
         "schema": SCHEMA,
+        "verdict": "",
+        "passed": False,
         "command": list(command),
         "started_at": started_at,
         "partial": problem is not None,
         "problem": problem,
-        "passed": ledger.balanced and all(check.passed for check in checked) and problem is None,
         "configuration": dict(configuration),
         "ledger": {**asdict(ledger), "balanced": ledger.balanced},
-        "numbers": numbers,
+        "numbers": numbers(metrics, ledger, drain_s, unread),
         "thresholds": [
             {"expression": str(check.threshold), "value": check.value, "passed": check.passed} for check in checked
         ],
+        "unreadable": [{"line": line, "why": why} for line, why in unread.first],
         "errors": dict(metrics.errors),
         "failures": dict(metrics.failures),
         "events_per_shard": dict(sorted(metrics.shards.items())),
         "timeline": metrics.timeline(),
     }
+    return {**found, "verdict": verdict(found), "passed": not shortcomings(found)}
+
+
+def numbers(metrics: Metrics, ledger: Ledger, drain_s: float, unread: Unread) -> dict[str, float | int | None]:
+    """Every named number (docs/loadgen-report.md)."""
+    return {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s), "lines_unreadable": unread.lines}
 
 
 def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str, float | int | None]:
@@ -89,31 +116,65 @@ def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str
 
 def known_numbers() -> list[str]:
     """Every name that a threshold may use."""
-    empty = settle(Expectations(()), Findings())
-    return [*Metrics(0).named(), *ledger_numbers(empty, Metrics(0), 0.0)]
+    return list(numbers(Metrics(0), settle(Expectations(()), Findings()), 0.0, Unread()))
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """One sentence: the first thing to read."""
+    """The first thing to read. Whatever makes the exit status another than 0 is in it."""
+    sent = report["ledger"]["sent"]
+    wrong = shortcomings(report)
+    if not wrong:
+        return f"The ledger balances: every one of {counted(sent, 'event')} is accounted for, none was applied twice."
+    if report["ledger"]["balanced"] and not report["partial"]:
+        return f"NOT passed, although the ledger balances for {counted(sent, 'event')}: {'; '.join(wrong)}."
+    return f"NOT passed: {'; '.join(wrong)}."
+
+
+def shortcomings(report: Mapping[str, Any]) -> list[str]:
+    """All reasons why the load did not pass, as clauses; none: it passed."""
     ledger = report["ledger"]
+    wrong = []
     if report["partial"]:
-        return (
-            f"Not finished ({report['problem']}): of {ledger['sent']:,} events that were sent "
-            f"{ledger['not_yet_found']:,} are not yet found in the tables, and they were not waited for."
+        wrong.append(f"it did not reach its end ({report['problem']})")
+    if ledger["not_yet_found"]:
+        wrong.append(
+            f"{ledger['not_yet_found']:,} of {counted(ledger['sent'], 'event')} were not yet found in the tables "
+            "and not waited for"
         )
-    if not ledger["balanced"]:
-        return (
-            f"The ledger does NOT balance: of {ledger['sent']:,} events {ledger['lost']:,} are lost, "
-            f"{ledger['duplicates_applied']:,} were applied again, "
-            f"{ledger['sums_different']:,} windows have wrong sums, "
-            f"{ledger['foreign']:,} in the same windows were not sent by this run, "
-            f"{sum(ledger['misfiled'].values()):,} are in quarantine for another reason than expected, "
-            f"{sum(ledger['refused'].values()):,} well-formed ones were refused."
+    if imbalances := _imbalances(ledger):
+        wrong.append(f"the ledger does not balance for {counted(ledger['sent'], 'event')}: {', '.join(imbalances)}")
+    if lines := report["numbers"]["lines_unreadable"]:
+        first = report["unreadable"][0]
+        wrong.append(
+            f"{counted(lines, 'line')} of the file could not be read and {'was' if lines == 1 else 'were'} not sent "
+            f"({'the first is ' if lines > 1 else ''}line {first['line']}: {first['why']})"
         )
-    failed = [threshold["expression"] for threshold in report["thresholds"] if not threshold["passed"]]
+    failed = [
+        f"{threshold['expression']} (measured: {number(threshold['value'])})"
+        for threshold in report["thresholds"]
+        if not threshold["passed"]
+    ]
     if failed:
-        return f"The ledger balances, but thresholds failed: {', '.join(failed)}."
-    return f"The ledger balances: every one of {ledger['sent']:,} events is accounted for, none was applied twice."
+        wrong.append(f"{counted(len(failed), 'threshold')} failed: {', '.join(failed)}")
+    return wrong
+
+
+def _imbalances(ledger: Mapping[str, Any]) -> list[str]:
+    found = (
+        (ledger["lost"], "lost"),
+        (ledger["duplicates_applied"], "applied again"),
+        (ledger["foreign"], "in the same windows not sent by this load"),
+        (sum(ledger["misfiled"].values()), "in quarantine for another reason than expected"),
+        (sum(ledger["refused"].values()), "well-formed but in quarantine"),
+    )
+    named = [f"{count:,} {what}" for count, what in found if count]
+    if ledger["sums_different"]:
+        named.append(f"wrong sums in {counted(ledger['sums_different'], 'window')}")
+    return named
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -145,12 +206,13 @@ def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def number_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The measured numbers by their documented names."""
-    return [(name, _number(value)) for name, value in report["numbers"].items()]
+    return [(name, number(value)) for name, value in report["numbers"].items()]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A number for people; None was not measured."""
     if value is None:
-        return "-"
+        return "n/a"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
 
 
@@ -159,7 +221,7 @@ def page(report: Mapping[str, Any]) -> str:
     escape = html.escape
     good = "good" if report["passed"] else "bad"
     thresholds = [
-        (threshold["expression"], f"{_number(threshold['value'])} {'passed' if threshold['passed'] else 'FAILED'}")
+        (threshold["expression"], f"{number(threshold['value'])} {'passed' if threshold['passed'] else 'FAILED'}")
         for threshold in report["thresholds"]
     ]
     configuration = [(name, str(value)) for name, value in report["configuration"].items()]
@@ -167,7 +229,7 @@ def page(report: Mapping[str, Any]) -> str:
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>loadgen report</title><style>{STYLE}</style>",
-        f"<h1 class={good}>{escape(verdict(report))}</h1><p class=dim>{escape(report['started_at'])}</p>",
+        f"<h1 class={good}>{escape(report['verdict'])}</h1><p class=dim>{escape(report['started_at'])}</p>",
         f"<p><code>{escape(' '.join(report['command']))}</code></p>",
         _table("Ledger", ledger_rows(report)),
         _table("Thresholds", thresholds),
@@ -177,6 +239,10 @@ def page(report: Mapping[str, Any]) -> str:
         ),
         _table("Numbers", number_rows(report)),
         _table("In quarantine, by reason", [(k, f"{v:,}") for k, v in report["ledger"]["found_reasons"].items()]),
+        _table(
+            "Lines of the file that could not be read (the first ones)",
+            [(line["why"], f"line {line['line']:,}") for line in report["unreadable"]],
+        ),
         _table("Errors of single attempts", [(k, f"{v:,}") for k, v in report["errors"].items()]),
         _table("Events given up, by reason", [(k, f"{v:,}") for k, v in report["failures"].items()]),
         _table("Events per shard", [(k, f"{v:,}") for k, v in report["events_per_shard"].items()]),

@@ -31,7 +31,7 @@ LATE_AFTER_S = 0.010
 POLL_S = 0.5
 PAUSE_S = 0.05  # how soon a waiting load notices that it was interrupted
 REPORTS = ("report.json", "report.html")
-OK, FAILED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 130
+OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,12 @@ class Options:
 class Load:
     """Runs one load; whatever happens to the target meanwhile, the reports are written."""
 
-    def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
-        self._options, self._stack = options, stack
+    def __init__(
+        self, connection: "Connection", stack: Stack, options: Options, unread: report.Unread | None = None
+    ) -> None:
+        """`unread`: what the schedule's source could not read, filled while the schedule is used up."""
+        self._options, self._stack, self._unread = options, stack, unread or report.Unread()
+        self._waited = False
         self._metrics, self._expected = Metrics(late_after_us(options.packing)), Expectations(stack.settings.measures)
         self._findings, self._progress = Findings(), Progress(options.total_events)
         self._started = datetime.now(UTC)
@@ -123,6 +127,7 @@ class Load:
         if not self._interrupts.seen and self._expected.windows:
             self._pause(self._options.settle_s)
         self._readback.refresh(self._findings, everything=True)
+        self._waited = not self._interrupts.seen
         if self._findings.found() < self._expected.distinct_events:
             self._readback.explain_missing(self._findings)
         return drained_s
@@ -134,9 +139,9 @@ class Load:
 
     def _report(self, drain_s: float, problem: CommandError | None) -> int:
         options, metrics = self._options, self._metrics
-        why = "interrupted" if self._interrupts.seen else str(problem) if problem else self._took_nothing()
-        ledger = settle(self._expected, self._findings, waited=why is None)
-        numbers = {**metrics.named(), **report.ledger_numbers(ledger, metrics, drain_s)}
+        why = self._why_partial(problem)
+        ledger = settle(self._expected, self._findings, waited=self._waited)
+        numbers = report.numbers(metrics, ledger, drain_s, self._unread)
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
@@ -151,6 +156,7 @@ class Load:
             ledger=ledger,
             drain_s=drain_s,
             checked=check(options.thresholds, numbers),
+            unread=self._unread,
         )
         write(options.out, document)
         summarize(document)
@@ -159,8 +165,13 @@ class Load:
             return INTERRUPTED
         if why is not None:
             print(f"loadgen: {why}", file=sys.stderr)
-            return UNREACHABLE
+            return USAGE if self._unread.broken else UNREACHABLE
         return OK if document["passed"] else FAILED
+
+    def _why_partial(self, problem: CommandError | None) -> str | None:
+        if self._interrupts.seen:
+            return "interrupted"
+        return str(problem) if problem else self._unread.broken or self._took_nothing()
 
     def _took_nothing(self) -> str | None:
         """Why, when every single event was given up; else None."""
@@ -191,10 +202,7 @@ def summarize(document: Mapping[str, Any]) -> None:
     print()
     interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
     for name in (*interesting, "late_share", "throttled_attempts", "events_failed", "drain_s"):
-        value = document["numbers"][name]
-        print(
-            f"  {name:<56} {'-' if value is None else format(value, ',.3f' if isinstance(value, float) else ','):>14}"
-        )
+        print(f"  {name:<56} {report.number(document['numbers'][name]):>14}")
     for threshold in document["thresholds"]:
         print(f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}")
-    print(f"\n{report.verdict(document)}")
+    print(f"\n{document['verdict']}")

@@ -12,6 +12,7 @@ import pytest
 from loadgen import cli, report
 from loadgen.ledger import Expectations, Findings, settle
 from loadgen.metrics import Metrics
+from loadgen.recordings import TSV_COLUMNS
 from loadgen.results import PutResult, encode
 from loadgen.run import late_after_us
 from loadgen.thresholds import check, parse
@@ -108,7 +109,7 @@ def finished(folder: Path) -> dict[str, Any]:
         metrics.add(result)
     (folder / "results.jsonl").write_text("".join(encode(result) + "\n" for result in (sent, never)))
     ledger = settle(Expectations(("bytes",)), Findings())
-    numbers = {**metrics.named(), **report.ledger_numbers(ledger, metrics, 0.5)}
+    numbers = report.numbers(metrics, ledger, 0.5, report.Unread())
     document = report.document(
         command=["loadgen", "run", "--run-id", "<script>"],
         started_at="2026-11-23T09:00:00.000+00:00",
@@ -117,6 +118,7 @@ def finished(folder: Path) -> dict[str, Any]:
         metrics=metrics,
         ledger=ledger,
         drain_s=0.5,
+        unread=report.Unread(),
         checked=check([parse("lost==0", report.known_numbers())], numbers),
     )
     (folder / "report.json").write_text(json.dumps(document))
@@ -157,6 +159,24 @@ def test_a_damaged_line_of_results_is_said_with_its_number(capsys: pytest.Captur
     status, text = call(capsys, "report", str(tmp_path))
     assert status == 2
     assert "line 3" in text
+
+
+def test_a_file_without_any_event_is_a_usage_error_that_says_why(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "empty.tsv": ("", "it lacks host"),
+        "header.tsv": ("\t".join(TSV_COLUMNS) + "\n", "there is no event in it"),
+        "other.tsv": ("one\ttwo\n", "it lacks host"),
+        "text.log": ("one\ntwo\n", "no line of it is clf; line 1"),
+    }
+    for name, (content, said) in files.items():
+        Path(name).write_text(content)
+        status, text = call(capsys, "replay", name, *(["--format", "clf"] if name.endswith("log") else []))
+        assert status == 2
+        assert said in text
+    assert {path.name for path in tmp_path.iterdir()} == files.keys()
 
 
 def test_late_allows_for_the_wait_for_an_aggregate_only_when_there_is_one() -> None:

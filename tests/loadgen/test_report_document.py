@@ -29,6 +29,7 @@ def a_report() -> dict[str, object]:
         metrics=Metrics(0),
         ledger=settle(Expectations(()), Findings()),
         drain_s=0.0,
+        unread=report.Unread(),
         checked=[],
     )
 

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from loadgen.events import EventOptions, Generator
+from loadgen.report import Unread
 from loadgen.results import decode_all
 from loadgen.run import Load, Options
 from loadgen.sender import Due
@@ -30,10 +31,10 @@ def schedule(*, interrupt_after: int | None = None) -> Iterator[Due]:
 
 
 def load(
-    deployed: Deployed, out: Path, events: Iterator[Due], drain_timeout_s: float = 0.0
+    deployed: Deployed, out: Path, events: Iterator[Due], drain_timeout_s: float = 0.0, unread: Unread | None = None
 ) -> tuple[int, dict[str, Any]]:
     options = Options(["loadgen"], {}, out, PackingSettings(linger_s=0.0), [], drain_timeout_s, 0.0, COUNT)
-    status = Load(deployed.connection, deployed.stack, options).run(events)
+    status = Load(deployed.connection, deployed.stack, options, unread).run(events)
     document: dict[str, Any] = json.loads((out / "report.json").read_text())
     assert (out / "report.html").read_text().startswith("<!doctype html>")
     return status, document
@@ -102,7 +103,7 @@ def test_what_an_interrupted_load_did_not_wait_for_is_not_yet_found_and_not_lost
     assert status == 130
     assert (document["ledger"]["lost"], document["ledger"]["not_yet_found"]) == (0, COUNT)
     shown = capsys.readouterr().out
-    assert f"{COUNT} are not yet found" in shown
+    assert f"{COUNT} of {COUNT} events were not yet found" in shown
     assert "lost" not in shown
     assert "not yet found" in (tmp_path / "report.html").read_text()
 
@@ -148,3 +149,35 @@ def test_every_attempt_to_put_is_counted_because_the_client_repeats_none(deploye
     assert len(calls) > 1
     assert document["errors"]["EndpointConnectionError"] >= 1
     assert document["numbers"]["events_acknowledged"] == COUNT
+
+
+def test_unreadable_lines_fail_the_load_and_are_named_wherever_its_verdict_is(
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unread = Unread()
+
+    def one_line_is_bad() -> Iterator[Due]:
+        yield from schedule()
+        unread.add(41, "not an event")
+
+    status, document = load(deployed, tmp_path, one_line_is_bad(), unread=unread)
+    said = "1 line of the file could not be read and was not sent (line 41: not an event)"
+    assert status == 1
+    assert said in document["verdict"]
+    assert said in capsys.readouterr().out
+    assert said in (tmp_path / "report.html").read_text()
+    assert (document["numbers"]["lines_unreadable"], len(document["unreadable"])) == (1, 1)
+
+
+def test_a_file_that_breaks_half_way_leaves_a_report_of_what_was_sent(deployed: Deployed, tmp_path: Path) -> None:
+    unread = Unread()
+
+    def breaks() -> Iterator[Due]:
+        yield from schedule()
+        unread.broken = "day.gz: unexpected end"
+
+    status, document = load(deployed, tmp_path, breaks(), unread=unread)
+    assert status == 2
+    assert document["partial"]
+    assert "day.gz: unexpected end" in document["verdict"]
+    assert (document["numbers"]["events_acknowledged"], document["ledger"]["lost"]) == (COUNT, COUNT)

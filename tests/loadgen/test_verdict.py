@@ -1,0 +1,76 @@
+"""One truth: whatever makes the exit status another than 0 is named in the verdict, and nothing else is."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loadgen import report
+from loadgen.ledger import Expectations, Findings, Ledger, settle
+from loadgen.metrics import Metrics
+from loadgen.thresholds import Checked, Threshold
+
+BALANCED = replace(settle(Expectations(()), Findings()), sent=9, stored=9)
+THRESHOLD = Threshold("lost", "<", 1.0)
+
+
+def made(
+    ledger: Ledger = BALANCED,
+    problem: str | None = None,
+    checked: tuple[Checked, ...] = (),
+    unreadable: int = 0,
+) -> dict[str, Any]:
+    unread = report.Unread()
+    for line in range(unreadable):
+        unread.add(line + 7, "why so")
+    return report.document(
+        command=[],
+        started_at="",
+        problem=problem,
+        configuration={},
+        metrics=Metrics(0),
+        ledger=ledger,
+        drain_s=0.0,
+        checked=checked,
+        unread=unread,
+    )
+
+
+def test_a_load_that_passed_says_so_and_nothing_else() -> None:
+    document = made(checked=(Checked(THRESHOLD, 0, passed=True),))
+    assert document["passed"]
+    assert document["verdict"] == (
+        "The ledger balances: every one of 9 events is accounted for, none was applied twice."
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        (made(replace(BALANCED, stored=8, lost=1)), "1 lost"),
+        (made(replace(BALANCED, duplicates_applied=2)), "2 applied again"),
+        (made(replace(BALANCED, sums_different=1)), "wrong sums in 1 window"),
+        (made(replace(BALANCED, foreign=3)), "3 in the same windows"),
+        (made(replace(BALANCED, misfiled={"a instead of b": 4})), "4 in quarantine for another reason"),
+        (made(replace(BALANCED, refused={"rules_error": 5})), "5 well-formed but in quarantine"),
+        (made(problem="interrupted"), "interrupted"),
+        (made(replace(BALANCED, stored=2, not_yet_found=7), "interrupted"), "7 of 9 events were not yet found"),
+        (made(checked=(Checked(THRESHOLD, 2.5, passed=False),)), "1 threshold failed: lost<1 (measured: 2.500)"),
+        (made(checked=(Checked(THRESHOLD, None, passed=False),)), "lost<1 (measured: n/a)"),
+        (made(unreadable=1), "1 line of the file could not be read and was not sent (line 7: why so)"),
+        (made(unreadable=6), "6 lines of the file could not be read and were not sent (the first is line 7: why so)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_whatever_fails_a_load_is_named(document: dict[str, Any], named: str) -> None:
+    assert not document["passed"]
+    assert document["verdict"].startswith("NOT passed")
+    assert named in document["verdict"]
+    assert named.replace("<", "&lt;") in report.page(document)
+
+
+def test_several_shortcomings_are_all_named() -> None:
+    verdict = made(replace(BALANCED, stored=8, lost=1), None, (Checked(THRESHOLD, 1, passed=False),), unreadable=2)[
+        "verdict"
+    ]
+    assert all(part in verdict for part in ("1 lost", "lost<1", "2 lines of the file"))
