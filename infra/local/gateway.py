@@ -180,7 +180,7 @@ class Gateway:
         send: Send,
     ) -> None:
         request = request_of(scope, headers, await body_of(headers, receive, OWN_BODY_BYTES_MAX))
-        await answer(send, await self._guarded(handle, request))
+        await answer(send, await self._guarded(handle, request), receive)
 
     @staticmethod
     async def _guarded(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:

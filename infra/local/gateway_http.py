@@ -1,9 +1,10 @@
 """SHELL: ASGI's messages as our Request and Response: bodies with a limit, errors that every AWS client can read."""
 
+import asyncio
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
@@ -103,13 +104,15 @@ def refusal(headers: Mapping[str, str], status: int, code: str, message: str) ->
     )
 
 
-async def answer(send: Send, response: Response) -> None:
+async def answer(send: Send, response: Response, receive: Receive | None = None) -> None:
+    """Sends a response. One in pieces needs `receive`, which tells when the client has gone."""
     headers = {
         "x-amzn-requestid": str(uuid.uuid4()),
         "date": formatdate(usegmt=True),
         **{name.lower(): value for name, value in response.headers.items()},
-        "content-length": str(len(response.body)),
     }
+    if response.chunks is None:
+        headers["content-length"] = str(len(response.body))
     await send(
         {
             "type": "http.response.start",
@@ -117,4 +120,32 @@ async def answer(send: Send, response: Response) -> None:
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         }
     )
-    await send({"type": "http.response.body", "body": response.body, "more_body": False})
+    more = response.chunks is not None
+    await send({"type": "http.response.body", "body": response.body, "more_body": more})
+    if response.chunks is not None:
+        await _stream(send, response.chunks, receive)
+
+
+async def _stream(send: Send, chunks: AsyncGenerator[bytes, None], receive: Receive | None) -> None:
+    """Sends the pieces until there are no more, or the client has gone."""
+
+    async def pieces() -> None:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def client_gone() -> None:
+        while receive is not None and (await receive())["type"] != "http.disconnect":
+            pass
+
+    sending = asyncio.create_task(pieces())
+    watched = {sending} if receive is None else {sending, asyncio.create_task(client_gone())}
+    try:
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in watched:
+            task.cancel()
+        await asyncio.gather(*watched, return_exceptions=True)
+        await chunks.aclose()
+    if not sending.cancelled():
+        sending.result()  # what broke the pieces breaks the connection: its end must not look like the body's
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,6 +1,6 @@
 """SHELL: one HTTP request and response, as the endpoint hands them to the service that answers."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -17,8 +17,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer; `headers` must not contain content-length (the endpoint adds it)."""
+    """A whole answer; `headers` must not contain content-length (the endpoint adds it).
+
+    With `chunks` it is one whose body comes in pieces over time, after `body`. The endpoint closes them when the client
+    has gone.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: AsyncGenerator[bytes, None] | None = None
