@@ -1,22 +1,31 @@
 """SHELL: Kinesis Data Streams on this machine: the stream model at the real time, behind the real wire API.
 
-`handle` answers any AWS SDK or CLI (JSON protocol). The other methods are for pollers inside this process; they use up
-the same read quota as GetRecords does.
+`handle` answers any AWS SDK or CLI, in JSON or CBOR. The other methods are for pollers inside this process; they use up
+the same quotas as GetRecords and SubscribeToShard do. With a data directory the streams outlive the process, however it
+ends: what was put is written before it is acknowledged (`kinesis_store`).
 """
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from infra.blueprint import StreamBlueprint
-from infra.local import kinesis_operations, kinesis_shapes, kinesis_wire
+from infra.local import kinesis_consumers, kinesis_operations, kinesis_shapes, kinesis_wire
 from infra.local.http import Request, Response
+from infra.local.kinesis_records import encryption
+from infra.local.kinesis_store import StreamStore
 from infra.model.shard import ShardCounters
 from infra.model.stream import Position, Quotas, ReadResult, Stream, StreamError
 from infra.model.stream_account import StreamAccount
+from infra.model.subscription import FanOutQuotas, Subscription, SubscriptionEvent
+
+log = logging.getLogger("infra.kinesis")
 
 # After these a waiting poller has something to find: records, or other shards.
 _WAKING = frozenset({"PutRecord", "PutRecords", "SplitShard", "MergeShards", "UpdateShardCount", "DeleteStream"})
@@ -35,7 +44,11 @@ class ShardView:
 
 
 class KinesisService:
-    """For one event loop. `transition_s` is how long CREATING, UPDATING and DELETING last over the API."""
+    """For one event loop. `transition_s` is how long CREATING, UPDATING and DELETING last over the API.
+
+    `data_dir` is where the streams are kept; those found there are there again. None: they end with this object.
+    Raises OSError when the folder cannot be used, StoreError when what it holds cannot be read.
+    """
 
     def __init__(
         self,
@@ -45,30 +58,56 @@ class KinesisService:
         *,
         transition_s: float = 0.2,
         quotas: Quotas | None = None,
+        fan_out: FanOutQuotas | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         self._clock = clock
-        self._account = StreamAccount(account_id, region, transition_s=transition_s, quotas=quotas)
+        self._account = StreamAccount(account_id, region, transition_s=transition_s, quotas=quotas, fan_out=fan_out)
         self._changed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._store = StreamStore(data_dir) if data_dir is not None else None
+        self._found: set[str] = set()  # streams of an earlier run that no template has asked for yet
+        if self._store is not None:
+            for saved in self._store.load():
+                stream = self._account.restore(saved.state, saved.records, clock())
+                self._found |= {stream.name} if stream else set()
+            self._save()
 
     def create_stream(self, blueprint: StreamBlueprint) -> None:
-        """Creates the stream of a template; it is ACTIVE at once."""
-        self._account.create(
-            blueprint.name,
-            self._clock(),
-            mode=blueprint.mode,
-            shard_count=blueprint.shard_count,
-            retention_hours=blueprint.retention_hours,
-            record_size_kib_max=blueprint.record_size_kib_max,
-            key_id=DEFAULT_KEY_ID if blueprint.encrypted else None,
-            ready=True,
-        )
+        """Creates the stream of a template; it is ACTIVE at once.
+
+        One that was found in the data directory goes on, with what the template has changed since. StreamError if that
+        cannot be done, or if there is another stream of this name.
+        """
+        now = self._clock()
+        key_id = DEFAULT_KEY_ID if blueprint.encrypted else None
+        wanted: dict[str, Any] = {
+            "mode": blueprint.mode,
+            "shard_count": blueprint.shard_count,
+            "retention_hours": blueprint.retention_hours,
+            "record_size_kib_max": blueprint.record_size_kib_max,
+            "key_id": key_id,
+        }
+        if blueprint.name in self._found:
+            self._found.remove(blueprint.name)
+            stream = self._account.stream(blueprint.name, now)
+        else:
+            stream = self._account.create(blueprint.name, now, ready=True, **wanted)
+        stream.deploy(now, **wanted)
+        self._save()
+
+    def close(self) -> None:
+        """Closes the files of the data directory."""
+        if self._store is not None:
+            self._store.close()
 
     def shards(self, stream_arn: str) -> list[ShardView]:
         """Every shard that can still hold records, parents before their children. StreamError if the stream is gone."""
         now = self._clock()
+        shards = self._account.by_arn(stream_arn, now).shards(now)
+        self._save()
         return [
             ShardView(s.shard_id, s.parent_id, s.adjacent_parent_id, s.starting_sequence_number, s.closed)
-            for s in self._account.by_arn(stream_arn, now).shards(now)
+            for s in shards
         ]
 
     def start_position(
@@ -94,7 +133,43 @@ class KinesisService:
         if position.shard_id != shard_id:
             raise ValueError(f"the position is one of {position.shard_id}, not of {shard_id}")
         now = self._clock()
-        return self._account.by_arn(stream_arn, now).read(position, limit, now)
+        try:
+            return self._account.by_arn(stream_arn, now).read(position, limit, now)
+        finally:
+            self._save()
+
+    def subscribe(
+        self,
+        consumer_arn: str,
+        shard_id: str,
+        starting_position: str,
+        timestamp_s: float | None = None,
+        *,
+        sequence_number: int | None = None,
+    ) -> Subscription:
+        """SubscribeToShard; `events` has what it gives. StreamError if AWS would refuse it."""
+        position = {"Type": starting_position, "SequenceNumber": sequence_number, "Timestamp": timestamp_s}
+        body = {"ConsumerARN": consumer_arn, "ShardId": shard_id, "StartingPosition": position}
+        stream, subscription = kinesis_consumers.subscribe(self._account, body, self._clock())
+        self._wake(stream.arn)  # the subscription that was taken over has to notice
+        return subscription
+
+    async def events(self, subscription: Subscription) -> AsyncGenerator[SubscriptionEvent, None]:
+        """What a subscription gives, until it ends. StreamError when it was taken over, or what it reads has gone."""
+        stream_arn = kinesis_consumers.stream_arn_of(subscription.consumer_arn)
+        try:
+            while not subscription.ended:
+                now = self._clock()
+                event, due_s = self._account.by_arn(stream_arn, now).next_event(subscription, now)
+                self._save()
+                if event is not None:
+                    yield event
+                elif not subscription.ended:
+                    await self.wait(stream_arn, due_s - now)
+            if subscription.failure is not None:
+                raise subscription.failure
+        finally:
+            subscription.end()
 
     def counters(self, stream_arn: str) -> dict[str, ShardCounters]:
         """By shard id, what happened since the shard was opened: a copy, to subtract an earlier one from."""
@@ -115,19 +190,34 @@ class KinesisService:
 
     async def handle(self, request: Request) -> Response:
         """Answers one request of the wire API; every error is an answer."""
+        used = kinesis_wire.encoding(request)
         try:
             operation, body = kinesis_wire.decode(request)
             kinesis_shapes.check(operation, body)
-            return kinesis_wire.success(self._perform(operation, body))
+            if operation == "SubscribeToShard":
+                return self._push(body, used)
+            return kinesis_wire.success(self._perform(operation, body), used)
         except StreamError as error:
-            return kinesis_wire.failure(error)
+            return kinesis_wire.failure(error, used)
         except UnicodeEncodeError:  # a lone surrogate: JSON can write it, UTF-8 cannot
-            return kinesis_wire.failure(StreamError("SerializationException", "A string is not valid Unicode."))
+            return kinesis_wire.failure(StreamError("SerializationException", "A string is not valid Unicode."), used)
+        except OSError as error:
+            log.error("the streams cannot be written to the data directory: %s", error)
+            return kinesis_wire.failure(StreamError("InternalFailure", "The stream could not be written."), used)
 
     def _perform(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         now = self._clock()
-        if operation in kinesis_operations.OF_ACCOUNT:
-            return kinesis_operations.OF_ACCOUNT[operation](self._account, body, now)
+        try:
+            if operation in kinesis_operations.OF_ACCOUNT:
+                output = kinesis_operations.OF_ACCOUNT[operation](self._account, body, now)
+                if operation == "DeregisterStreamConsumer":
+                    self._wake_all()  # its subscriptions have to notice
+                return output
+            return self._perform_on_stream(operation, body, now)
+        finally:
+            self._save()
+
+    def _perform_on_stream(self, operation: str, body: Mapping[str, Any], now: float) -> dict[str, Any] | None:
         stream = kinesis_operations.addressed(self._account, body, now)
         more_shards = kinesis_operations.additional_shards(operation, stream, body)
         if more_shards > 0:
@@ -138,6 +228,28 @@ class KinesisService:
             if stream.deadline is not None:
                 asyncio.get_running_loop().call_later(stream.deadline - now, self._wake_when_due, stream)
         return output
+
+    def _push(self, body: Mapping[str, Any], used: kinesis_wire.Encoding) -> Response:
+        stream, subscription = kinesis_consumers.subscribe(self._account, body, self._clock())
+        self._wake(stream.arn)
+
+        async def messages() -> AsyncGenerator[bytes, None]:
+            try:
+                async with contextlib.aclosing(self.events(subscription)) as events:
+                    async for event in events:
+                        yield kinesis_consumers.pushed_event(event, encryption(stream), used)
+            except StreamError as error:
+                yield kinesis_consumers.pushed_failure(error, used)
+
+        return kinesis_wire.pushed(messages(), used)
+
+    def _save(self) -> None:
+        if self._store is not None:
+            self._store.save(self._account.known, self._clock())
+
+    def _wake_all(self) -> None:
+        for stream_arn in list(self._changed):
+            self._wake(stream_arn)
 
     def _wake_when_due(self, stream: Stream) -> None:
         """A change that takes time becomes visible at its deadline: whoever waits looks again then."""

@@ -8,6 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infra.local import kinesis_wire as wire
+from infra.local.cbor import Instant
+from infra.local.kinesis_consumers import (
+    deregister_consumer,
+    describe_consumer,
+    list_consumers,
+    register_consumer,
+)
 from infra.local.kinesis_records import Input, Output, get_records, get_shard_iterator, put_record, put_records
 from infra.model import tags, tokens
 from infra.model.shard_filter import filtered
@@ -49,8 +56,8 @@ def create_stream(account: StreamAccount, body: Input, now: float) -> Output:
     return None
 
 
-def delete_stream(stream: Stream, _: Input, now: float) -> Output:
-    stream.delete(now)
+def delete_stream(stream: Stream, body: Input, now: float) -> Output:
+    stream.delete(now, with_consumers=bool(body.get("EnforceConsumerDeletion")))
     return None
 
 
@@ -61,7 +68,7 @@ def _description(stream: Stream) -> dict[str, Any]:
         "StreamStatus": stream.status,
         "StreamModeDetails": {"StreamMode": stream.mode},
         "RetentionPeriodHours": stream.retention_hours,
-        "StreamCreationTimestamp": int(stream.created_at_s),
+        "StreamCreationTimestamp": Instant(int(stream.created_at_s)),
         "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
         "EncryptionType": "KMS" if stream.key_id else "NONE",
         **({"KeyId": stream.key_id} if stream.key_id else {}),
@@ -81,7 +88,7 @@ def describe_stream(stream: Stream, body: Input, now: float) -> Output:
 def describe_stream_summary(stream: Stream, _: Input, __: float) -> Output:
     summary = _description(stream) | {
         "OpenShardCount": len(stream.open_shards),
-        "ConsumerCount": 0,
+        "ConsumerCount": len(stream.consumers),
         "MaxRecordSizeInKiB": stream.record_size_kib_max,
     }
     return {"StreamDescriptionSummary": summary}
@@ -231,10 +238,14 @@ def list_tags(stream: Stream, body: Input, _: float) -> Output:
 
 OF_ACCOUNT: Mapping[str, Callable[[StreamAccount, Input, float], Output]] = {
     "CreateStream": create_stream,
+    "DeregisterStreamConsumer": deregister_consumer,
     "DescribeLimits": describe_limits,
+    "DescribeStreamConsumer": describe_consumer,
     "GetRecords": get_records,
     "ListShards": list_shards,
+    "ListStreamConsumers": list_consumers,
     "ListStreams": list_streams,
+    "RegisterStreamConsumer": register_consumer,
 }
 OF_STREAM: Mapping[str, Callable[[Stream, Input, float], Output]] = {
     "AddTagsToStream": add_tags,

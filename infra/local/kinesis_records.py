@@ -15,7 +15,7 @@ Input = Mapping[str, Any]
 Output = dict[str, Any] | None
 
 
-def _encryption(stream: Stream) -> dict[str, str]:
+def encryption(stream: Stream) -> dict[str, str]:
     return {"EncryptionType": "KMS"} if stream.key_id else {}
 
 
@@ -25,7 +25,7 @@ def put_record(stream: Stream, body: Input, now: float) -> Output:
     outcome = stream.put([entry], now)[0] if after is None else stream.put_after(int(after), entry, now)
     if isinstance(outcome, Refused):
         raise Throttled(outcome.message, now)
-    return _put_outcome(outcome) | _encryption(stream)
+    return _put_outcome(outcome) | encryption(stream)
 
 
 def put_records(stream: Stream, body: Input, now: float) -> Output:
@@ -33,7 +33,7 @@ def put_records(stream: Stream, body: Input, now: float) -> Output:
     return {
         "FailedRecordCount": sum(isinstance(outcome, Refused) for outcome in outcomes),
         "Records": [_put_outcome(outcome) for outcome in outcomes],
-        **_encryption(stream),
+        **encryption(stream),
     }
 
 
@@ -62,7 +62,7 @@ def get_records(account: StreamAccount, body: Input, now: float) -> Output:
     if stream.created_at_s != created_at_s:
         raise not_found(f"Shard {position.shard_id} in {stream.where} does not exist")
     result = stream.read(position, body.get("Limit") or READ_RECORDS_MAX, now)
-    output = wire.records(result, _encryption(stream))
+    output = wire.records(result, encryption(stream))
     if result.end_of_shard:
         output["ChildShards"] = [wire.child_shard(shard) for shard in stream.children(position.shard_id)]
     else:

@@ -55,7 +55,17 @@ def _arn(*, required: bool = False) -> Member:
     return _text("StreamARN", 1, 2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+", required=required)
 
 
+def _consumer_name(*, required: bool = False) -> Member:
+    return _text("ConsumerName", 1, 128, pattern="[a-zA-Z0-9_.-]+", required=required)
+
+
+def _consumer_arn(*, required: bool = False) -> Member:
+    pattern = r"(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+"
+    return _text("ConsumerARN", 1, 2048, pattern=pattern, required=required)
+
+
 _STREAM = (_name(), _arn())
+_CONSUMER = (_arn(), _consumer_name(), _consumer_arn())
 _MODE = Member(
     "StreamModeDetails",
     "structure",
@@ -87,8 +97,10 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
     ),
     "DecreaseStreamRetentionPeriod": _RETENTION,
     "DeleteStream": (*_STREAM, Member("EnforceConsumerDeletion", "boolean")),
+    "DeregisterStreamConsumer": _CONSUMER,
     "DescribeLimits": (),
     "DescribeStream": (*_STREAM, _integer("Limit", 1, 10_000), _shard_id("ExclusiveStartShardId")),
+    "DescribeStreamConsumer": _CONSUMER,
     "DescribeStreamSummary": _STREAM,
     "GetRecords": (
         _text("ShardIterator", 1, 512, required=True),
@@ -119,6 +131,12 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
             ),
         ),
     ),
+    "ListStreamConsumers": (
+        _arn(required=True),
+        _text("NextToken", 1, 1_048_576),
+        _integer("MaxResults", 1, 10_000),
+        Member("StreamCreationTimestamp", "timestamp"),
+    ),
     "ListStreams": (
         _integer("Limit", 1, 10_000),
         _text("ExclusiveStartStreamName", 1, 128, pattern="[a-zA-Z0-9_.-]+"),
@@ -135,6 +153,11 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
         *_STREAM,
         Member("Records", "list", required=True, least=1, most=500, item=Member("member", "structure", members=_PUT)),
     ),
+    "RegisterStreamConsumer": (
+        _arn(required=True),
+        _consumer_name(required=True),
+        Member("Tags", "map", least=1, most=200),
+    ),
     "RemoveTagsFromStream": (
         *_STREAM,
         Member("TagKeys", "list", required=True, least=1, most=50, item=_text("member", 1, 128)),
@@ -146,6 +169,20 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
     ),
     "StartStreamEncryption": (*_ENCRYPTION, _KEY),
     "StopStreamEncryption": (*_ENCRYPTION, _KEY),
+    "SubscribeToShard": (
+        _consumer_arn(required=True),
+        _shard_id("ShardId", required=True),
+        Member(
+            "StartingPosition",
+            "structure",
+            required=True,
+            members=(
+                _text("Type", required=True, enum=_ITERATOR_TYPES),
+                _number("SequenceNumber", 128),
+                Member("Timestamp", "timestamp"),
+            ),
+        ),
+    ),
     "UpdateMaxRecordSize": (_arn(required=True), _integer("MaxRecordSizeInKiB", 1024, 10240, required=True)),
     "UpdateShardCount": (
         *_STREAM,

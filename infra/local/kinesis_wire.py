@@ -1,23 +1,49 @@
-"""SHELL: Kinesis' JSON protocol: a request becomes an operation with its input, an outcome becomes a response.
+"""SHELL: Kinesis' protocol: a request becomes an operation with its input, an outcome becomes a response.
 
-(AWS: JSON 1.1 protocol.) The other encoding that Kinesis has, CBOR, is refused in words that say how to do without.
+Bodies are JSON (AWS: JSON 1.1 protocol) or CBOR, which the SDK for Java prefers; an answer, also an error, comes in the
+encoding of its request. In between, outputs have bytes and Instants, which each encoding writes in its way; inputs have
+bytes where they came as CBOR, and base64 text where they came as JSON.
 """
 
 import binascii
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from infra.local import cbor, event_stream
+from infra.local.cbor import Instant
 from infra.local.http import Request, Response
 from infra.local.kinesis_shapes import OPERATIONS, constraint, invalid
 from infra.model.putting import Entry
 from infra.model.shard import ReadResult, Shard, StreamRecord
 from infra.model.stream_error import StreamError
 
-JSON = "application/x-amz-json-1.1"
-_CBOR = "application/x-amz-cbor-1.1"
 _PREFIX = "Kinesis_20131202."
+
+
+class Encoding(NamedTuple):
+    content_type: str
+    name: str
+    loads: Callable[[bytes], Any]
+    dumps: Callable[[Any], bytes]
+
+
+def _json(output: Any) -> bytes:
+    return json.dumps(output, separators=(",", ":"), default=_base64).encode()
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()
+
+
+JSON = Encoding("application/x-amz-json-1.1", "JSON", json.loads, _json)
+CBOR = Encoding("application/x-amz-cbor-1.1", "CBOR", cbor.loads, cbor.dumps)
+
+
+def encoding(request: Request) -> Encoding:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    return CBOR if content_type == CBOR.content_type else JSON
 
 
 def decode(request: Request) -> tuple[str, dict[str, Any]]:
@@ -30,31 +56,34 @@ def decode(request: Request) -> tuple[str, dict[str, Any]]:
             f"{target or 'A request without X-Amz-Target'} is not an operation of this local Kinesis. It has: "
             f"{', '.join(OPERATIONS)}.",
         )
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if content_type == _CBOR:
-        raise StreamError(
-            "SerializationException",
-            f"{_CBOR} is not spoken by this local Kinesis; set AWS_CBOR_DISABLE=true in the client's environment.",
-        )
+    used = encoding(request)
     try:
-        body = json.loads(request.body or b"{}")
+        body = used.loads(request.body) if request.body else {}
     except (ValueError, RecursionError):
-        raise StreamError("SerializationException", "The request body is not JSON.") from None
+        raise StreamError("SerializationException", f"The request body is not {used.name}.") from None
     if not isinstance(body, dict):
-        raise StreamError("SerializationException", "The request body is not a JSON object.")
+        raise StreamError("SerializationException", f"The request body is not a {used.name} object.")
     return operation, body
 
 
-def success(output: Mapping[str, Any] | None) -> Response:
-    body = b"" if output is None else json.dumps(output, separators=(",", ":")).encode()
-    return Response(200, body, {"content-type": JSON, "x-amzn-requestid": str(uuid.uuid4())})
+def success(output: Mapping[str, Any] | None, used: Encoding = JSON) -> Response:
+    body = b"" if output is None else used.dumps(output)
+    return Response(200, body, {"content-type": used.content_type, "x-amzn-requestid": str(uuid.uuid4())})
 
 
-def failure(error: StreamError) -> Response:
-    body = json.dumps({"__type": error.code, "message": error.message}).encode()
+def failure(error: StreamError, used: Encoding = JSON) -> Response:
+    body = used.dumps({"__type": error.code, "message": error.message})
     status = 500 if error.code == "InternalFailure" else 400
-    headers = {"content-type": JSON, "x-amzn-requestid": str(uuid.uuid4()), "x-amzn-errortype": error.code}
+    request_id = str(uuid.uuid4())
+    headers = {"content-type": used.content_type, "x-amzn-requestid": request_id, "x-amzn-errortype": error.code}
     return Response(status, body, headers)
+
+
+def pushed(messages: AsyncGenerator[bytes, None], used: Encoding = JSON) -> Response:
+    """An answer that is an event stream: an empty initial response, then `messages`."""
+    first = event_stream.event("initial-response", used.dumps({}), used.content_type)
+    headers = {"content-type": event_stream.CONTENT_TYPE, "x-amzn-requestid": str(uuid.uuid4())}
+    return Response(200, first, headers, messages)
 
 
 def entries(records: Sequence[Mapping[str, Any]], data_bytes_max: int) -> list[Entry]:
@@ -81,21 +110,25 @@ def _data(text: object, bytes_max: int, number: int | None) -> bytes:
     path = "data" if number is None else f"records.{number}.member.data"
     if text is None:
         raise invalid([constraint("null", path, "Member must not be null")])
-    try:
-        data = binascii.a2b_base64(text, strict_mode=True)  # type: ignore[arg-type] # another type is the TypeError below
-    except (TypeError, ValueError):
-        raise StreamError("SerializationException", f"The value at '{path}' can not be converted to a Blob") from None
+    data = text if isinstance(text, bytes) else _from_base64(text, path)
     if len(data) > bytes_max:
         shown = f"'java.nio.HeapByteBuffer[pos=0 lim={len(data)} cap={len(data)}]'"
         raise invalid([constraint(shown, path, f"Member must have length less than or equal to {bytes_max}")])
     return data
 
 
+def _from_base64(text: object, path: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)  # type: ignore[arg-type] # another type is the TypeError below
+    except (TypeError, ValueError):
+        raise StreamError("SerializationException", f"The value at '{path}' can not be converted to a Blob") from None
+
+
 def record(kept: StreamRecord, encryption: Mapping[str, str]) -> dict[str, Any]:
     return {
         "SequenceNumber": str(kept.sequence_number),
-        "ApproximateArrivalTimestamp": kept.arrived_at_ms / 1000,
-        "Data": binascii.b2a_base64(kept.data, newline=False).decode(),
+        "ApproximateArrivalTimestamp": Instant(kept.arrived_at_ms / 1000),
+        "Data": kept.data,
         "PartitionKey": kept.partition_key,
         **encryption,
     }

@@ -196,9 +196,41 @@ class Stream(StreamState):
         if self._mode_changes.exhausted(now):
             raise limit_exceeded(f"The mode of {self.where} changed {MODE_CHANGES_PER_DAY_MAX} times within 24 hours.")
         self._mode_changes.note(now)
-        self.mode = mode
-        self._on_demand = OnDemand(len(self._shards.open), self._quotas, now) if mode == "ON_DEMAND" else None
+        self._set_mode(mode, now)
         self._begin(now)
+
+    def deploy(
+        self,
+        now: float,
+        *,
+        mode: str,
+        shard_count: int | None,
+        retention_hours: int,
+        record_size_kib_max: int,
+        key_id: str | None,
+    ) -> None:
+        """Becomes, at once, what a template says, as far as that differs from what it said the last time.
+
+        So what was changed since by other means stays, as it does under CloudFormation. LimitExceededException if the
+        shard count more than doubles or halves.
+        """
+        wanted = {
+            "mode": mode,
+            "shard_count": shard_count,
+            "retention_hours": retention_hours,
+            "record_size_kib_max": record_size_kib_max,
+            "key_id": key_id,
+        }
+        self.settle(now)
+        changed = {name for name, value in wanted.items() if self.deployed and self.deployed.get(name) != value}
+        if "shard_count" in changed and mode == "PROVISIONED" and shard_count is not None:
+            self._shards.reshape(resharding.after_scaling(self._shards.open, shard_count), now)
+        if "mode" in changed:
+            self._set_mode(mode, now)
+        for name in changed & {"retention_hours", "record_size_kib_max", "key_id"}:
+            setattr(self, name, wanted[name])
+        self.deployed = wanted
+        self.revision += 1
 
     def delete(self, now: float, *, with_consumers: bool = False) -> None:
         """Begins to delete; from `deadline` on the stream is `gone`. One with consumers only if that is said."""
@@ -211,6 +243,10 @@ class Stream(StreamState):
             self.consumers.end_all(not_found(f"Stream {self.name} under account {self.account_id} not found."))
 
     # ---- inside
+
+    def _set_mode(self, mode: str, now: float) -> None:
+        self.mode = mode
+        self._on_demand = OnDemand(len(self._shards.open), self._quotas, now) if mode == "ON_DEMAND" else None
 
     def _begin(self, now: float, boundaries: Sequence[int] | None = None) -> None:
         self._change = Change("UPDATING", now + self._transition_s, None if boundaries is None else tuple(boundaries))

@@ -1,6 +1,6 @@
 """PURE: the streams of one account in one region."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from infra.model.shard import StreamRecord
@@ -114,6 +114,11 @@ class StreamAccount:
         if stream is not None and stream.arn != arn:
             raise not_found(f"Stream {arn} under account {self.account_id} not found.")
         return self.stream(name, now)
+
+    @property
+    def known(self) -> Collection[Stream]:
+        """All there are, as of whenever each was last looked at."""
+        return self._streams.values()
 
     def open_shard_count(self, now: float) -> int:
         return sum(len(stream.open_shards) for stream in self.streams(now) if stream.mode == "PROVISIONED")

@@ -64,6 +64,7 @@ class StreamState:
         self.created_at_s = now
         self.revision = 1
         self.unsaved: list[tuple[int, StreamRecord]] | None = None
+        self.deployed: Mapping[str, Any] = {}  # what a template said last, see `Stream.deploy`
         self._tags: dict[str, str] = {}
         self._transition_s = transition_s
         self._quotas = quotas or Quotas()
@@ -166,6 +167,7 @@ class StreamState:
             "retention_hours": self.retention_hours,
             "record_size_kib_max": self.record_size_kib_max,
             "key_id": self.key_id,
+            "deployed": self.deployed,
             "tags": self._tags,
             "scaled_at_s": self._scalings.at_s,
             "mode_set_at_s": self._mode_changes.at_s,
@@ -179,11 +181,13 @@ class StreamState:
         """Becomes what `plain` describes, with the records by index of their shard. Quotas are full again."""
         self.created_at_s, self.mode = plain["created_at_s"], plain["mode"]
         self.retention_hours, self.record_size_kib_max = plain["retention_hours"], plain["record_size_kib_max"]
-        self.key_id, self._tags = plain["key_id"], dict(plain["tags"])
+        self.key_id, self._tags, self.deployed = plain["key_id"], dict(plain["tags"]), plain["deployed"]
         self._scalings.at_s, self._mode_changes.at_s = list(plain["scaled_at_s"]), list(plain["mode_set_at_s"])
         change = plain["change"]
         self._change = None if change is None else Change(**change)
         self._shards.restore(plain["shards"], records)
+        for shard in self._shards.all:
+            shard.trim(self._oldest_ms(now))
         self.consumers.restore(plain["consumers"])
         self._on_demand = None
         if plain["on_demand"] is not None:
