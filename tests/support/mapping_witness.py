@@ -74,6 +74,18 @@ class Witness:
         self._indexed: Counter[str] = Counter()
         self._delivered: Counter[tuple[str, str]] = Counter()  # how many of the key's records were delivered
         self._reached: dict[str, int] = {}
+        self._began_under: dict[int, MappingConfig] = {}  # by number of the invocation
+
+    # Changes of the mapping
+
+    def reconfigured(self, config: MappingConfig) -> None:
+        """It is in force from now on: what begins keeps to it, and waits for what began before."""
+        self.config = config
+
+    def resumed(self) -> None:
+        """Reading goes on at the checkpoints: what was settled behind them may come again."""
+        self.settled_before |= self.settled
+        self.settled.clear()
 
     # Reading
 
@@ -99,9 +111,10 @@ class Witness:
         self._check_lanes(invoke)
         self._check_order(invoke)
         self._in_flight[invoke.invocation_id] = invoke
+        self._began_under[invoke.invocation_id] = self.config
 
     def has_invoked(self, invoke: Invoke, outcome: InvokeOutcome) -> None:
-        del self._in_flight[invoke.invocation_id]
+        del self._in_flight[invoke.invocation_id], self._began_under[invoke.invocation_id]
         match outcome:
             case Succeeded(payload=payload) if self.config.report_batch_item_failures:
                 done = first_failed(payload, invoke.records)
@@ -132,6 +145,8 @@ class Witness:
     def _check_lanes(self, invoke: Invoke) -> None:
         others = [other for other in self._in_flight.values() if other.shard_id == invoke.shard_id]
         assert len(others) < self.config.parallelization_factor, "more invocations than lanes"
+        began_under = [self._began_under[other.invocation_id] for other in others]
+        assert all(each is self.config for each in began_under), "lanes of two configurations at once"
         keys = {record.partition_key for record in invoke.records}
         for other in others:
             assert keys.isdisjoint(record.partition_key for record in other.records), "one key in two invocations"
@@ -144,7 +159,9 @@ class Witness:
             key = (shard_id, record.partition_key)
             numbers, place = self._by_key[key], self._delivered[key]
             while place < len(numbers) and numbers[place] < record.sequence_number:
-                assert (shard_id, numbers[place]) in self.settled, "out of order within its partition key"
+                assert (shard_id, numbers[place]) in self.settled | self.settled_before, (
+                    "out of order within its partition key"
+                )
                 place += 1
             if place < len(numbers) and numbers[place] == record.sequence_number:
                 place += 1

@@ -16,6 +16,7 @@ from infra.model.mapping import (
     Checkpoint,
     Command,
     CompleteShard,
+    Delays,
     Deliver,
     EventSourceMapping,
     Invoke,
@@ -56,9 +57,19 @@ _SETTINGS = [each.name for each in fields(MappingConfig)]
 class World:
     """`answer` decides what an invocation becomes, `duration_s` how long it takes; `refusing`: deliveries fail."""
 
-    def __init__(self, *, snapshot: dict[str, Any] | None = None, shards: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        snapshot: dict[str, Any] | None = None,
+        shards: int = 1,
+        enabled: bool = True,
+        delays: Delays | None = None,
+        **settings: Any,
+    ) -> None:
         self.config = config(**settings)
-        self.machine = EventSourceMapping(self.config, RequestIds("seed"), snapshot=snapshot)
+        self.machine = EventSourceMapping(
+            self.config, RequestIds("seed"), snapshot=snapshot, enabled=enabled, delays=delays
+        )
         self.now = EPOCH_S
         self.shards: dict[str, ScriptedShard] = {}
         self.answer: Callable[[Invoke], InvokeOutcome] = succeeded
@@ -114,6 +125,25 @@ class World:
         self._perform(self.machine.start(self.now))
         return self
 
+    def create(self) -> "World":
+        self._perform(self.machine.create(self.now))
+        return self
+
+    def update(self, *, enabled: bool | None = None, **settings: Any) -> "World":
+        """Changes these settings, and leaves the others as they are."""
+        changed = replace(self.config, **settings) if settings else None
+        was_disabled = self.machine.state == "Disabled"
+        commands = self.machine.update(self.now, changed, enabled=enabled)
+        self.config = changed or self.config
+        if enabled and was_disabled:
+            self.witness.resumed()
+        self._perform(commands)
+        return self
+
+    def delete(self) -> "World":
+        self._perform(self.machine.delete(self.now))
+        return self
+
     def run(self, seconds: float) -> "World":
         """Lets so much time pass. Bounded: a machine that spins fails."""
         end = self.now + seconds
@@ -137,6 +167,8 @@ class World:
     # The commands
 
     def _perform(self, commands: Sequence[Command]) -> None:
+        if self.machine.config is not self.witness.config:
+            self.witness.reconfigured(self.machine.config)
         for command in commands:
             match command:
                 case ListShards():
