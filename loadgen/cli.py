@@ -16,7 +16,7 @@ from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
 from loadgen import interrupts, recordings, report
 from loadgen.events import EventOptions, Generator
-from loadgen.metrics import Metrics
+from loadgen.metrics import SCHEDULED_ONLY, Metrics
 from loadgen.pacer import PROFILES, paced, schedule, total_events
 from loadgen.readback import find_stack
 from loadgen.recorded import Recording
@@ -141,7 +141,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
     """`loadgen replay`."""
     speed = _speed(arguments.speed)
     recording = Recording(arguments.file, arguments.format)
-    common = _common(arguments, None, {"format": recording.format})
+    common = _common(arguments, None, {"format": recording.format}, scheduled=speed is not None)
     connection, stack = _connect(arguments)
 
     def due() -> Iterator[Due]:
@@ -180,12 +180,17 @@ def run_report(arguments: argparse.Namespace) -> int:
     return 0 if document["passed"] else 1
 
 
-def _common(arguments: argparse.Namespace, total: int | None, more: dict[str, Any]) -> Options:
+def _common(
+    arguments: argparse.Namespace, total: int | None, more: dict[str, Any], *, scheduled: bool = True
+) -> Options:
     for name, seconds in (("--drain-timeout", arguments.drain_timeout), ("--settle", arguments.settle)):
         if not 0 <= seconds <= DURATION_S_MAX:
             raise CommandError(f"{name} must be 0 to {DURATION_S_MAX:,} s, not {seconds:g}", USAGE)
-    names = report.known_numbers()
-    thresholds: list[Threshold] = [parse(expression, names) for expression in arguments.threshold]
+    thresholds: list[Threshold] = [parse(expression, report.known_numbers()) for expression in arguments.threshold]
+    for threshold in thresholds:
+        if not scheduled and threshold.name.startswith(SCHEDULED_ONLY):
+            why = "with --speed max there is no schedule, so nothing is late and there is no latency"
+            raise CommandError(f"--threshold {threshold}: {why}", USAGE)
     skip = {"run", "threshold", "out"}
     configuration = {k: str(v) for k, v in vars(arguments).items() if k not in skip and v is not None}
     out = arguments.out or Path("out") / time.strftime("%Y%m%d-%H%M%S")
@@ -198,6 +203,7 @@ def _common(arguments: argparse.Namespace, total: int | None, more: dict[str, An
         drain_timeout_s=arguments.drain_timeout,
         settle_s=arguments.settle,
         total_events=total,
+        scheduled=scheduled,
     )
 
 

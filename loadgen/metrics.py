@@ -1,7 +1,8 @@
 """PURE: the numbers of a run, added up from its results one by one; the same from a live run and from results.jsonl.
 
 Latency of an event: from when it was *due* to when its Kinesis record was acknowledged. An event that a slow target or
-a late sender kept waiting has waited, and it shows (no coordinated omission).
+a late sender kept waiting has waited, and it shows (no coordinated omission). A load without a schedule, as fast as it
+is taken, has no such latency and nothing late.
 """
 
 from collections import Counter, defaultdict
@@ -12,6 +13,7 @@ from loadgen.results import PutResult
 
 # 2**10 buckets per power of two: a reported value is off by less than one part in 1,024.
 PRECISION_BITS = 10
+SCHEDULED_ONLY = ("events_late", "late_max_ms", "late_share", "latency_")  # beginnings of the names
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 THROTTLED = "ProvisionedThroughputExceededException"
 
@@ -60,9 +62,10 @@ class Second:
 
 
 class Metrics:
-    """Adds up results. `late_after_us`: an event is late when it was first put this long after it was due."""
+    """Adds up results. `late_after_us`: an event is late when it was first put this long after it was due; None: the
+    load has no schedule."""
 
-    def __init__(self, late_after_us: int) -> None:
+    def __init__(self, late_after_us: int | None) -> None:
         self.late_after_us = late_after_us
         self.latency = Histogram()
         self.seconds: defaultdict[int, Second] = defaultdict(Second)
@@ -83,7 +86,8 @@ class Metrics:
         self.latest_us = max(self.latest_us, result.done_us)
         if result.errors:
             self.seconds[result.done_us // 1_000_000].errors += len(result.errors)
-        self._lateness(result)
+        if self.late_after_us is not None:
+            self._lateness(result, self.late_after_us)
         for due_us in result.due_us:
             self.seconds[due_us // 1_000_000].offered += 1
         second = self.seconds[result.done_us // 1_000_000]
@@ -101,14 +105,14 @@ class Metrics:
         self.malformed += result.malformed
         self.shards[result.shard_id or "unknown"] += events
         second.acknowledged += events
-        for due_us in result.due_us:
+        for due_us in result.due_us if self.late_after_us is not None else ():
             self.latency.add(result.done_us - due_us)
             second.latency.add(result.done_us - due_us)
 
-    def _lateness(self, result: PutResult) -> None:
+    def _lateness(self, result: PutResult, late_after_us: int) -> None:
         sent_us = result.done_us if result.put_us is None else result.put_us
         for due_us in result.due_us:
-            if sent_us - due_us > self.late_after_us:
+            if sent_us - due_us > late_after_us:
                 self.late += 1
                 self.late_us_max = max(self.late_us_max, sent_us - due_us)
 
@@ -141,6 +145,8 @@ class Metrics:
         }
         for name, share in PERCENTILES.items():
             named[f"latency_{name}_ms"] = milliseconds(self.latency.quantile_us(share))
+        if self.late_after_us is None:
+            named.update({name: None for name in named if name.startswith(SCHEDULED_ONLY)})
         return named
 
     def timeline(self) -> list[Mapping[str, float | int | None]]:

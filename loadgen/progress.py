@@ -41,7 +41,9 @@ class Progress:
     def sending(self, now_s: float, metrics: Metrics, waiting: int) -> None:
         """`waiting`: events queued or in flight."""
         rate = metrics.acknowledged / now_s if now_s else 0.0
-        text = f"{metrics.acknowledged:,} acknowledged ({rate:,.0f}/s), {waiting:,} waiting, {metrics.late:,} late"
+        text = f"{metrics.acknowledged:,} acknowledged ({rate:,.0f}/s), {waiting:,} waiting"
+        if metrics.late:
+            text += f", {metrics.late:,} sent late"
         if metrics.errors:
             text += f", {metrics.errors.total():,} failed attempts"
         self._show("sending", text, metrics.acknowledged, self._total, now_s)

@@ -39,7 +39,8 @@ class Options:
     """What is common to every load. `drain_timeout_s`: give up waiting this long after the last progress.
 
     `settle_s`: wait this long after everything was found before the final account, so that late copies of events could
-    still do their harm: twice the default batching window, and more than a retry's first waits.
+    still do their harm: twice the default batching window, and more than a retry's first waits. `scheduled`: events are
+    due at times of their own, and not as soon as there is room.
     """
 
     command: Sequence[str]
@@ -50,6 +51,7 @@ class Options:
     drain_timeout_s: float
     settle_s: float
     total_events: int | None
+    scheduled: bool = True
 
 
 class Load:
@@ -61,7 +63,8 @@ class Load:
         """`unread`: what the schedule's source could not read, filled while the schedule is used up."""
         self._options, self._stack, self._unread = options, stack, unread or report.Unread()
         self._waited = False
-        self._metrics, self._expected = Metrics(late_after_us(options.packing)), Expectations(stack.settings.measures)
+        self._metrics = Metrics(late_after_us(options.packing) if options.scheduled else None)
+        self._expected = Expectations(stack.settings.measures)
         self._findings, self._progress = Findings(), Progress(options.total_events)
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)

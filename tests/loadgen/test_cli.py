@@ -179,6 +179,17 @@ def test_a_file_without_any_event_is_a_usage_error_that_says_why(
     assert {path.name for path in tmp_path.iterdir()} == files.keys()
 
 
+@pytest.mark.parametrize("name", ["late_share", "events_late", "latency_p99_ms"])
+def test_a_threshold_on_the_schedule_means_nothing_without_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    recording = tmp_path / "log.tsv"
+    recording.write_text("\t".join(TSV_COLUMNS) + "\nh\t807256800\tGET\t/\t200\t5\n")
+    status, text = call(capsys, "replay", str(recording), "--speed", "max", "--threshold", f"{name}<1")
+    assert status == 2
+    assert "there is no schedule" in text
+
+
 def test_late_allows_for_the_wait_for_an_aggregate_only_when_there_is_one() -> None:
     assert late_after_us(PackingSettings(linger_s=0.1)) == 110_000
     assert late_after_us(PackingSettings(aggregate=None, linger_s=0.1)) == 10_000

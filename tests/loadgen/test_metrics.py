@@ -139,3 +139,14 @@ def test_a_half_written_last_line_is_left_out() -> None:
 def test_a_line_that_is_none_of_ours_is_said_with_its_number(broken: str) -> None:
     with pytest.raises(ResultsError, match="line 2: "):
         list(decode_all([encode(put([0], 0, 1)) + "\n", broken + "\n"]))
+
+
+def test_without_a_schedule_nothing_is_late_and_there_is_no_latency() -> None:
+    metrics = Metrics(None)
+    metrics.add(PutResult("k", (0, 5), 900_000, 1_500_000, 1, 100, 0, 0, "s", "1", (), None, False))
+    named = metrics.named()
+    absent = {name for name, value in named.items() if value is None}
+    assert absent == {name for name in named if "late" in name}
+    assert (named["events_acknowledged"], named["elapsed_s"]) == (2, 1.5)
+    assert [row["latency_p99_ms"] for row in metrics.timeline()] == [None, None]
+    assert [row["acknowledged"] for row in metrics.timeline()] == [0, 2]

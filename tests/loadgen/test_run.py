@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from loadgen import cli
 from loadgen.events import EventOptions, Generator
 from loadgen.report import Unread
 from loadgen.results import decode_all
@@ -181,3 +182,16 @@ def test_a_file_that_breaks_half_way_leaves_a_report_of_what_was_sent(deployed: 
     assert document["partial"]
     assert "day.gz: unexpected end" in document["verdict"]
     assert (document["numbers"]["events_acknowledged"], document["ledger"]["lost"]) == (COUNT, COUNT)
+
+
+def test_a_load_as_fast_as_it_is_taken_shows_no_latency_and_its_report_made_again_neither(
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = Options(["loadgen"], {}, tmp_path, PackingSettings(linger_s=0.0), [], 0.0, 0.0, COUNT, scheduled=False)
+    Load(deployed.connection, deployed.stack, options).run(schedule())
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert {document["numbers"][name] for name in ("late_share", "latency_p50_ms", "latency_p99_ms")} == {None}
+    assert document["configuration"]["late_after_us"] is None
+    assert capsys.readouterr().out.count("n/a") == 3
+    assert cli.main(["report", str(tmp_path)]) == 1
+    assert json.loads((tmp_path / "report.json").read_text()) == document
