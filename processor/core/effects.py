@@ -32,8 +32,8 @@ class Add:
 
     `pk` is the results table's partition key, `window` its sort key without the page suffix. `amounts` maps an
     attribute name (`sum_bytes`) to an exact number of at most `limits.MEASURE_INTEGER_DIGITS` digits before and
-    `limits.MEASURE_FRACTION_DIGITS` after the decimal point; it may be empty. The number of identities is always kept as
-    the attribute `events`. Two `Add` of one event on the same window are summed.
+    `limits.MEASURE_FRACTION_DIGITS` after the decimal point; it may be empty. The number of identities is always kept
+    as the attribute `events`. Two `Add` of one event on the same window are summed.
     """
 
     pk: str

@@ -9,6 +9,7 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
@@ -39,6 +40,7 @@ __all__ = [
     "parse_all",
 ]
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _get_texts = itemgetter("id", "source", "type", "subject")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_S_END = (datetime(YEAR_END, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
@@ -76,9 +78,15 @@ def digest(source: str, id: str) -> str:  # noqa: A002 - CloudEvents' own name
 
     The length in front of `source` keeps ("ab", "c") apart from ("a", "bc").
     """
+    hashed = _hash_of_source(source).copy()
+    hashed.update(id.encode())
+    return b2a_base64(hashed.digest(), newline=False)[:11].translate(_URL_SAFE).decode()
+
+
+@lru_cache(maxsize=1_024)  # one source sends many events
+def _hash_of_source(source: str) -> "hashlib.blake2b":
     encoded = source.encode()
-    hashed = hashlib.blake2b(len(encoded).to_bytes(4, "big") + encoded + id.encode(), digest_size=8).digest()
-    return b2a_base64(hashed, newline=False)[:11].decode().replace("+", "-").replace("/", "_")
+    return hashlib.blake2b(len(encoded).to_bytes(4, "big") + encoded, digest_size=8)
 
 
 def parse(data: bytes) -> Event:
