@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from infra.model.mapping.documents import Failure
 from infra.model.mapping.events import ENVELOPE_BYTES
+from infra.model.mapping.windows import Ending, Window
 from infra.model.stream import StreamRecord
 
 
@@ -12,6 +13,9 @@ from infra.model.stream import StreamRecord
 class Batch:
     """`sizes` are the records' bytes in the event. `attempts` are those that count as retries do; `refusals` are the
     throttles and service errors since the last of them, which do not. A part of a batch is a new batch.
+
+    With tumbling windows: its `window`, and if it is the window's last invocation, why (`ending`) and since when it is
+    due (`due_s`); it has no records then.
     """
 
     request_id: str
@@ -20,6 +24,9 @@ class Batch:
     attempts: int = 0
     refusals: int = 0
     failure: Failure = Failure.NOT_SENT  # of the last attempt
+    window: Window | None = None
+    ending: Ending | None = None
+    due_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.records)
@@ -29,10 +36,10 @@ class Batch:
         return ENVELOPE_BYTES + sum(self.sizes)
 
     def first(self, count: int, request_id: str) -> "Batch":
-        return Batch(request_id, self.records[:count], self.sizes[:count])
+        return Batch(request_id, self.records[:count], self.sizes[:count], window=self.window)
 
     def rest(self, count: int, request_id: str) -> "Batch":
-        return Batch(request_id, self.records[count:], self.sizes[count:])
+        return Batch(request_id, self.records[count:], self.sizes[count:], window=self.window)
 
     def expired(self, oldest_ms: float) -> int:
         """How many records at the front arrived before `oldest_ms`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from infra.model.mapping.documents import Discarded, document, object_key
 from infra.model.mapping.events import EventEncoder
 from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, Position
+from infra.model.mapping.windows import WindowInvoke
 from infra.model.stream import StreamRecord
 
 
@@ -33,7 +34,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Invoke:
-    """Call the function; answer with `invocation_finished`. `event()` builds the bytes when they are wanted."""
+    """Call the function; answer with `invocation_finished`. `event()` builds the bytes when they are wanted.
+
+    `window` is there with tumbling windows only; the last invocation of a window has no records.
+    """
 
     invocation_id: int
     request_id: str
@@ -41,9 +45,10 @@ class Invoke:
     shard_id: str
     records: Sequence[StreamRecord]
     encoder: EventEncoder = field(repr=False, compare=False)
+    window: WindowInvoke | None = None
 
     def event(self) -> bytes:
-        return self.encoder.event(self.shard_id, self.records)
+        return self.encoder.event(self.shard_id, self.records, self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,10 @@ class Deliver:
         return self.destination_arn.split(":")[2] == "s3"
 
     def body(self) -> bytes:
-        event = self.encoder.event(self.discarded.shard_id, self.discarded.records) if self._to_bucket else None
-        return document(self.discarded, event)
+        discarded = self.discarded
+        if not self._to_bucket:
+            return document(discarded)
+        return document(discarded, self.encoder.event(discarded.shard_id, discarded.records, discarded.window))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,37 @@
-"""PURE: the configuration of one event source mapping, with the ranges that AWS accepts."""
+"""PURE: the configuration of one event source mapping, with what AWS accepts and the words in which it refuses."""
 
 from dataclasses import dataclass, field
+from re import compile as pattern
+
+from infra.model.mapping.errors import (
+    MappingError,
+    enum_failure,
+    failure,
+    invalid_parameter,
+    range_failure,
+    starting_position_missing,
+    validation,
+)
+from infra.model.mapping.filters import Filter
 
 # Invoke's synchronous payload quota, exactly: 6 MiB and 100 bytes (the number in Lambda's own error message).
 EVENT_BYTES_MAX = 6_291_556
 # GetRecords returns at most this many (AWS: API_GetRecords).
 READ_RECORDS_MAX = 10_000
 
-STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
+STARTING_POSITIONS = ("LATEST", "AT_TIMESTAMP", "TRIM_HORIZON")
+# A setting as AWS's errors name it: lowest and highest value (AWS: API_CreateEventSourceMapping).
+RANGES = {
+    "batchSize": (1, 10_000),
+    "maximumBatchingWindowInSeconds": (0, 300),
+    "parallelizationFactor": (1, 10),
+    "maximumRetryAttempts": (-1, 10_000),
+    "maximumRecordAgeInSeconds": (-1, 604_800),
+    "tumblingWindowInSeconds": (0, 900),
+}
+RECORD_AGE_S_MIN = 60
+DESTINATION_CHARS_MAX = 350
+_DESTINATION = pattern(r"arn:aws[a-zA-Z0-9-]*:(sqs|sns|s3):[a-z0-9-]*:\d*:.+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +50,8 @@ class Pace:
     held_records_max: int = 20_000  # per shard, read but not settled; raised to two full batches per lane
     held_bytes_max: int = 32 * 1024 * 1024  # per shard; raised to two full events per lane
     event_bytes_max: int = EVENT_BYTES_MAX
+    window_idle_close_s: float = 120.0  # after a tumbling window's end, if the shard is idle (AWS: up to 2 minutes)
+    window_state_bytes_max: int = 1024 * 1024  # as compact UTF-8 JSON; AWS says 1 MB, 1,048,640 characters were more
 
     def retry_after_s(self, failures: int) -> float:
         """How long to wait after the `failures`-th failure in a row (1 is the first) of an unchanged batch."""
@@ -34,10 +60,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class MappingConfig:
-    """What the template or the API says about one mapping. Raises ValueError outside of AWS's ranges.
+    """What the template or the API says about one mapping. Raises MappingError for what AWS refuses.
 
     `function_arn` may have a qualifier; `role_arn` is the function's execution role (it is in every record as
-    `invokeIdentityArn`). -1 means no limit for `retry_attempts_max` and `record_age_s_max`.
+    `invokeIdentityArn`). -1 means no limit for `retry_attempts_max` and `record_age_s_max`. `filters` are patterns as
+    they are written; none means that nothing is filtered. 0 for `tumbling_window_s` means no windows.
     """
 
     uuid: str
@@ -55,25 +82,70 @@ class MappingConfig:
     report_batch_item_failures: bool = False
     on_failure_destination_arn: str | None = None
     event_count_metrics: bool = False
+    filters: tuple[str, ...] = ()
+    tumbling_window_s: int = 0
     pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
-        self._check("BatchSize", self.batch_size, 1 <= self.batch_size <= 10_000, "1 to 10000")
-        window_s, factor = self.batching_window_s, self.parallelization_factor
-        self._check("MaximumBatchingWindowInSeconds", window_s, 0 <= window_s <= 300, "0 to 300")
-        self._check("ParallelizationFactor", factor, 1 <= factor <= 10, "1 to 10")
-        retries, age_s = self.retry_attempts_max, self.record_age_s_max
-        self._check("MaximumRetryAttempts", retries, -1 <= retries <= 10_000, "-1 to 10000")
-        self._check("MaximumRecordAgeInSeconds", age_s, age_s == -1 or 60 <= age_s <= 604_800, "-1 or 60 to 604800")
-        position = self.starting_position
-        self._check("StartingPosition", position, position in STARTING_POSITIONS, " or ".join(STARTING_POSITIONS))
-        has_timestamp = self.starting_position_timestamp_s is not None
-        if has_timestamp != (position == "AT_TIMESTAMP"):
-            raise ValueError(f"{self.uuid}: StartingPositionTimestamp goes with AT_TIMESTAMP, and only with it")
+        self._check_shape()
+        self._check_meaning()
+        self._check_destination()
+        Filter(self.filters)
 
-    def _check(self, name: str, value: object, within: bool, accepted: str) -> None:
-        if not within:
-            raise ValueError(f"{self.uuid}: {name} is {value!r}; accepted: {accepted}")
+    def _check_shape(self) -> None:
+        """All that is out of range at once, as AWS does."""
+        values = (
+            self.batch_size,
+            self.batching_window_s,
+            self.parallelization_factor,
+            self.retry_attempts_max,
+            self.record_age_s_max,
+            self.tumbling_window_s,
+        )
+        found = [
+            range_failure(value, where, low, high)
+            for value, (where, (low, high)) in zip(values, RANGES.items(), strict=True)
+        ]
+        if not self.starting_position:
+            raise starting_position_missing()
+        found.append(enum_failure(self.starting_position, "startingPosition", STARTING_POSITIONS))
+        destination = self.on_failure_destination_arn or ""
+        if len(destination) > DESTINATION_CHARS_MAX:
+            constraint = f"Member must have length less than or equal to {DESTINATION_CHARS_MAX}"
+            found.append(failure(destination, "destinationConfig.onFailure.destination", constraint))
+        failures = [each for each in found if each is not None]
+        if failures:
+            raise validation(failures)
+
+    def _check_meaning(self) -> None:
+        if self.record_age_s_max != -1 and self.record_age_s_max < RECORD_AGE_S_MIN:
+            raise self._refused(
+                f"MaximumRecordAgeInSeconds is {self.record_age_s_max}; accepted: -1 or {RECORD_AGE_S_MIN} to 604800"
+            )
+        if (self.starting_position_timestamp_s is not None) != (self.starting_position == "AT_TIMESTAMP"):
+            raise self._refused("StartingPositionTimestamp goes with AT_TIMESTAMP, and only with it")
+        if self.tumbling_window_s and self.parallelization_factor > 1:
+            raise self._refused("TumblingWindowInSeconds goes with ParallelizationFactor 1 only")
+        if self.tumbling_window_s and self.filters:
+            raise self._refused("TumblingWindowInSeconds and FilterCriteria exclude each other")
+
+    def _check_destination(self) -> None:
+        """AWS: kinesis-on-failure-destination. A Kafka topic is for Kafka sources."""
+        arn = self.on_failure_destination_arn
+        if arn is None:
+            return
+        if not _DESTINATION.fullmatch(arn):
+            raise self._refused(f"the on-failure destination {arn} is no SQS queue, SNS topic or S3 bucket")
+        if arn.endswith(".fifo"):
+            raise self._refused(f"the on-failure destination {arn} is a FIFO queue or topic; a standard one is needed")
+
+    def check_start(self, now: float) -> None:
+        """For a new mapping: AT_TIMESTAMP is not in the future. Raises MappingError."""
+        if self.starting_position_timestamp_s is not None and self.starting_position_timestamp_s > now:
+            raise self._refused("StartingPositionTimestamp is in the future")
+
+    def _refused(self, what: str) -> MappingError:
+        return invalid_parameter(f"{self.uuid}: {what}.")
 
     @property
     def region(self) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Hashable
 from infra.model.mapping.commands import FUNCTION_METRICS, Command, Metric
 from infra.model.mapping.config import MappingConfig
 from infra.model.mapping.events import EventEncoder
+from infra.model.mapping.filters import Filter
 from infra.model.mapping.timers import Timers
+from infra.model.mapping.windows import OpenWindow, ShardWindows
 
 NO_RECORDS = "No records processed"
 OK = "OK"
@@ -14,10 +16,14 @@ CALL_FAILED = "PROBLEM: Function call failed"
 
 
 class Context:
-    """`totals` counts every metric that adds up, whether it is published or not; IteratorAge is not a sum."""
+    """`totals` counts every metric that adds up, whether it is published or not; IteratorAge is not a sum.
+
+    `open_windows` are the tumbling windows by shard; they outlast the shards' readers, as checkpoints do.
+    """
 
     def __init__(self, config: MappingConfig, new_id: Callable[[], str]) -> None:
         self.new_id = new_id
+        self.open_windows: dict[str, OpenWindow] = {}
         self.reconfigure(config)
         self.timers: Timers[Hashable] = Timers()
         self.commands: list[Command] = []
@@ -30,6 +36,21 @@ class Context:
         self.config = config
         self.encoder = EventEncoder(
             event_source_arn=config.event_source_arn, region=config.region, role_arn=config.role_arn
+        )
+        self.filter = Filter(config.filters) if config.filters else None
+
+    def windows_of(self, shard_id: str) -> ShardWindows | None:
+        """None without tumbling windows; a window that an update has left open is gone then."""
+        config = self.config
+        if not config.tumbling_window_s:
+            self.open_windows.pop(shard_id, None)
+            return None
+        return ShardWindows(
+            self.open_windows,
+            shard_id,
+            length_s=config.tumbling_window_s,
+            idle_close_s=config.pace.window_idle_close_s,
+            state_bytes_max=config.pace.window_state_bytes_max,
         )
 
     def number(self) -> int:

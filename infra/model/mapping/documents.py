@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from json import dumps
 
+from infra.model.mapping.windows import WindowInvoke
 from infra.model.stream import StreamRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +30,10 @@ class Failure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """Records that the mapping has given up. Times in ms since the epoch; `object_name` is unique and for buckets."""
+    """Records that the mapping has given up. Times in ms since the epoch; `object_name` is unique and for buckets.
+
+    With tumbling windows also a window's last invocation, which has no records.
+    """
 
     mapping_uuid: str
     function_arn: str
@@ -43,6 +47,7 @@ class Discarded:
     discarded_at_ms: int
     object_name: str
     records: Sequence[StreamRecord] = field(repr=False)
+    window: WindowInvoke | None = field(default=None, repr=False)
 
 
 def _utc(time_ms: int) -> datetime:
@@ -63,7 +68,6 @@ def object_key(discarded: Discarded) -> str:
 
 def document(discarded: Discarded, event: bytes | None = None) -> bytes:
     """Compact JSON, UTF-8. `event`, the whole original one, becomes a *string* under `payload` (buckets only)."""
-    first, last = discarded.records[0], discarded.records[-1]
     content: dict[str, object] = {
         "requestContext": {
             "requestId": discarded.request_id,
@@ -79,16 +83,27 @@ def document(discarded: Discarded, event: bytes | None = None) -> bytes:
             "functionError": discarded.failure.value,
         }
     content["version"] = "1.0"
-    content["timestamp"] = timestamp(discarded.discarded_at_ms)
-    content["KinesisBatchInfo"] = {
-        "shardId": discarded.shard_id,
-        "startSequenceNumber": str(first.sequence_number),
-        "endSequenceNumber": str(last.sequence_number),
-        "approximateArrivalOfFirstRecord": timestamp(first.arrived_at_ms),
-        "approximateArrivalOfLastRecord": timestamp(last.arrived_at_ms),
-        "batchSize": len(discarded.records),
-        "streamArn": discarded.stream_arn,
-    }
     if event is not None:
         content["payload"] = event.decode()
+    content["timestamp"] = timestamp(discarded.discarded_at_ms)
+    content["KinesisBatchInfo"] = _batch_info(discarded)
+    if discarded.window is not None:
+        content["timeWindowInfo"] = {
+            "window": discarded.window.window.plain(),
+            "isFinalInvokeForWindow": discarded.window.final,
+            "isWindowTerminatedEarly": discarded.window.terminated_early,
+        }
     return dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _batch_info(discarded: Discarded) -> dict[str, object]:
+    info: dict[str, object] = {"shardId": discarded.shard_id}
+    if discarded.records:
+        first, last = discarded.records[0], discarded.records[-1]
+        info["startSequenceNumber"] = str(first.sequence_number)
+        info["endSequenceNumber"] = str(last.sequence_number)
+        info["approximateArrivalOfFirstRecord"] = timestamp(first.arrived_at_ms)
+        info["approximateArrivalOfLastRecord"] = timestamp(last.arrived_at_ms)
+        info["batchSize"] = len(discarded.records)
+    info["streamArn"] = discarded.stream_arn
+    return info

@@ -2,6 +2,8 @@
 
 Shape as recorded from AWS: no `encryptionType`, no `explicitHashKey`; the shard is named in `eventID` only. A batch is
 cut by the size of the *encoded* event, so every record's encoded size is computed once, when it is read.
+
+With a tumbling window the event says its window, the shard and the state as well, in the order recorded from AWS.
 """
 
 from binascii import b2a_base64
@@ -9,11 +11,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from json import dumps
 
+from infra.model.mapping.windows import WindowInvoke
 from infra.model.stream import StreamRecord
 
 _ENVELOPE = (b'{"Records":[', b"]}")
 # `{"Records":[]}` less the comma that the first record does not have: size = this + sum of record sizes.
 ENVELOPE_BYTES = len(_ENVELOPE[0]) + len(_ENVELOPE[1]) - 1
+_BOOLEANS = (b"false", b"true")
 
 
 def epoch_seconds(time_ms: int) -> str:
@@ -48,6 +52,7 @@ class EventEncoder:
             + b"}"
         )
         empty = StreamRecord(sequence_number=0, partition_key="", data=b"", arrived_at_ms=0)
+        self._event_source_arn = json_string(event_source_arn)
         variable = len(json_string("")) + 2 * len("0") + len(epoch_seconds(0))
         self._fixed_bytes = len(self._record("", empty)) - variable + len(",")
 
@@ -59,8 +64,28 @@ class EventEncoder:
         """
         return self._fixed_bytes + len(json_string(shard_id)) - 2
 
-    def event(self, shard_id: str, records: Sequence[StreamRecord]) -> bytes:
-        return _ENVELOPE[0] + b",".join([self._record(shard_id, record) for record in records]) + _ENVELOPE[1]
+    def event(self, shard_id: str, records: Sequence[StreamRecord], window: WindowInvoke | None = None) -> bytes:
+        event = _ENVELOPE[0] + b",".join([self._record(shard_id, record) for record in records]) + _ENVELOPE[1]
+        return event if window is None else event[:-1] + self.window_part(shard_id, window) + event[-1:]
+
+    def window_part(self, shard_id: str, window: WindowInvoke) -> bytes:
+        """What the event has after its records."""
+        return b"".join(
+            (
+                b',"shardId":',
+                json_string(shard_id),
+                b',"eventSourceARN":',
+                self._event_source_arn,
+                b',"window":',
+                dumps(window.window.plain(), separators=(",", ":")).encode(),
+                b',"state":',
+                window.state,
+                b',"isFinalInvokeForWindow":',
+                _BOOLEANS[window.final],
+                b',"isWindowTerminatedEarly":',
+                _BOOLEANS[window.terminated_early],
+            )
+        )
 
     def _record(self, shard_id: str, record: StreamRecord) -> bytes:
         sequence_number = str(record.sequence_number).encode()

@@ -8,18 +8,20 @@
                                           +--front too old--> DELIVERING --delivered or given up--> READY, GATHERING
 
 `batches` is a stack: its top is the batch at work, below it the right halves that wait for their left ones to end.
+With tumbling windows (the shard has `windows`) a batch is of one window, and a batch without records ends it.
 """
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from infra.model.function import FunctionError, InvokeOutcome, Succeeded
+from infra.model.function import FunctionError, InvokeOutcome, ServiceError, Succeeded
 from infra.model.mapping.batch import Batch, batch_length
 from infra.model.mapping.commands import Deliver, Invoke, Metric
 from infra.model.mapping.context import CALL_FAILED, OK, Context
 from infra.model.mapping.documents import Condition, Discarded, Failure
 from infra.model.mapping.events import ENVELOPE_BYTES
 from infra.model.mapping.response import INVALID, first_failed
+from infra.model.mapping.windows import ShardWindows, WindowInvoke, state_of
 from infra.model.stream import StreamRecord
 
 if TYPE_CHECKING:
@@ -49,8 +51,9 @@ class Lane:
 
     def lowest_unfinished(self) -> int | None:
         """The sequence number of the first record that is not settled."""
-        if self.batches:
-            return self.batches[-1].records[0].sequence_number
+        for batch in reversed(self.batches):
+            if batch.records:
+                return batch.records[0].sequence_number
         return self.records[0].sequence_number if self.records else None
 
     @property
@@ -89,6 +92,11 @@ class Lane:
                 self._ran(batch, self._first_failed(batch, payload), now)
             case FunctionError():
                 self._ran(batch, INVALID, now, Failure.RAISED)
+            case ServiceError(reason=reason) if reason.startswith("RequestTooLargeException"):
+                # The event was measured before it was sent; should Lambda see it otherwise, it counts (recorded).
+                self.context.last_processing_result = CALL_FAILED
+                batch.failure = Failure.NOT_SENT
+                self._failed(batch, now)
             case _:
                 # Throttled, or a service error: the function has not run, so the attempt does not count.
                 batch.refusals += 1
@@ -109,12 +117,21 @@ class Lane:
     # One attempt
 
     def _gather(self, now: float) -> bool:
-        """Form the next batch if the batch size, the payload quota or the window says so."""
-        if self.phase is not Phase.GATHERING or not self.records:
+        """Form the next batch if the batch size, the payload quota or a window says so."""
+        if self.phase is not Phase.GATHERING:
+            return False
+        windows = self.shard.windows
+        if windows is not None and self._window_ends(windows, now):
+            return True
+        if not self.records:
             return False
         config = self.context.config
-        full = len(self.records) >= config.batch_size
-        if not full and self.queued_bytes + ENVELOPE_BYTES <= config.pace.event_bytes_max:
+        records_max, event_bytes_max, full = config.batch_size, config.pace.event_bytes_max, False
+        if windows is not None:
+            records_max, full = windows.front(self.records, config.batch_size)
+            event_bytes_max -= self._window_bytes(windows.invoke(windows.next_window(self.records[0]), None))
+        full = full or len(self.records) >= config.batch_size
+        if not full and self.queued_bytes + ENVELOPE_BYTES <= event_bytes_max:
             window_ends_s = self.window_opened_s + config.batching_window_s
             if now < window_ends_s:
                 self.context.timers.set(self, window_ends_s)
@@ -123,43 +140,101 @@ class Lane:
         length = batch_length(
             self.sizes,
             self.queued_bytes,
-            records_max=config.batch_size,
-            event_bytes_max=config.pace.event_bytes_max,
+            records_max=records_max,
+            event_bytes_max=event_bytes_max,
         )
         batch = Batch(self.context.new_id(), self.records[:length], self.sizes[:length])
+        if windows is not None:
+            batch.window = windows.next_window(batch.records[0])
         del self.records[:length], self.sizes[:length]
         self.queued_bytes -= sum(batch.sizes)
         self.batches.append(batch)
         self.phase = Phase.READY
         return True
 
+    def _window_ends(self, windows: ShardWindows, now: float) -> bool:
+        """Put the open window's last invocation on top, if it ends before anything else is sent."""
+        ending = windows.ending(
+            self.batches[-1].records if self.batches else self.records,
+            ended=self.shard.ended,
+            caught_up_s=self.shard.caught_up_s,
+        )
+        if ending is None or windows.open is None:
+            return False
+        last = Batch(self.context.new_id(), (), (), window=windows.open.window, ending=ending, due_s=now)
+        self.batches.append(last)
+        self.phase = Phase.READY
+        return True
+
     def _attempt(self, now: float) -> None:
         context, config, batch = self.context, self.context.config, self.batches[-1]
+        windows = self.shard.windows
+        if windows is not None and batch.ending is None and windows.state_too_large:
+            self._window_ends(windows, now)
+            return
         if config.record_age_s_max != -1:
-            expired = batch.expired((now - config.record_age_s_max) * 1000)
+            oldest_s = now - config.record_age_s_max
+            if batch.ending is not None and batch.due_s < oldest_s:
+                self._discard(now, Condition.AGE_EXCEEDED)
+                return
+            expired = batch.expired(oldest_s * 1000)
             if expired:
                 self._discard_front(now, expired)
                 return
-        if len(batch) == 1 and batch.event_bytes > config.pace.event_bytes_max:
+        if windows is not None and batch.window is not None:
+            windows.enter(batch.window)
+        window = self._window_invoke(batch)
+        if (len(batch) == 1 or window is not None) and not self._fits(batch, window, now):
+            return
+        if batch.records:
+            age_ms = max(0.0, round(now * 1000 - batch.records[-1].arrived_at_ms, 3))
+            context.commands.append(Metric("IteratorAge", age_ms))
+        number = context.number()
+        self.shard.invocations[number] = self
+        shard_id = self.shard.shard_id
+        context.commands.append(
+            Invoke(number, batch.request_id, config.function_arn, shard_id, batch.records, context.encoder, window)
+        )
+        self.phase = Phase.INVOKING
+
+    def _window_invoke(self, batch: Batch) -> WindowInvoke | None:
+        windows = self.shard.windows
+        return None if windows is None or batch.window is None else windows.invoke(batch.window, batch.ending)
+
+    def _window_bytes(self, window: WindowInvoke | None) -> int:
+        return 0 if window is None else len(self.context.encoder.window_part(self.shard.shard_id, window))
+
+    def _fits(self, batch: Batch, window: WindowInvoke | None, now: float) -> bool:
+        """False, and something else was done, if the event is too large to be sent."""
+        event_bytes_max = self.context.config.pace.event_bytes_max - self._window_bytes(window)
+        if batch.event_bytes <= event_bytes_max:
+            return True
+        if len(batch) > 1:  # the state has grown since the batch was formed
+            length = batch_length(
+                batch.sizes, sum(batch.sizes), records_max=len(batch), event_bytes_max=event_bytes_max
+            )
+            new_id = self.context.new_id
+            self.batches[-1:] = [batch.rest(length, new_id()), batch.first(length, new_id())]
+        else:
             # It never reaches the function, and unlike a throttle it uses the retry quota (recorded).
             batch.failure = Failure.NOT_SENT
             self._failed(batch, now)
-            return
-        age_ms = max(0.0, round(now * 1000 - batch.records[-1].arrived_at_ms, 3))
-        context.commands.append(Metric("IteratorAge", age_ms))
-        number = context.number()
-        self.shard.invocations[number] = self
-        context.commands.append(
-            Invoke(number, batch.request_id, config.function_arn, self.shard.shard_id, batch.records, context.encoder)
-        )
-        self.phase = Phase.INVOKING
+        return False
 
     # What became of it
 
     def _first_failed(self, batch: Batch, payload: bytes) -> int:
-        if not self.context.config.report_batch_item_failures:
-            return len(batch)
-        return first_failed(payload, batch.records)
+        reports = self.context.config.report_batch_item_failures
+        place = first_failed(payload, batch.records) if reports else len(batch)
+        windows = self.shard.windows
+        if windows is None:
+            return place
+        state = state_of(payload)
+        if state is None:
+            return INVALID
+        if place > 0:
+            windows.take(state)
+        return place
 
     def _ran(self, batch: Batch, place: int, now: float, failure: Failure = Failure.REPORTED) -> None:
         """The function has run; the records before `place` have succeeded. INVALID: the whole call has failed."""
@@ -224,6 +299,7 @@ class Lane:
             discarded_at_ms=int(now * 1000),
             object_name=self.context.new_id(),
             records=batch.records,
+            window=self._window_invoke(batch),
         )
         number = self.context.number()
         self.shard.deliveries[number] = self
@@ -235,6 +311,8 @@ class Lane:
     def _settle(self, count: int) -> None:
         """The first `count` records of the batch are done with; the rest is a new batch, to be tried at once."""
         batch = self.batches.pop()
+        if batch.ending is not None and self.shard.windows is not None:
+            self.shard.windows.close()
         self.shard.held_records -= count
         self.shard.held_bytes -= sum(batch.sizes[:count])
         if count < len(batch):

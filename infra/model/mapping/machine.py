@@ -21,6 +21,7 @@ from infra.model.mapping.lane import Lane
 from infra.model.mapping.lifecycle import Delays, Lifecycle, State
 from infra.model.mapping.positions import Position, Resume, StartingPosition, from_plain, to_plain
 from infra.model.mapping.shard import ShardReader
+from infra.model.mapping.windows import open_windows
 from infra.model.stream import StreamRecord
 
 _LIST = "list shards"
@@ -94,7 +95,7 @@ class EventSourceMapping:
         return not self._invocations and not self._deliveries
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain data (JSON) to go on from: each shard's checkpoint, and the shards that are completed.
+        """Plain data (JSON) to go on from: each shard's checkpoint and open window, and the shards that are completed.
 
         A shard that began at LATEST and has not read a record yet goes on at the time at which it began.
         """
@@ -104,6 +105,7 @@ class EventSourceMapping:
             "completed": sorted(self._completed),
             "first_listing": None if self._first_listing is None else sorted(self._first_listing),
             "last_processing_result": self.last_processing_result,
+            "windows": {shard_id: each.to_plain() for shard_id, each in sorted(self._context.open_windows.items())},
         }
 
     def _restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -112,6 +114,7 @@ class EventSourceMapping:
         if snapshot["first_listing"] is not None:
             self._first_listing = frozenset(snapshot["first_listing"])
         self._context.last_processing_result = snapshot["last_processing_result"]
+        self._context.open_windows.update(open_windows(snapshot.get("windows", {})))
 
     # Inputs
 

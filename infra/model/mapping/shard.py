@@ -46,6 +46,8 @@ class ShardReader:
         self.held_records = 0
         self.held_bytes = 0
         self.lanes = [Lane(context, self, now) for _ in range(context.config.parallelization_factor)]
+        self.windows = context.windows_of(shard_id)
+        self.caught_up_s = float("-inf")  # a read that began then reached the shard's tip
         self._last_sequence_number: int | None = None
         self.regrouping = False
         self._last_read_at_s = float("-inf")
@@ -59,7 +61,7 @@ class ShardReader:
     @property
     def completed(self) -> bool:
         """Ended, and nothing is unfinished."""
-        return self.ended and not self.held_records
+        return self.ended and not self.held_records and (self.windows is None or self.windows.open is None)
 
     @property
     def may_begin(self) -> bool:
@@ -114,11 +116,23 @@ class ShardReader:
             self.stream_changed()
         self._begun()
         self.context.count("PolledEventCount", len(records))
+        if millis_behind_latest == 0:
+            self.caught_up_s = self._last_read_at_s
         if records:
-            self._distribute(records)
+            self._distribute(self._filtered(records))
             self._last_sequence_number = records[-1].sequence_number
+        if records or self.windows is not None:  # a tumbling window may end without a record
             for lane in self.lanes:
                 lane.run(now)
+
+    def _filtered(self, records: Sequence[StreamRecord]) -> Sequence[StreamRecord]:
+        """What the filters drop is processed: it counts for no batch, and the checkpoint moves past it."""
+        if self.context.filter is None:
+            return records
+        matches = self.context.filter.matches
+        kept = [record for record in records if matches(record.data)]
+        self.context.count("FilteredOutEventCount", len(records) - len(kept))
+        return kept
 
     def read_refused(self, now: float, position: Position | None) -> None:
         """Throttled or failed: the same position again (perhaps resolved by now), at the base rate."""
@@ -148,6 +162,7 @@ class ShardReader:
         unfinished = [record for lane in self.lanes for record in lane.hand_back()]
         unfinished.sort(key=attrgetter("sequence_number"))
         self._fixed_bytes = self.context.encoder.fixed_bytes(self.shard_id)
+        self.windows = self.context.windows_of(self.shard_id)
         self._places.clear()
         factor = self.context.config.parallelization_factor
         if len(self.lanes) != factor:

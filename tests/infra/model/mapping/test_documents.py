@@ -48,9 +48,9 @@ def test_the_document_for_a_bucket_has_the_whole_event_as_a_string() -> None:
         "requestContext",
         "responseContext",
         "version",
+        "payload",
         "timestamp",
         "KinesisBatchInfo",
-        "payload",
     ]
     assert document["payload"].encode() == world.invokes[0][1].event()
 

@@ -2,11 +2,8 @@
 
 import json
 
-import pytest
-
 from infra.model.function import Succeeded, Throttled
-from infra.model.mapping import MappingConfig
-from tests.support.mapping_world import FIRST, World, config, raised, succeeded
+from tests.support.mapping_world import FIRST, World, raised, succeeded
 
 
 def test_polled_counts_every_read_and_publishes_zero_for_empty_ones() -> None:
@@ -89,40 +86,3 @@ def test_the_last_processing_result_goes_from_nothing_to_ok_to_a_problem_and_bac
     world.put("a")
     world.run(2)
     assert world.machine.last_processing_result == "OK"
-
-
-@pytest.mark.parametrize(
-    ("name", "bad", "good"),
-    [
-        ("batch_size", [0, 10_001], [1, 10_000]),
-        ("batching_window_s", [-1, 301], [0, 300]),
-        ("parallelization_factor", [0, 11], [1, 10]),
-        ("retry_attempts_max", [-2, 10_001], [-1, 0, 10_000]),
-        ("record_age_s_max", [-2, 0, 59, 604_801], [-1, 60, 604_800]),
-        ("starting_position", ["OLDEST"], ["TRIM_HORIZON", "LATEST"]),
-    ],
-)
-def test_settings_outside_of_the_ranges_of_aws_are_refused(name: str, bad: list[object], good: list[object]) -> None:
-    """Facts 2.2, 2.6."""
-    for value in bad:
-        with pytest.raises(ValueError, match="accepted"):
-            config(**{name: value})
-    for value in good:
-        assert getattr(config(**{name: value}), name) == value
-
-
-def test_the_defaults_are_those_of_aws() -> None:
-    """Facts 2.1, 2.3: a batch size above 10 needs no window."""
-    defaults: MappingConfig = config()
-    assert (defaults.batch_size, defaults.batching_window_s, defaults.parallelization_factor) == (100, 0, 1)
-    assert (defaults.retry_attempts_max, defaults.record_age_s_max) == (-1, -1)
-    assert not defaults.bisect_batch_on_function_error
-    assert not defaults.report_batch_item_failures
-
-
-def test_a_timestamp_goes_with_at_timestamp_only() -> None:
-    """Fact 2.21."""
-    with pytest.raises(ValueError, match="StartingPositionTimestamp"):
-        config(starting_position="AT_TIMESTAMP")
-    with pytest.raises(ValueError, match="StartingPositionTimestamp"):
-        config(starting_position_timestamp_s=1.0)
