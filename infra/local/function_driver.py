@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.blueprint import FunctionBlueprint
 from infra.local.environment import Launch, Process
 from infra.local.function_log import FunctionLog
-from infra.local.function_report import init_error_text, lines_after, lines_before, lines_of_init
+from infra.local.function_report import as_aws_shows_it, init_error_text, lines_after, lines_before, lines_of_init
 from infra.local.runtime_api import Work
 from infra.model.function import (
     Command,
@@ -29,10 +28,14 @@ from infra.model.function import (
     Send,
     Start,
 )
+from infra.model.function.configuration import LATEST, Configuration
 
 log = logging.getLogger("infra.functions")
 
-ReportSink = Callable[[str, InvokeOutcome, Report | None], None]  # function name, what came of it, its figures
+# Sees how every invocation ended, at that moment: the function's name, what came of it, its figures. The figures are
+# None when nothing ran (a throttle, a service error). What a metric needs is there: `Report.began_s` (in the event
+# loop's time) is when it began, by which Invocations, Errors and Duration are stamped; Throttled counts as neither.
+ReportSink = Callable[[str, InvokeOutcome, Report | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Invoked:
 
     outcome: InvokeOutcome
     log_tail: bytes
+    version: str = LATEST
 
 
 @dataclass(slots=True)
@@ -53,24 +57,27 @@ class _Call:
 
 
 class FunctionDriver:
-    """`scratch` holds the environments' /tmp folders. `variables` are what every process gets."""
+    """One version in real time. `variables` are what every process gets; `scratch` holds the environments' /tmp
+    folders, and `stream_prefix` (hexadecimal) tells the log streams from those of other drivers of the function.
+    """
 
     def __init__(
         self,
-        blueprint: FunctionBlueprint,
+        configuration: Configuration,
         machine: FunctionMachine,
         *,
-        task_root: Path,
         scratch: Path,
+        stream_prefix: str,
         variables: Mapping[str, str],
         log: FunctionLog,
         report: ReportSink | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.blueprint = blueprint
+        self.configuration = configuration
         self.machine = machine
         self.log = log
-        self.task_root = task_root
+        self.task_root = Path(configuration.code)
+        self._stream_prefix = stream_prefix
         self._scratch = scratch
         self._variables = variables
         self._report = report
@@ -78,6 +85,7 @@ class FunctionDriver:
         self._tickets = itertools.count(1)
         self._calls: dict[int, _Call] = {}
         self._processes: dict[int, Process] = {}
+        self._init_errors: dict[int, str] = {}  # by process, in words
         self._alarm: asyncio.TimerHandle | None = None
 
     # -- what the service asks -------------------------------------------------------------------------------------
@@ -94,13 +102,27 @@ class FunctionDriver:
 
     async def stop(self) -> None:
         """Ends every process within the machine's grace and waits for it."""
+        await self._finish(self.machine.shutdown(self.now()))
+
+    async def retire(self) -> None:
+        """Nothing more may be invoked; returns when what runs has ended by itself."""
+        self._perform(self.machine.retire())
+        while self._processes:
+            await asyncio.gather(*(process.finished() for process in list(self._processes.values())))
+        await self._finish([])
+
+    def provision(self, requested: int) -> None:
+        """Sets the version's provisioned concurrency, to which the account has agreed."""
+        self._perform(self.machine.provision(requested, self.now()))
+
+    async def _finish(self, commands: list[Command]) -> None:
         processes = list(self._processes.values())
-        self._perform(self.machine.shutdown(self.now()))
+        self._perform(commands)
         await asyncio.gather(*(process.finished() for process in processes))
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self.log.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     @property
     def pids(self) -> list[int]:
@@ -115,8 +137,16 @@ class FunctionDriver:
     def perform(self, commands: list[Command]) -> None:
         self._perform(commands)
 
+    def note_init_error(self, process: int, error_type: str, payload: bytes) -> None:
+        """Before the machine hears of it: what will be said about the init of `process`."""
+        self._init_errors[process] = self.init_error_text(error_type, payload)
+
+    def init_error_text(self, error_type: str, payload: bytes) -> str:
+        return init_error_text(error_type, payload, self.task_root, self.configuration.handler)
+
     def forget(self, process: int) -> None:
         self._processes.pop(process, None)
+        self._init_errors.pop(process, None)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -133,17 +163,20 @@ class FunctionDriver:
                     shutil.rmtree(self._temporary(environment), ignore_errors=True)
                 case Complete():
                     self._complete(command)
-                case InitFailed(_, error, new):
+                case InitFailed(failed, error, new):
                     if new:
-                        self._announce(error)
+                        self._announce(failed, error)
         self._set_alarm()
 
     def _start(self, command: Start) -> None:
         temporary = self._temporary(command.environment)
         temporary.mkdir(parents=True, exist_ok=True)
-        stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock()))}/[$LATEST]{command.environment:08x}"
+        day = time.strftime("%Y/%m/%d", time.gmtime(self._clock()))
+        stream = f"{day}/[{self.configuration.version}]{self._stream_prefix}{command.environment:016x}"
         variables = {**self._variables, "TMPDIR": str(temporary), "AWS_LAMBDA_LOG_STREAM_NAME": stream}
-        launch = Launch(self.blueprint.handler, self.task_root, variables, stream)
+        if command.provisioned:
+            variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "provisioned-concurrency"
+        launch = Launch(self.configuration.handler, self.task_root, variables, stream)
         process = Process(launch, self.log, _Listener(self, command.process))
         self._processes[command.process] = process
         process.start()
@@ -161,7 +194,7 @@ class FunctionDriver:
             call.client_context,
         )
         process.tail.clear()
-        process.note(*lines_before(command.request_id))
+        process.note(*lines_before(command.request_id, self.configuration.version))
         call.sent = True
         process.send(work)
 
@@ -171,24 +204,27 @@ class FunctionDriver:
         process = None if command.process is None else self._processes.get(command.process)
         if process is not None and command.report is not None:
             memory_mib = process.memory_max_mib()
-            lines = lines_after(command.outcome, command.report, self.blueprint.memory_mb, memory_mib)
-            process.note(*lines if call.sent else [*lines_of_init(command.outcome, command.report), *lines])
+            lines = lines_after(command.outcome, command.report, self.configuration.memory_mb, memory_mib)
+            if not call.sent:
+                lines = [*lines_of_init(command.outcome, command.report, self.configuration.version), *lines]
+            process.note(*lines)
             tail = process.tail.read()
         if command.report is not None and command.report.init_error == "new":
-            self._announce(command.outcome)
+            self._announce(command.process, command.outcome)
         if self._report is not None:
-            self._report(self.blueprint.name, command.outcome, command.report)
+            self._report(self.configuration.name, command.outcome, command.report)
         if not call.future.done():
-            call.future.set_result(Invoked(command.outcome, tail))
+            call.future.set_result(Invoked(command.outcome, tail, self.configuration.version))
 
-    def _announce(self, outcome: InvokeOutcome) -> None:
+    def _announce(self, process: int | None, outcome: InvokeOutcome) -> None:
         """A function that cannot start is what an operator must see, once."""
         assert isinstance(outcome, FunctionError)
+        text = None if process is None else self._init_errors.get(process)
         log.error(
-            "function %s (handler %s) does not start: %s; its output is in %s",
-            self.blueprint.name,
-            self.blueprint.handler,
-            init_error_text(outcome, self.task_root),
+            "function %s does not start (handler %s): %s; its output is in %s",
+            self.configuration.name,
+            self.configuration.handler,
+            text or self.init_error_text(outcome.error_type, outcome.payload),
             self.log.path,
         )
 
@@ -235,7 +271,9 @@ class _Listener:
         self._driver.perform(self._machine.oversized(self._process, request_id, size, self._driver.now()))
 
     def on_init_error(self, error_type: str, payload: bytes) -> None:
-        self._driver.perform(self._machine.init_failed(self._process, error_type, payload, self._driver.now()))
+        self._driver.note_init_error(self._process, error_type, payload)
+        shown = as_aws_shows_it(error_type, payload)
+        self._driver.perform(self._machine.init_failed(self._process, error_type, shown, self._driver.now()))
 
     def on_exited(self, returncode: int) -> None:
         self._driver.perform(self._machine.exited(self._process, returncode, self._driver.now()))

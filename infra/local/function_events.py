@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
-from infra.local.function_driver import FunctionDriver
+from infra.model.function import InvokeOutcome
 from infra.model.function.queue import EventQueue
 
 
-@dataclass(frozen=True, slots=True)
-class _Payload:
+class Event(NamedTuple):
+    """`function_arn` as it was invoked: an alias is looked up again at every attempt."""
+
     payload: bytes
     request_id: str
     function_arn: str
@@ -21,20 +23,20 @@ class _Payload:
 class EventInvoker:
     """`accept` events until `stop`; what has not run by then is lost, as the queue lives in memory."""
 
-    def __init__(self, driver: FunctionDriver) -> None:
-        self._driver = driver
+    def __init__(self, invoke: Callable[[Event], Awaitable[InvokeOutcome]]) -> None:
+        self._invoke = invoke
         self._queue = EventQueue()
         self._numbers = itertools.count(1)
-        self._payloads: dict[int, _Payload] = {}
+        self._events: dict[int, Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
-    def accept(self, payload: bytes, *, request_id: str, function_arn: str, client_context: str | None) -> bool:
+    def accept(self, event: Event) -> bool:
         """False: the queue is full."""
         number = next(self._numbers)
-        if not self._queue.offer(number, len(payload), self._driver.now()):
+        if not self._queue.offer(number, len(event.payload), self._now()):
             return False
-        self._payloads[number] = _Payload(payload, request_id, function_arn, client_context)
+        self._events[number] = event
         self._turn()
         return True
 
@@ -46,11 +48,15 @@ class EventInvoker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
     def _turn(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        for number in self._queue.due(self._driver.now()):
+        for number in self._queue.due(self._now()):
             task = asyncio.get_running_loop().create_task(self._attempt(number))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -59,13 +65,7 @@ class EventInvoker:
             self._alarm = asyncio.get_running_loop().call_at(deadline_s, self._turn)
 
     async def _attempt(self, number: int) -> None:
-        event = self._payloads[number]
-        invoked = await self._driver.invoke(
-            event.payload,
-            request_id=event.request_id,
-            function_arn=event.function_arn,
-            client_context=event.client_context,
-        )
-        if self._queue.ended(number, invoked.outcome, self._driver.now()):
-            del self._payloads[number]
+        outcome = await self._invoke(self._events[number])
+        if self._queue.ended(number, outcome, self._now()):
+            del self._events[number]
         self._turn()

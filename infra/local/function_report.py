@@ -4,32 +4,61 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from infra.model.function import FunctionError, InvokeOutcome, Report, Succeeded
 
 
-def lines_before(request_id: str) -> list[str]:
-    return [f"START RequestId: {request_id} Version: $LATEST"]
+def lines_before(request_id: str, version: str) -> list[str]:
+    return [f"START RequestId: {request_id} Version: {version}"]
 
 
-def lines_of_init(outcome: InvokeOutcome, report: Report) -> list[str]:
+def lines_of_init(outcome: InvokeOutcome, report: Report, version: str) -> list[str]:
     """What stands before the END of an invocation that init has not let begin."""
     assert isinstance(outcome, Succeeded | FunctionError)
     kind = outcome.error_type if isinstance(outcome, FunctionError) else ""
     status = "timeout" if kind == "Sandbox.Timedout" else f"error\tError Type: {kind}"
     return [
         f"INIT_REPORT Init Duration: {report.duration_ms:.2f} ms\tPhase: init\tStatus: {status}",
-        *lines_before(outcome.request_id),
+        *lines_before(outcome.request_id, version),
     ]
 
 
-def init_error_text(error: FunctionError, task_root: Path) -> str:
-    """The error of an init in one line, with the place in the function's own code when there is one."""
-    document = json.loads(error.payload)
-    frames = re.findall(r'File "([^"]+)", line (\d+)', "".join(document.get("stackTrace", [])))
-    own = [f"{path}, line {line}" for path, line in frames if Path(path).is_relative_to(task_root)]
-    place = f" ({own[-1]})" if own else ""
-    return f"{error.error_type}: {document.get('errorMessage', '')}"[:2_000] + place
+def init_error_text(error_type: str, payload: bytes, task_root: Path, handler: str) -> str:
+    """The error of an init in one line: `processor/rules.py:12: ImportError: ...`, as far as the place is known.
+
+    The place is the deepest one in the function's own code, else the handler's module; paths are relative to the task
+    root, as in the sources.
+    """
+    document = _object(payload)
+    trace = document.get("stackTrace")
+    frames = re.findall(r'File "([^"]+)",? [Ll]ine (\d+)', "".join(map(str, trace)) if isinstance(trace, list) else "")
+    own = [(Path(path), line) for path, line in frames if Path(path).is_relative_to(task_root)]
+    text = f"{error_type}: {document.get('errorMessage', '')}"[:2_000]
+    if own:
+        path, line = own[-1]
+        return f"{path.relative_to(task_root)}:{line}: {text}"
+    module = handler.rpartition(".")[0].replace("/", ".").replace(".", "/")
+    files = (f"{module}.py", f"{module}/__init__.py") if module else ()
+    file = next((file for file in files if (task_root / file).is_file()), None)
+    return text if file is None else f"{file}: {text}"
+
+
+def as_aws_shows_it(error_type: str, payload: bytes) -> bytes:
+    """The document of a failed init as callers get it: our launcher has told where an import failed, AWS does not."""
+    if error_type != "Runtime.ImportModuleError":
+        return payload
+    document = _object(payload)
+    return json.dumps({**document, "stackTrace": []}).encode() if document else payload
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    """What a runtime sent need not be JSON."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def lines_after(outcome: InvokeOutcome, report: Report, memory_mb: int, memory_max_mib: int) -> list[str]:
@@ -41,7 +70,7 @@ def lines_after(outcome: InvokeOutcome, report: Report, memory_mb: int, memory_m
         timeout = outcome.error_type == "Sandbox.Timedout"
         status = "\tStatus: timeout" if timeout else f"\tStatus: error\tError Type: {outcome.error_type}"
         if outcome.error_type in ("Sandbox.Timedout", "Runtime.ExitError", "Function.ResponseSizeTooLarge"):
-            lines.append(json.loads(outcome.payload)["errorMessage"])
+            lines.append(str(_object(outcome.payload).get("errorMessage", "")))
     billed_ms = math.ceil(report.duration_ms + (report.init_ms or 0.0))  # init is billed since August 2025
     init = "" if report.init_ms is None else f"\tInit Duration: {report.init_ms:.2f} ms"
     return [

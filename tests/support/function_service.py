@@ -50,7 +50,7 @@ async def running(
 ) -> AsyncIterator[FunctionService]:
     """`source` is the function's module; `changes` are of its blueprint. No process of it is left afterwards."""
     code = folder / "code" / "shop"
-    code.mkdir(parents=True)
+    code.mkdir(parents=True, exist_ok=True)
     (code / "app.py").write_text(source)
     service = FunctionService(ACCOUNT, REGION, folder / "data", **(service_options or {}))
     task_root = stage(code, folder / "data" / "task-root")

@@ -228,16 +228,37 @@ def test_a_function_that_does_not_start_is_an_error_each_time_and_is_announced_o
     assert str(tmp_path / "data" / "logs" / "fn.log") in announced
 
 
+@pytest.mark.parametrize(
+    ("files", "handler", "announced"),
+    [
+        ({"app.py": "x = 1\ny = x / 0"}, "shop.app.handler", "shop/app.py:2: ZeroDivisionError: division by zero"),
+        (
+            {"app.py": "from shop import rules\n", "rules.py": "\n\nimport no_such_module\n"},
+            "shop.app.handler",
+            "shop/rules.py:3: Runtime.ImportModuleError: Unable to import module 'shop.app': No module named",
+        ),
+        ({"app.py": "\ndef handler(:"}, "shop.app.handler", "shop/app.py:2: Runtime.UserCodeSyntaxError: "),
+        ({"app.py": ""}, "shop.app.handler", "shop/app.py: Runtime.HandlerNotFound: Handler 'handler' missing"),
+        ({"app.py": "import json"}, "shop.absent.handler", "Runtime.ImportModuleError: Unable to import module 'shop."),
+    ],
+)
 def test_what_fails_at_import_is_announced_with_its_file_and_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, files: dict[str, str], handler: str, announced: str
 ) -> None:
+    for name, source in files.items():
+        (tmp_path / "code" / "shop").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "code" / "shop" / name).write_text(source)
+
     async def scenario(service: FunctionService) -> None:
-        await failure(service)
+        outcome = await call(service)
+        assert isinstance(outcome, FunctionError)
+        if outcome.error_type == "Runtime.ImportModuleError":
+            assert json.loads(outcome.payload)["stackTrace"] == []  # as on AWS
 
     with caplog.at_level(logging.WARNING, "infra.functions"):
-        run(tmp_path, "x = 1\ny = x / 0", scenario)
-    assert f"{tmp_path / 'data' / 'task-root' / 'shop' / 'app.py'}, line 2" in caplog.text
-    assert "ZeroDivisionError: division by zero" in caplog.text
+        run(tmp_path, files["app.py"], scenario, handler=handler)
+    (message,) = (record.getMessage() for record in caplog.records if record.name == "infra.functions")
+    assert message.startswith(f"function fn does not start (handler {handler}): {announced}")
 
 
 def test_an_init_that_hangs_is_done_again_and_then_runs_into_the_functions_timeout(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from infra.local import function_names
-from infra.local.function_names import UnknownFunctionError
 from infra.local.functions import FunctionService
 from infra.local.http import Request, Response
+from infra.model.function.refusals import RefusedError
 from tests.support.function_service import REGION, run, until
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:fn"
@@ -52,9 +52,9 @@ def test_functions_are_listed_and_described(tmp_path: Path) -> None:
         (listed,) = json.loads((await ask(service, "GET", "/")).body)["Functions"]
         assert (listed["FunctionName"], listed["FunctionArn"], listed["Timeout"]) == ("fn", ARN, 20)
         whole = json.loads((await ask(service, "GET", "/fn")).body)
-        assert whole["Configuration"] == listed
+        assert whole["Configuration"] == {**listed, "State": "Active", "LastUpdateStatus": "Successful"}
         assert whole["Concurrency"] == {"ReservedConcurrentExecutions": 5}
-        assert json.loads((await ask(service, "GET", f"/{ARN}/configuration")).body) == listed
+        assert json.loads((await ask(service, "GET", f"/{ARN}/configuration")).body) == whole["Configuration"]
         concurrency = await service.handle(Request("GET", "/2019-09-30/functions/fn/concurrency", {}, {}, b""))
         assert json.loads(concurrency.body) == {"ReservedConcurrentExecutions": 5}
         assert listed["Environment"] == {"Variables": {"A": "1"}}
@@ -114,22 +114,23 @@ def test_names_and_arns_reach_the_function_and_it_sees_the_qualifier(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "status", "kind"),
     [
-        "other",
-        "fn:live",
-        f"{ARN}:3",
-        ARN.replace("us-east", "eu-west"),
-        "1" * 12 + ":function:fn",
-        "f n",
-        ":fn",
-        "a:b:c",
+        ("other", 404, "ResourceNotFoundException"),
+        ("fn:live", 404, "ResourceNotFoundException"),
+        (f"{ARN}:3", 404, "ResourceNotFoundException"),
+        (ARN.replace("us-east", "eu-west"), 404, "ResourceNotFoundException"),
+        ("1" * 12 + ":function:fn", 403, "AccessDeniedException"),
+        ("f n", 400, "ValidationException"),
+        (":fn", 400, "ValidationException"),
+        ("a:b:c", 400, "ValidationException"),
+        ("x" * 65, 400, "InvalidParameterValueException"),
     ],
 )
-def test_what_does_not_exist_is_404(tmp_path: Path, name: str) -> None:
+def test_what_does_not_exist_or_is_no_name_is_refused(tmp_path: Path, name: str, status: int, kind: str) -> None:
     async def scenario(service: FunctionService) -> None:
-        assert error(await invoke(service, name=name)) == (404, "ResourceNotFoundException")
-        assert error(await ask(service, "GET", f"/{name}")) == (404, "ResourceNotFoundException")
+        assert error(await invoke(service, name=name)) == (status, kind)
+        assert error(await ask(service, "GET", f"/{name}")) == (status, kind)
 
     run(tmp_path, ECHO, scenario)
 
@@ -164,7 +165,7 @@ def test_what_cannot_be_an_invocation_is_refused(tmp_path: Path) -> None:
         assert error(await invoke(service, invocation_type="Later")) == (400, "InvalidParameterValueException")
         for context in ("?", base64.b64encode(b"[]").decode(), base64.b64encode(b"{" * 3_000).decode()):
             assert error(await invoke(service, client_context=context))[0] == 400
-        assert error(await ask(service, "DELETE", "/fn")) == (501, "NotImplementedException")
+        assert error(await ask(service, "POST", "/fn/policy")) == (501, "NotImplementedException")
         assert service.pids("fn") == []
 
     run(tmp_path, ECHO, scenario)
@@ -223,7 +224,10 @@ def test_a_name_is_spelled_out_from_what_the_caller_left_out() -> None:
     parse = function_names.parse
     name = parse("f", region=REGION, account_id="1" * 12)
     assert name.qualified_arn == f"arn:aws:lambda:{REGION}:111111111111:function:f"
-    whole = parse("arn:aws-cn:lambda:cn-north-1:222222222222:function:f:v", region=REGION, account_id="1" * 12)
+    whole = parse(f"arn:aws-cn:lambda:{REGION}:111111111111:function:f:v", region=REGION, account_id="1" * 12)
     assert (whole.name, whole.qualifier) == ("f", "v")
-    with pytest.raises(UnknownFunctionError):
+    assert parse("f", region=REGION, account_id="1" * 12, qualifier="v").qualifier == "v"
+    with pytest.raises(RefusedError, match="does not match the specified qualifier"):
+        parse("f:v", region=REGION, account_id="1" * 12, qualifier="w")
+    with pytest.raises(RefusedError, match="functionName"):
         parse("f/../g", region=REGION, account_id="1" * 12)

@@ -99,7 +99,7 @@ def test_every_line_reaches_the_sink_with_its_group_and_stream(tmp_path: Path) -
         assert [line for _, _, line in seen] == service.log_lines("fn")
         assert {group for group, _, _ in seen} == {"/aws/lambda/fn"}
         (stream,) = {stream for _, stream, _ in seen}
-        assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{8}", stream)
+        assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", stream)
 
     options = {"log_sink": lambda *line: seen.append(line)}
     run(tmp_path, TALK, scenario, service_options=options)
