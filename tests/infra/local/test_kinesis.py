@@ -1,77 +1,24 @@
 """The endpoint as its users see it: unmodified boto3 and the aws CLI over HTTP on an ephemeral loopback port."""
 
-import asyncio
 import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from hypercorn.asyncio import serve
-from hypercorn.config import Config as ServerConfig
 from mypy_boto3_kinesis import KinesisClient
 from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef
 
-from infra.local.http import Request
 from infra.local.kinesis import KinesisService
 from infra.model.stream import Quotas
+from tests.support.kinesis_endpoint import Endpoint
 
 ACCOUNT = "000000000000"
-
-
-class Endpoint:
-    """A KinesisService behind a minimal ASGI application, served from a thread of its own."""
-
-    def __init__(self, service: KinesisService) -> None:
-        self.service = service
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, args=(listening,), daemon=True)
-        self._thread.start()
-
-    def _run(self, listening: socket.socket) -> None:
-        config = ServerConfig()
-        config.bind = [f"fd://{listening.detach()}"]  # hypercorn owns and closes it
-        config.errorlog = None
-        self._loop.run_until_complete(serve(self._app, config, shutdown_trigger=self._stop.wait))
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        response = await self.service.handle(Request(scope["method"], scope["path"], {}, headers, body))
-        sent = [(name.encode(), value.encode()) for name, value in response.headers.items()]
-        await send({"type": "http.response.start", "status": response.status, "headers": sent})
-        await send({"type": "http.response.body", "body": response.body})
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        self._loop.close()
-
-    def client(self, *, attempts: int = 1) -> KinesisClient:
-        return boto3.client(
-            "kinesis",
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
-        )
 
 
 @pytest.fixture
