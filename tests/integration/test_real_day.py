@@ -3,19 +3,18 @@
 The truth is computed here from the file alone, in the same way as the awk line beside the data.
 """
 
-import contextlib
 import gzip
 import json
-import os
 import signal
 import subprocess
 import sys
-import threading
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+
+from tests.support.loads import Killer
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "nasa-http-1995-08-01.tsv.gz"
 BIN = Path(sys.executable).parent
@@ -34,33 +33,6 @@ def truth() -> dict[tuple[str, int], tuple[int, int]]:
             total[0] += 1
             total[1] += int(fields[6])
     return {key: (n, total) for key, (n, total) in totals.items()}
-
-
-def environments(parent: int) -> list[int]:
-    """Process ids of the execution environments below `infra up`."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            is_child = int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent
-            if is_child and b"awslambdaric" in stat.with_name("cmdline").read_bytes():
-                found.append(int(stat.parent.name))
-    return sorted(found)
-
-
-class Killer(threading.Thread):
-    """Kills one environment with SIGKILL every second until told to stop."""
-
-    def __init__(self, parent: int) -> None:
-        super().__init__(daemon=True)
-        self.parent, self.killed, self.enough = parent, 0, threading.Event()
-
-    def run(self) -> None:
-        while not self.enough.wait(1.0):
-            alive = environments(self.parent)
-            if alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(alive[self.killed % len(alive)], signal.SIGKILL)
-                    self.killed += 1
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"the real day is not here: {DATA.name} is read from ../shared/data")

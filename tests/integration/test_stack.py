@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import urllib.request
 from typing import Any
 
 import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 from botocore.exceptions import ClientError
 
+from tests.support.loads import limit
 from tests.support.local_stack import Up, until
 
 pytestmark = pytest.mark.integration
@@ -48,15 +48,6 @@ def aggregated(events: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
 def put(stack: Up, records: list[dict[str, Any]]) -> None:
     answer = stack.client("kinesis").put_records(StreamName=stack.ready["stream"], Records=records)
     assert answer["FailedRecordCount"] == 0
-
-
-def limit(stack: Up, table: str, method: str, **limits: Any) -> dict[str, Any]:
-    request = urllib.request.Request(
-        f"{stack.endpoint_url}/_local/tables/{table}", json.dumps(limits).encode(), method=method
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        document: dict[str, Any] = json.load(answer)
-    return document
 
 
 def test_aggregated_events_sent_twice_are_counted_exactly_once(stack: Up, unique: str) -> None:
