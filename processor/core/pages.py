@@ -19,6 +19,7 @@ differ on the capacity (another set of measures) only differ on how full they fi
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -82,8 +83,13 @@ def capacity(pk: str, window: str, names: Collection[str]) -> int:
     Counts one byte more per identity than documented for strings, should a set be charged like a list, and 12 bytes
     (22 digits) for a sum. The window's key is counted with a page number.
     """
-    overhead = 30 + value_bytes(pk) + value_bytes(window) + 12 * len(names) + sum(map(value_bytes, names))
+    overhead = 30 + value_bytes(pk) + value_bytes(window) + _sums_bytes(frozenset(names))
     return max(SEALED_AT, (WRITE_UNIT_BYTES - overhead) // (IDENTITY_BYTES + 1))
+
+
+@lru_cache(maxsize=256)  # the rules name the same few amounts in every event
+def _sums_bytes(names: frozenset[str]) -> int:
+    return sum(12 + value_bytes(name) for name in names)
 
 
 class Page:
