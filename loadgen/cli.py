@@ -118,7 +118,8 @@ def run_run(arguments: argparse.Namespace) -> int:
             event = generator.next(due_s)
             yield Due(due_s, event.partition_key, event.payload, truths.of_generated(event, int(due_s * 1e6)))
 
-    return Load(connection, stack, common).run(due())
+    # A new run id has never been sent; a given one may be a repetition.
+    return Load(connection, stack, common).run(due(), before=due() if arguments.run_id else None)
 
 
 def _event_options(arguments: argparse.Namespace) -> EventOptions:
@@ -151,7 +152,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
             truth = truths.of_payload(event.payload, int(due_s * 1e6))
             yield Due(None if speed is None else due_s, event.partition_key, event.payload, truth)
 
-    return Load(connection, stack, common, recording.unread).run(due())
+    return Load(connection, stack, common, recording.unread).run(due(), before=due())
 
 
 def run_report(arguments: argparse.Namespace) -> int:

@@ -26,13 +26,27 @@ class Position(NamedTuple):
     subsequence_number: int | None
 
 
+class Page(NamedTuple):
+    """One item of a window's chain, as the results table has it."""
+
+    events: int
+    sums: tuple[Number | None, ...]
+    ids: frozenset[str]
+
+
 @dataclass(slots=True)
 class Expected:
-    """One window: identities that the stream acknowledged, their exact sums, and identities whose fate is unknown."""
+    """One window: identities that the stream acknowledged, their exact sums, and identities whose fate is unknown.
+
+    `before`: identities that were there before the load; `changed_sums`: the sums that were there then, and on top the
+    amounts of acknowledged identities that were not.
+    """
 
     digests: set[str] = field(default_factory=set)
     sums: list[Number | None] = field(default_factory=list)
     unknown: dict[str, tuple[Number | None, ...]] = field(default_factory=dict)
+    before: frozenset[str] = frozenset()
+    changed_sums: list[Number | None] = field(default_factory=list)
 
 
 class Expectations:
@@ -46,6 +60,13 @@ class Expectations:
         self.events_failed = 0
         self.malformed_unknown = 0
 
+    def there_before(self, key: WindowKey, pages: Sequence[Page]) -> None:
+        """A window's chain as it was before the load: for every window that existed, before anything is sent."""
+        window = self._window(*key)
+        window.before = frozenset().union(*(page.ids for page in pages))
+        for page in pages:
+            window.changed_sums = added(window.changed_sums, page.sums)
+
     def acknowledged(self, truths: Iterable[Truth], shard_id: str, sequence_number: str) -> None:
         """A Kinesis record is in the stream, with these user records in this order."""
         for subsequence_number, truth in enumerate(truths):
@@ -54,10 +75,12 @@ class Expectations:
                 where = Position(shard_id, sequence_number, None if truth.whole else subsequence_number)
                 self.quarantine[where] = truth.reason
                 continue
-            window = self._window(truth)
+            window = self._window(truth.pk, truth.window)
             if truth.digest not in window.digests:
                 window.digests.add(truth.digest)
                 window.sums = added(window.sums, truth.amounts)
+                if window.before and truth.digest not in window.before:
+                    window.changed_sums = added(window.changed_sums, truth.amounts)
 
     def failed(self, truths: Iterable[Truth], *, uncertain: bool) -> None:
         """A Kinesis record was given up; with `uncertain` it may be in the stream all the same."""
@@ -66,12 +89,13 @@ class Expectations:
             if uncertain and truth.reason is not None:
                 self.malformed_unknown += 1
             elif uncertain:
-                self._window(truth).unknown[truth.digest] = truth.amounts
+                self._window(truth.pk, truth.window).unknown[truth.digest] = truth.amounts
 
-    def _window(self, truth: Truth) -> Expected:
-        window = self.windows.get((truth.pk, truth.window))
+    def _window(self, pk: str, start: str) -> Expected:
+        window = self.windows.get((pk, start))
         if window is None:
-            window = self.windows[truth.pk, truth.window] = Expected(sums=[None] * len(self.measures))
+            nothing: list[Number | None] = [None] * len(self.measures)
+            window = self.windows[pk, start] = Expected(sums=nothing, changed_sums=nothing)
         return window
 
     @property
@@ -94,21 +118,15 @@ def plus(one: Number, other: Number) -> Number:
     return EXACT.add(Decimal(one), Decimal(other))
 
 
-class Page(NamedTuple):
-    """One item of a window's chain, as the results table has it."""
-
-    events: int
-    sums: tuple[Number | None, ...]
-    ids: frozenset[str]
-
-
 class WindowCheck(NamedTuple):
     """One window held against its chain.
 
     `stored`: acknowledged identities found. `unknown_stored`: of unknown fate and found. `missing`: acknowledged and
     not found. `applied_again`: times that an identity was found beyond the first, and counted events beyond the
-    identities of their page. `foreign`: identities that this run did not send. `sums`: "equal", "different", or
-    "not checked" (foreign or missing identities are in the way).
+    identities of their page. `foreign`: identities that are neither this load's nor were there before it. `sums`:
+    "equal", "different", or "not checked" (foreign or missing identities are in the way); in a window with identities
+    of others that were there before, the change is compared. `stored_before`: of `stored`, there before the load;
+    `foreign_before`: identities of others that were.
     """
 
     stored: int
@@ -117,6 +135,8 @@ class WindowCheck(NamedTuple):
     applied_again: int
     foreign: int
     sums: str
+    stored_before: int = 0
+    foreign_before: int = 0
 
     @property
     def complete(self) -> bool:
@@ -136,15 +156,21 @@ def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
     unknown = expected.unknown.keys() - expected.digests
     missing = expected.digests - found
     unknown_stored = unknown & found
-    foreign = len(found) - (len(expected.digests) - len(missing)) - len(unknown_stored)
-    wanted = expected.sums
-    for identity in unknown_stored:
+    foreign_before = len((expected.before & found) - expected.digests - unknown)
+    foreign = len(found) - (len(expected.digests) - len(missing)) - len(unknown_stored) - foreign_before
+    wanted = expected.changed_sums if foreign_before else expected.sums
+    for identity in unknown_stored - (expected.before if foreign_before else frozenset()):
         wanted = added(wanted, expected.unknown[identity])
     compared = "equal" if all(map(same, wanted, sums)) else "different"
-    verdict = "not checked" if missing or foreign else compared
-    again = (listed - len(found)) + abs(counted - listed)
     return WindowCheck(
-        len(expected.digests) - len(missing), len(unknown_stored), frozenset(missing), again, foreign, verdict
+        stored=len(expected.digests) - len(missing),
+        unknown_stored=len(unknown_stored),
+        missing=frozenset(missing),
+        applied_again=(listed - len(found)) + abs(counted - listed),
+        foreign=foreign,
+        sums="not checked" if missing or foreign else compared,
+        stored_before=len(expected.digests & expected.before & found),
+        foreign_before=foreign_before,
     )
 
 
@@ -159,12 +185,15 @@ class Ledger:
 
     `sent`: acknowledged by the stream. `copies`: deliberate duplicates acknowledged on top of that. `unknown`: never
     acknowledged, possibly in the stream; `unknown_stored` of them were found. `misfiled`: malformed and in quarantine
-    under another reason than expected, `refused`: well-formed and in quarantine. What is found nowhere is `lost` when
-    it was waited for, else `not_yet_found`; sent = stored + quarantined + expired + lost + not_yet_found.
+    under another reason than expected, `refused`: well-formed and in quarantine. `stored_before`: of `stored`, there
+    before the load; `foreign_before`: events in the same windows that were, and that it did not send. What is found
+    nowhere is `lost` when it was waited for, else `not_yet_found`; these terms always add up:
+    sent = stored + quarantined + expired + lost + not_yet_found.
     """
 
     sent: int
     stored: int
+    stored_before: int
     quarantined: int
     expired: int
     lost: int
@@ -174,6 +203,7 @@ class Ledger:
     sums_not_checked: int
     windows: int
     foreign: int
+    foreign_before: int
     copies: int
     unknown: int
     unknown_stored: int
@@ -230,6 +260,7 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
     return Ledger(
         sent=identities + len(expected.quarantine),
         stored=sum(check.stored for check in checks.values()),
+        stored_before=sum(check.stored_before for check in checks.values()),
         quarantined=len(findings.reasons) + len(refused),
         expired=len(expired) + len(absent_expired),
         lost=nowhere if waited else 0,
@@ -239,6 +270,7 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
         sums_not_checked=verdicts["not checked"],
         windows=len(expected.windows),
         foreign=sum(check.foreign for check in checks.values()),
+        foreign_before=sum(check.foreign_before for check in checks.values()),
         copies=well_formed_acknowledged - identities,
         unknown=sum(len(window.unknown.keys() - window.digests) for window in expected.windows.values())
         + expected.malformed_unknown,

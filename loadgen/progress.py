@@ -48,6 +48,14 @@ class Progress:
             text += f", {metrics.errors.total():,} failed attempts"
         self._show("sending", text, metrics.acknowledged, self._total, now_s)
 
+    def looked(self, windows: int, found: int) -> None:
+        """What the tables have before anything is sent; said once."""
+        text = f"before the load the table has {found:,} events in the {windows:,} windows of these events"
+        if self._bar:
+            self._bar.console.print(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def draining(self, now_s: float, found: int, expected: int) -> None:
         """`now_s` counts from the start of the draining."""
         if found == expected:

@@ -73,6 +73,16 @@ class Readback:
         self._since = (since - CLOCKS_APART).replace(microsecond=0)
         self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
 
+    def before(self, keys: Sequence[WindowKey]) -> int:
+        """Note what these windows have before the load; returns how many identities that is."""
+        found = 0
+        with explained(str(self._target)):
+            for key, pages in self._chains(keys):
+                if pages:
+                    self._expected.there_before(key, pages)
+                    found += sum(len(page.ids) for page in pages)
+        return found
+
     def refresh(self, findings: Findings, *, everything: bool = False) -> None:
         """Read what has not been found yet; `everything`: read all of it again (the final account)."""
         with explained(str(self._target)):

@@ -98,19 +98,24 @@ def numbers(metrics: Metrics, ledger: Ledger, drain_s: float, unread: Unread) ->
 
 
 def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str, float | int | None]:
-    """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found."""
+    """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found.
+
+    When an event that was there before is processed again is not to be seen: with such events there is no such rate.
+    """
+    nothing_new = ledger.stored_before and ledger.stored_before == ledger.stored + ledger.quarantined
     whole_s = metrics.latest_us / 1e6 + drain_s
     processed = metrics.acknowledged - ledger.lost - ledger.not_yet_found
     return {
         "sent": ledger.sent,
         "stored": ledger.stored,
+        "stored_before": ledger.stored_before,
         "quarantined": ledger.quarantined,
         "expired": ledger.expired,
         "lost": ledger.lost,
         "not_yet_found": ledger.not_yet_found,
         "duplicates_applied": ledger.duplicates_applied,
-        "drain_s": round(drain_s, 3),
-        "processed_events_per_s": processed / whole_s if whole_s else None,
+        "drain_s": None if nothing_new else round(drain_s, 3),
+        "processed_events_per_s": processed / whole_s if whole_s and not ledger.stored_before else None,
     }
 
 
@@ -124,7 +129,10 @@ def verdict(report: Mapping[str, Any]) -> str:
     sent = report["ledger"]["sent"]
     wrong = shortcomings(report)
     if not wrong:
-        return f"The ledger balances: every one of {counted(sent, 'event')} is accounted for, none was applied twice."
+        known = report["ledger"]["stored_before"]
+        before = f" ({known:,} of them were there before this load)" if known else ""
+        every = f"every one of {counted(sent, 'event')} is accounted for, none was applied twice"
+        return f"The ledger balances: {every}{before}."
     if report["ledger"]["balanced"] and not report["partial"]:
         return f"NOT passed, although the ledger balances for {counted(sent, 'event')}: {'; '.join(wrong)}."
     return f"NOT passed: {'; '.join(wrong)}."
@@ -163,7 +171,7 @@ def _imbalances(ledger: Mapping[str, Any]) -> list[str]:
     found = (
         (ledger["lost"], "lost"),
         (ledger["duplicates_applied"], "applied again"),
-        (ledger["foreign"], "in the same windows not sent by this load"),
+        (ledger["foreign"], "come into the same windows and not sent by this load"),
         (sum(ledger["misfiled"].values()), "in quarantine for another reason than expected"),
         (sum(ledger["refused"].values()), "well-formed but in quarantine"),
     )
@@ -181,9 +189,14 @@ def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The ledger as lines of an account."""
     ledger, partial = report["ledger"], report["partial"]
     total = ledger["stored"] + ledger["quarantined"] + ledger["expired"]
+    known = [
+        ("    already there before this load", f"{ledger['stored_before']:,}"),
+        ("    applied by this load", f"{ledger['stored'] - ledger['stored_before']:,}"),
+    ]
     rows = [
         ("sent (distinct events acknowledged by the stream)", f"{ledger['sent']:,}"),
         ("  stored in the results table", f"{ledger['stored']:,}"),
+        *(known if ledger["stored_before"] else []),
         ("  in quarantine, with the expected reason", f"{ledger['quarantined']:,}"),
         ("  expired to the on-failure destination", f"{ledger['expired']:,}"),
         ("stored + quarantined + expired", f"{total:,}"),
@@ -195,7 +208,9 @@ def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"windows with different sums (of {ledger['windows']:,})", f"{ledger['sums_different']:,}"),
     ]
     if ledger["foreign"]:
-        rows.append(("events in the same windows that this run did not send", f"{ledger['foreign']:,}"))
+        rows.append(("come into the same windows, not sent by this load", f"{ledger['foreign']:,}"))
+    if ledger["foreign_before"]:
+        rows.append(("in the same windows before, not sent by this load", f"{ledger['foreign_before']:,}"))
     if ledger["sums_not_checked"]:
         rows.append(("windows whose sums could not be compared", f"{ledger['sums_not_checked']:,}"))
     if ledger["unknown"]:

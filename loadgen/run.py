@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from infra.ops.errors import CommandError
 from loadgen import report
 from loadgen.interrupts import Interrupts
-from loadgen.ledger import Expectations, Findings, settle
+from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
 from loadgen.progress import Progress
 from loadgen.readback import Readback, Stack
@@ -73,29 +73,44 @@ class Load:
         self._sender = Sender(self._put, options.packing, RetryPolicy(stop_lane=False), self._settled, self._turn)
         self._interrupts = Interrupts(self._sender.stopping.set)
 
-    def run(self, schedule: Iterator[Due]) -> int:
-        """Returns the exit status; the files are in `options.out` whatever it is, unless it was interrupted twice."""
+    def run(self, schedule: Iterator[Due], before: Iterator[Due] | None = None) -> int:
+        """Returns the exit status; the files are in `options.out` whatever it is, unless it was interrupted twice.
+
+        `before`: the same events once more, for a load whose events may be in the tables already: what their windows
+        have is read before anything is sent.
+        """
         out = self._options.out
         out.mkdir(parents=True, exist_ok=True)
         for name in REPORTS:
             (out / name).unlink(missing_ok=True)  # an earlier load's report does not belong to these results
         try:
             with self._interrupts:
-                return self._report(*self._perform(schedule))
+                return self._report(*self._perform(schedule, before))
         except KeyboardInterrupt:
             print(f"loadgen: stopped at once; {out}/results.jsonl has what was put until then", file=sys.stderr)
             return INTERRUPTED
 
-    def _perform(self, schedule: Iterator[Due]) -> tuple[float, CommandError | None]:
+    def _perform(self, schedule: Iterator[Due], before: Iterator[Due] | None) -> tuple[float, CommandError | None]:
         """Send and drain; returns the seconds of draining and what ended it too early, if anything did."""
         drain_s = 0.0
         with (self._options.out / "results.jsonl").open("w") as self._lines, self._progress:
             try:
+                if before is not None:
+                    self._look_before(before)
                 self._sender.run(schedule)
                 drain_s = self._drain()
             except CommandError as error:
                 return drain_s, error
         return drain_s, None
+
+    def _look_before(self, events: Iterator[Due]) -> None:
+        keys: set[WindowKey] = set()
+        for event in events:
+            if self._interrupts.seen:
+                return
+            if event.truth.reason is None:
+                keys.add((event.truth.pk, event.truth.window))
+        self._progress.looked(len(keys), self._readback.before(sorted(keys)))
 
     def _turn(self, now_s: float, waiting: int) -> None:
         self._progress.sending(now_s, self._metrics, waiting)
@@ -127,7 +142,7 @@ class Load:
                 break
             self._pause(POLL_S)
         drained_s = (moved_s if found >= 0 else time.monotonic()) - began_s
-        if not self._interrupts.seen and self._expected.windows:
+        if not self._interrupts.seen and self._expected.distinct_events:
             self._pause(self._options.settle_s)
         self._readback.refresh(self._findings, everything=True)
         self._waited = not self._interrupts.seen

@@ -168,6 +168,78 @@ def test_what_was_not_waited_for_is_not_yet_found_and_every_event_is_in_exactly_
         assert ledger.balanced == (not gone)
 
 
+def noted(tables: Tables) -> Expectations:
+    """The expectations of a load that first read what the tables have."""
+    expected = Expectations(MEASURES)
+    for key in WINDOWS:
+        if pages := tables.pages(key):
+            expected.there_before(key, pages)
+    return expected
+
+
+@given(EVENTS, EVENTS, st.data())
+def test_events_of_an_earlier_load_are_told_from_those_of_this_one(
+    before: list[Truth], now: list[Truth], data: st.DataObject
+) -> None:
+    tables = Tables()
+    send(Expectations(MEASURES), tables, before, [], [])
+    again = data.draw(st.lists(st.sampled_from(before), unique=True)) if before else []
+    known = {truth.digest for truth in before}
+    expected = noted(tables)
+    send(expected, tables, [*again, *(truth for truth in now if truth.digest not in known)], [], [])
+    ledger = account(expected, tables)
+    assert ledger.balanced
+    assert ledger.sums_not_checked == 0
+    assert (ledger.stored_before, ledger.foreign_before) == (len(again), len(before) - len(again))
+    assert ledger.stored - ledger.stored_before == len({truth.digest for truth in now} - known)
+
+
+@given(SOME, st.data())
+def test_a_second_load_of_the_same_events_must_find_their_exact_truth_and_not_only_no_change(
+    events: list[Truth], data: st.DataObject
+) -> None:
+    tables = Tables()
+    send(Expectations(MEASURES), tables, events, [], [])
+    wrong = data.draw(st.sampled_from(events))
+    rows = tables.rows[wrong.pk, wrong.window]
+    at = [identity for identity, _ in rows].index(wrong.digest)
+    rows[at] = (wrong.digest, (rows[at][1][0], Decimal(rows[at][1][1] or 0) + Decimal("0.001")))
+    expected = noted(tables)
+    send(expected, tables, events, [], [])
+    ledger = account(expected, tables)
+    assert (ledger.stored_before, ledger.sums_different, ledger.balanced) == (len(events), 1, False)
+
+
+@given(SOME, SOME, st.data())
+def test_beside_events_of_others_the_sums_must_change_by_exactly_this_load(
+    others: list[Truth], events: list[Truth], data: st.DataObject
+) -> None:
+    events = [truth._replace(digest=f"new-{truth.digest}") for truth in events]
+    tables = Tables()
+    send(Expectations(MEASURES), tables, others, [], [])
+    expected = noted(tables)
+    send(expected, tables, events, [], [])
+    findings = Findings()
+    assert account(expected, tables, findings).balanced
+    truth = data.draw(st.sampled_from(events))
+    key = (truth.pk, truth.window)
+    first, *rest = tables.pages(key)
+    wrong = first._replace(sums=(first.sums[0], Decimal(first.sums[1] or 0) + Decimal("0.001")))
+    findings.checks[key] = reconcile(expected.windows[key], [wrong, *rest])
+    assert settle(expected, findings).sums_different == 1
+
+
+@given(SOME)
+def test_what_others_add_meanwhile_is_foreign_also_beside_what_was_there_before(events: list[Truth]) -> None:
+    tables = Tables()
+    send(Expectations(MEASURES), tables, events, [], [])
+    expected = noted(tables)
+    send(expected, tables, events, [], [])
+    tables.apply(events[0]._replace(digest="meanwhile"))
+    ledger = account(expected, tables)
+    assert (ledger.foreign, ledger.foreign_before, ledger.balanced) == (1, 0, False)
+
+
 @given(SOME, st.data())
 def test_a_sum_that_is_off_by_the_smallest_amount_is_seen(events: list[Truth], data: st.DataObject) -> None:
     expected, tables = Expectations(MEASURES), Tables()

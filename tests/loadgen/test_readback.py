@@ -65,6 +65,24 @@ def test_a_window_is_read_with_every_page_of_its_chain(deployed: Deployed, count
     assert ledger.balanced
 
 
+@pytest.mark.parametrize("count", [SEALED_AT, 2 * SEALED_AT + 1])
+def test_what_is_there_before_a_load_is_read_with_every_page_and_the_load_adds_to_it(
+    deployed: Deployed, count: int
+) -> None:
+    truths = [truth for _, truth in events(count + 1)]
+    for number in range(0, count, SEALED_AT):
+        write_page(deployed, truths[:count][number : number + SEALED_AT], number // SEALED_AT)
+    expected = Expectations(STACK.settings.measures)
+    keys = sorted({(truth.pk, truth.window) for truth in truths} | {("nobody", WINDOW)})
+    readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
+    assert readback.before(keys) == count
+    expected.acknowledged(truths, "shardId-0", "49")
+    write_page(deployed, truths[count:], (count + SEALED_AT - 1) // SEALED_AT)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.stored_before, ledger.windows) == (count + 1, count, 1)
+    assert ledger.balanced
+
+
 def test_an_identity_in_two_pages_is_seen(deployed: Deployed) -> None:
     truths = [truth for _, truth in events(SEALED_AT + 1)]
     write_page(deployed, truths[:SEALED_AT])

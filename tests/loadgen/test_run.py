@@ -23,7 +23,7 @@ COUNT = 40
 
 
 def schedule(*, interrupt_after: int | None = None) -> Iterator[Due]:
-    generator, truths = Generator(EventOptions("r", 1, 1.7e9)), Truths(STACK.settings)
+    generator, truths = Generator(EventOptions("r", 1, 1.7e9, keys=100_000, skew=0.0)), Truths(STACK.settings)
     for number in range(COUNT):
         if number == interrupt_after:
             signal.raise_signal(signal.SIGINT)
@@ -195,3 +195,30 @@ def test_a_load_as_fast_as_it_is_taken_shows_no_latency_and_its_report_made_agai
     assert capsys.readouterr().out.count("n/a") == 3
     assert cli.main(["report", str(tmp_path)]) == 1
     assert json.loads((tmp_path / "report.json").read_text()) == document
+
+
+def test_a_second_load_of_the_same_events_says_what_was_there_before_and_passes(
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, event in enumerate(schedule()):
+        truth = event.truth
+        item = {"pk": {"S": truth.pk}, "sk": {"S": truth.window}, "ids": {"SS": [truth.digest]}, "events": {"N": "1"}}
+        sums = zip(("sum_bytes", "sum_quantity"), truth.amounts, strict=True)
+        item |= {name: {"N": str(amount)} for name, amount in sums}
+        if number < COUNT - 1:
+            deployed.client("dynamodb").put_item(TableName="results", Item=item)
+    options = Options(["loadgen"], {}, tmp_path, PackingSettings(linger_s=0.0), [], 0.0, 0.0, COUNT)
+
+    def one_is_new() -> None:
+        deployed.client("dynamodb").put_item(TableName="results", Item=item)
+
+    def events() -> Iterator[Due]:
+        yield from schedule()
+        one_is_new()
+
+    assert Load(deployed.connection, deployed.stack, options).run(events(), before=schedule()) == 0
+    ledger = json.loads((tmp_path / "report.json").read_text())["ledger"]
+    assert (ledger["stored"], ledger["stored_before"]) == (COUNT, COUNT - 1)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"already there before this load {COUNT - 1} applied by this load 1" in shown
+    assert f"({COUNT - 1} of them were there before this load)" in shown

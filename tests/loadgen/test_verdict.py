@@ -50,7 +50,7 @@ def test_a_load_that_passed_says_so_and_nothing_else() -> None:
         (made(replace(BALANCED, stored=8, lost=1)), "1 lost"),
         (made(replace(BALANCED, duplicates_applied=2)), "2 applied again"),
         (made(replace(BALANCED, sums_different=1)), "wrong sums in 1 window"),
-        (made(replace(BALANCED, foreign=3)), "3 in the same windows"),
+        (made(replace(BALANCED, foreign=3)), "3 come into the same windows"),
         (made(replace(BALANCED, misfiled={"a instead of b": 4})), "4 in quarantine for another reason"),
         (made(replace(BALANCED, refused={"rules_error": 5})), "5 well-formed but in quarantine"),
         (made(problem="interrupted"), "interrupted"),
