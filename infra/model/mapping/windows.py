@@ -141,8 +141,9 @@ class ShardWindows:
 
     def next_window(self, first: StreamRecord) -> Window:
         """The window of a batch that begins with this record."""
-        found = window_of(first, self._length_s)
-        return self.open.window if self.open and found.start_s <= self.open.window.start_s else found
+        if self.open is not None and first.arrived_at_ms < self.open.window.end_s * 1000:
+            return self.open.window
+        return window_of(first, self._length_s)
 
     def front(self, records: Sequence[StreamRecord], limit: int) -> tuple[int, bool]:
         """How many of the queue's first `limit` records are one window's, and whether a later window's is next."""
