@@ -6,9 +6,9 @@ An entry is its length (4 bytes), a CRC-32 (4), its kind (1) and its content: `S
 records, as JSON; or `R`, the records of one put. A segment begins with an `S`; another follows when something changed.
 So the last `S` and all `R` are the stream.
 
-An entry is written by one `write` before the put is answered, and never flushed to the device: what was acknowledged
-survives the end of this process, however it ends, but not a loss of power. What a crash cut off at the end of the last
-segment was never acknowledged, and is removed. Segments whose records have all left retention are deleted.
+An entry is written by one system call before the put is answered, and never flushed to the device: what was
+acknowledged survives the end of this process, however it ends, but not a loss of power. What a crash cut off at the end
+of the last segment was never acknowledged, and is removed. Segments whose records have all left retention are deleted.
 """
 
 import json
@@ -32,6 +32,7 @@ _ENTRY = struct.Struct(">IIc")
 _RECORD = struct.Struct(">I24sQHI")  # shard index, sequence number, arrival (ms), bytes of key, bytes of data
 _STATE, _RECORDS = b"S", b"R"
 _SUFFIX = ".stream"
+_write = os.write
 
 
 class StoreError(Exception):
@@ -74,12 +75,12 @@ class StreamLog:
         begins = self._file < 0 or self._size >= self._segment_bytes
         if begins:
             self._begin_segment()
-        entries = []
+        entries: list[bytes] = []
         if stream.revision != self._revision:
-            entries.append(_entry(_STATE, json.dumps(stream.plain()).encode()))
+            entries += _entry(_STATE, json.dumps(stream.plain()).encode())
         if unsaved:
-            entries.append(_entry(_RECORDS, _packed(unsaved)))
-        self._append(b"".join(entries))
+            entries += _entry(_RECORDS, _packed(unsaved))
+        self._append(entries)
         self._revision = stream.revision
         if unsaved:
             self._segments[-1].arrived_at_ms = max(record.arrived_at_ms for _, record in unsaved)
@@ -104,15 +105,16 @@ class StreamLog:
         self._file, self._size, self._revision = file, 0, 0
         self._segments.append(_Segment(path))
 
-    def _append(self, entries: bytes) -> None:
+    def _append(self, pieces: Sequence[bytes]) -> None:
+        size = sum(map(len, pieces))
         try:
-            written = os.write(self._file, entries)
-            while written < len(entries):
-                written += os.write(self._file, entries[written:])
+            written = os.writev(self._file, pieces)
+            while written < size:  # the system took a part only
+                written += _write(self._file, b"".join(pieces)[written:])
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
-        self._size += len(entries)
+        self._size += size
 
     def _drop_expired(self, oldest_ms: int) -> None:
         """Deletes the segments before the last one whose records all arrived before `oldest_ms`."""
@@ -169,8 +171,8 @@ class StreamStore:
         return adopted
 
 
-def _entry(kind: bytes, content: bytes) -> bytes:
-    return _ENTRY.pack(len(content), crc32(content, crc32(kind)), kind) + content
+def _entry(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
+    return _ENTRY.pack(len(content), crc32(content, crc32(kind)), kind), content
 
 
 def _packed(records: Iterable[tuple[int, StreamRecord]]) -> bytes:
