@@ -25,6 +25,7 @@ from infra.local.deploy import DeployError, delivery, deploy
 from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
+from infra.local.kinesis_store import StoreError
 from infra.local.mappings import MappingService
 from infra.local.monitoring import Monitoring
 from infra.local.stack_inputs import (
@@ -73,7 +74,7 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
     """All services, not yet serving and without resources."""
     mounted = emulated.load(region=options.region, account_id=options.account_id, port=port, data_dir=data_dir)
     monitoring = Monitoring(mounted)
-    kinesis = KinesisService(options.account_id, options.region)
+    kinesis = _kinesis(options)
     functions = FunctionService(
         options.account_id,
         options.region,
@@ -94,6 +95,15 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         before_observing=monitoring.hand_over,
     )
     return Parts(mounted, kinesis, functions, mappings, monitoring, cloudformation, gateway)
+
+
+def _kinesis(options: StackOptions) -> KinesisService:
+    """Its streams are kept where the user wants things kept, and end with the process otherwise."""
+    folder = None if options.data_dir is None else options.data_dir.resolve() / "kinesis"
+    try:
+        return KinesisService(options.account_id, options.region, data_dir=folder)
+    except (OSError, StoreError) as error:
+        raise StackError(f"the streams of --data-dir {options.data_dir} cannot be read: {error}", ENVIRONMENT) from error
 
 
 async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
