@@ -103,7 +103,7 @@ def _kinesis(options: StackOptions) -> KinesisService:
     try:
         return KinesisService(options.account_id, options.region, data_dir=folder)
     except (OSError, StoreError) as error:
-        raise StackError(f"the streams of --data-dir {options.data_dir} cannot be read: {error}", ENVIRONMENT) from error
+        raise StackError(f"--data-dir {options.data_dir}: its streams cannot be read: {error}", ENVIRONMENT) from error
 
 
 async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
