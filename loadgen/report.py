@@ -167,6 +167,29 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
+def notes(report: Mapping[str, Any]) -> list[str]:
+    """What explains the numbers, and what to do: sentences that change no verdict."""
+    numbers, said = report["numbers"], []
+    if late := numbers["events_late"]:
+        said.append(
+            f"{counted(late, 'event')} ({100 * numbers['late_share']:.1f} %) left late, at worst "
+            f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target did not keep up for a "
+            "moment. Latencies include that wait; the ledger is not touched by it. To measure the target alone, use a lower "
+            "--rate, or run loadgen on a machine that does nothing else."
+        )
+    if report["ledger"]["stored_before"]:
+        said.append(
+            "When an event that was there before is processed again cannot be seen in the tables; that it changes "
+            "nothing was watched for until --settle was over."
+        )
+    if failed := numbers["events_failed"]:
+        said.append(
+            f"{counted(failed, 'event')} never reached the stream as far as is known; that fails a load only with "
+            "--threshold 'events_failed==0'."
+        )
+    return said
+
+
 def _imbalances(ledger: Mapping[str, Any]) -> list[str]:
     found = (
         (ledger["lost"], "lost"),
@@ -245,6 +268,7 @@ def page(report: Mapping[str, Any]) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>loadgen report</title><style>{STYLE}</style>",
         f"<h1 class={good}>{escape(report['verdict'])}</h1><p class=dim>{escape(report['started_at'])}</p>",
+        *(f"<p>{escape(note)}</p>" for note in notes(report)),
         f"<p><code>{escape(' '.join(report['command']))}</code></p>",
         _table("Ledger", ledger_rows(report)),
         _table("Thresholds", thresholds),

@@ -223,4 +223,5 @@ def summarize(document: Mapping[str, Any]) -> None:
         print(f"  {name:<56} {report.number(document['numbers'][name]):>14}")
     for threshold in document["thresholds"]:
         print(f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}")
-    print(f"\n{document['verdict']}")
+    for sentence in (*report.notes(document), document["verdict"]):
+        print(f"\n{sentence}")

@@ -1,5 +1,6 @@
 """One truth: whatever makes the exit status another than 0 is named in the verdict, and nothing else is."""
 
+import html
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from loadgen import report
 from loadgen.ledger import Expectations, Findings, Ledger, settle
 from loadgen.metrics import Metrics
+from loadgen.results import PutResult
 from loadgen.thresholds import Checked, Threshold
 
 BALANCED = replace(settle(Expectations(()), Findings()), sent=9, stored=9)
@@ -19,6 +21,7 @@ def made(
     problem: str | None = None,
     checked: tuple[Checked, ...] = (),
     unreadable: int = 0,
+    metrics: Metrics | None = None,
 ) -> dict[str, Any]:
     unread = report.Unread()
     for line in range(unreadable):
@@ -28,7 +31,7 @@ def made(
         started_at="",
         problem=problem,
         configuration={},
-        metrics=Metrics(0),
+        metrics=metrics or Metrics(0),
         ledger=ledger,
         drain_s=0.0,
         checked=checked,
@@ -74,3 +77,31 @@ def test_several_shortcomings_are_all_named() -> None:
         "verdict"
     ]
     assert all(part in verdict for part in ("1 lost", "lost<1", "2 lines of the file"))
+
+
+def of_one_event(put_us: int, failed: str | None = None, late_after_us: int | None = 10_000) -> Metrics:
+    metrics = Metrics(late_after_us)
+    metrics.add(PutResult("k", (0,), put_us, put_us + 5, 1, 9, 0, 0, "s", "1", (), failed, False))
+    return metrics
+
+
+def test_late_events_come_with_what_they_mean_and_what_to_do() -> None:
+    (note,) = report.notes(made(metrics=of_one_event(250_000)))
+    assert "1 event (100.0 %) left late, at worst 250 ms" in note
+    assert "--rate" in note
+    assert note in html.unescape(report.page(made(metrics=of_one_event(250_000))))
+
+
+@pytest.mark.parametrize("metrics", [Metrics(0), Metrics(None), of_one_event(10_000), of_one_event(9**9, None, None)])
+def test_what_needs_no_explanation_has_none(metrics: Metrics) -> None:
+    assert report.notes(made(metrics=metrics)) == []
+
+
+def test_events_that_were_there_before_come_with_the_limit_of_what_can_be_seen() -> None:
+    (note,) = report.notes(made(replace(BALANCED, stored_before=9)))
+    assert "--settle" in note
+
+
+def test_events_given_up_come_with_the_threshold_that_would_fail_the_load() -> None:
+    (note,) = report.notes(made(metrics=of_one_event(0, "DeadlineExceeded")))
+    assert note.startswith("1 event never reached the stream")
