@@ -96,7 +96,10 @@ class KinesisService:
         self._save()
 
     def close(self) -> None:
-        """Closes the files of the data directory."""
+        """Ends every subscription, whose connection would keep the endpoint open, and closes the data directory."""
+        for stream in self._account.known:
+            stream.consumers.end_all()
+        self._wake_all()
         if self._store is not None:
             self._store.close()
 

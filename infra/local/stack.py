@@ -123,6 +123,7 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
             log.info("stopping")
         finally:
             await _stop(parts)
+            parts.kinesis.close()
     return 0
 
 

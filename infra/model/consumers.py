@@ -98,8 +98,8 @@ class Consumers:
         consumer.status, consumer.ready_at_s = "DELETING", now + self._transition_s
         self.settle(now)
 
-    def end_all(self, failure: StreamError) -> None:
-        """Ends every subscription: the stream is being deleted."""
+    def end_all(self, failure: StreamError | None = None) -> None:
+        """Ends every subscription, of every consumer."""
         for consumer in self._by_name.values():
             self._end_subscriptions(consumer, failure)
 
@@ -123,7 +123,7 @@ class Consumers:
         return subscription
 
     @staticmethod
-    def _end_subscriptions(consumer: Consumer, failure: StreamError) -> None:
+    def _end_subscriptions(consumer: Consumer, failure: StreamError | None) -> None:
         for subscription in consumer.subscriptions.values():
             if not subscription.ended:
                 subscription.end(failure)

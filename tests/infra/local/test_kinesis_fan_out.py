@@ -298,3 +298,15 @@ def test_a_subscription_of_a_stream_that_is_deleted_ends_with_its_error(endpoint
         return "no error"
 
     assert endpoint.run(everything()) == "ResourceNotFoundException"
+
+
+def test_closing_the_service_ends_every_subscription_in_good_order(endpoint: Endpoint) -> None:
+    client = endpoint.client()
+    events = iter(subscribe(client, register(client)))
+    next(events)
+
+    async def close() -> None:
+        endpoint.service.close()
+
+    endpoint.run(close())
+    assert list(events) == []
