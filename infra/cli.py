@@ -1,7 +1,7 @@
 """SHELL: the `infra` command. Each subcommand says what it takes and does; this file finds it and reports errors.
 
-Exit status: 0 fine, 2 usage (also: the template is wrong), 3 the machine or the target does not allow it,
-130 interrupted.
+Exit status: 0 fine, 1 a check failed (simulate), 2 usage (also: the template is wrong), 3 the machine or the target
+does not allow it, 130 interrupted.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from infra.ops import quarantine, results
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import DEFAULT_STACK_NAME, LOCAL_REGION
+from infra.sim import cli as simulate
 
 TEMPLATE = Path(__file__).parent / "template.yaml"
 DEFAULT_PORT = 4566
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _register_up(commands)
     results.register(commands)
     quarantine.register(commands)
+    simulate.register(commands)
     return top
 
 
@@ -59,9 +61,23 @@ def _register_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     up.add_argument(
         "--parameter", action="append", default=[], metavar="Key=Value", help="a parameter of the template; repeatable"
     )
-    up.add_argument("--data-dir", type=Path, help="where the functions' code is staged (default: a temporary folder)")
+    up.add_argument(
+        "--data-dir",
+        type=Path,
+        help="where streams, tables, buckets and mappings are kept, to go on with the next time (default: nothing is kept)",
+    )
     up.add_argument("--stack-name", default=DEFAULT_STACK_NAME, help=f"(default {DEFAULT_STACK_NAME})")
     up.add_argument("--region", help=f"(default: AWS_REGION, then {LOCAL_REGION})")
+    up.add_argument(
+        "--poll-as-aws", action="store_true", help="read an idle shard once per second, not at once after a put"
+    )
+    up.add_argument(
+        "--mapping-lag",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="so long after a mapping says Enabled or Disabled it begins or ends to poll (default 0; on AWS up to minutes)",
+    )
     up.set_defaults(run=_up)
 
 
@@ -79,6 +95,8 @@ def _up(arguments: argparse.Namespace) -> int:
         region=arguments.region or os.environ.get("AWS_REGION") or LOCAL_REGION,
         port=arguments.port,
         data_dir=arguments.data_dir,
+        poll_as_aws=arguments.poll_as_aws,
+        mapping_lag_s=arguments.mapping_lag,
     )
     try:
         return stack.run(options)
@@ -97,6 +115,16 @@ def parameters(given: Sequence[str]) -> dict[str, str]:
             raise CommandError(f"--parameter {key} is given twice", USAGE)
         found[key] = value
     return found
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text}: a number of seconds is needed, from 0 to 3600")
+    return seconds
 
 
 def _port(text: str) -> int:

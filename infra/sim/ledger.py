@@ -1,0 +1,115 @@
+"""DRIVER: what must be in the tables when all is settled, computed from what was put and compared with what is there.
+
+Every well-formed event is in the totals exactly once, or in a destination document (or among the records that were
+dropped because the destination refused them), or both: a batch may be written and given up all the same. Every
+malformed one is in quarantine exactly once, or given up likewise.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from infra.sim.quarantine import position
+from infra.sim.rules import LATEST_SK, RECORD_SK
+from infra.sim.stock import Parcel, Truth
+from infra.sim.table import MemoryTable
+from infra.sim.violation import Violation
+from infra.sim.witness import SeenShard
+
+Items = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def check(shards: Iterable[SeenShard], results: MemoryTable, quarantine: MemoryTable, *, items: bool) -> int:
+    """Compare, and return how many distinct events are in the totals. Raises Violation."""
+    parcels: dict[int, Parcel] = {}
+    settled: set[str] = set()  # digests that must be in the totals
+    excused: set[str] = set()
+    for shard in shards:
+        for put in shard.order:
+            parcels[id(put.parcel)] = put.parcel
+            (excused if put.in_document or put.dropped else settled).update(put.parcel.digests)
+    truths = {event.digest: event for parcel in parcels.values() for event in parcel.events}
+    applied = _check_pages(results.items, truths)
+    lost = settled - applied
+    if lost:
+        event = truths[min(lost)]
+        raise Violation(
+            "nothing lost",
+            f"{len(lost)} events are neither in the totals nor in a document, among them {event.digest} of "
+            f"{event.pk} {event.window}",
+        )
+    _check_quarantine(shards, quarantine.items)
+    if items:
+        _check_items(results.items, truths, settled)
+    return len(applied)
+
+
+def _check_pages(found: Items, truths: Mapping[str, Truth]) -> set[str]:
+    """No identity twice in a chain, none that was not put or belongs elsewhere, and exact sums. Returns identities."""
+    applied: set[str] = set()
+    for (pk, sk), page in found.items():
+        ids = page.get("ids")
+        if ids is None:
+            continue
+        where, window = f"{pk} {sk}", sk.partition("#")[0]
+        if not applied.isdisjoint(ids):
+            twice = min(applied & ids)
+            raise Violation("nothing applied twice", f"event {twice} is on {where} and on another page")
+        applied |= ids
+        size = quantity = 0
+        for identity in ids:
+            truth = truths.get(identity)
+            if truth is None or truth.pk != pk or truth.window != window:
+                raise Violation("only what was put", f"event {identity} on {where} does not belong there")
+            size += truth.bytes
+            quantity += truth.quantity
+        told = (page["events"], page["sum_bytes"], page["sum_quantity"])
+        if told != (len(ids), size, quantity):
+            raise Violation("exact totals", f"{where} says {told}, its events are {(len(ids), size, quantity)}")
+    return applied
+
+
+def _check_quarantine(shards: Iterable[SeenShard], found: Items) -> None:
+    expected: dict[tuple[str, str], tuple[str, bytes]] = {}
+    excused: set[tuple[str, str]] = set()
+    for shard in shards:
+        for put in shard.order:
+            for bad in put.parcel.malformed:
+                key = position(shard.shard_id, put.number, bad.subsequence_number)
+                expected[key] = (bad.reason, bad.payload)
+                if put.in_document or put.dropped:
+                    excused.add(key)
+    for key, item in found.items():
+        if key not in expected:
+            raise Violation(
+                "quarantine", f"{key} is in quarantine ({item['reason']}), but nothing malformed was put there"
+            )
+        told = (item["reason"], item["payload"])
+        if told != expected[key]:
+            raise Violation("quarantine", f"{key} is kept as {told[0]}, it was put as {expected[key][0]}")
+    missing = expected.keys() - found.keys() - excused
+    if missing:
+        raise Violation(
+            "nothing lost", f"{len(missing)} malformed records are not in quarantine, among them {min(missing)}"
+        )
+
+
+def _check_items(found: Items, truths: Mapping[str, Truth], settled: set[str]) -> None:
+    """A `Record` for every event that is settled; the `Latest` of a subject at least as new as its newest one."""
+    newest: dict[str, int] = {}
+    versions: dict[str, set[int]] = {}
+    for identity, truth in truths.items():
+        record = found.get((f"record#{identity}", RECORD_SK))
+        if record is None and identity in settled:
+            raise Violation("nothing lost", f"the record of event {identity} is missing")
+        if record is not None and record["bytes"] != truth.bytes:
+            raise Violation("records", f"the record of event {identity} has {record['bytes']} bytes, not {truth.bytes}")
+        versions.setdefault(truth.subject, set()).add(truth.bytes)
+        if identity in settled:
+            newest[truth.subject] = max(newest.get(truth.subject, -1), truth.bytes)
+    for subject, known in versions.items():
+        latest = found.get((f"latest#{subject}", LATEST_SK), {"version": -1})
+        version = latest["version"]
+        if version < newest.get(subject, -1) or (version != -1 and version not in known):
+            raise Violation("latest values", f"{subject} is at version {version}, it must be {newest.get(subject)}")
+        if version != -1 and (latest["bytes"], "odd" in latest) != (version, version % 2 == 1):
+            raise Violation("latest values", f"{subject} has the attributes of another version than {version}")

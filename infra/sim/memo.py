@@ -1,0 +1,83 @@
+"""DRIVER: the processor's reading of a payload, done once per different payload and process.
+
+`deaggregate`, `parse_all`, the rules and `changes` are pure: the same bytes always give the same values. They take most
+of the CPU time of a batch, a simulation delivers the same bytes many times over (retries, resends, other seeds), and
+what is simulated is everything around them. So the real functions run once and their answers are remembered; without
+`installed` nothing is, and the traces are the same (a test compares them).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from processor.core import plan as planning
+from processor.core.effects import Effect
+from processor.core.errors import Malformed
+from processor.core.events import Event, parse_all
+from processor.core.records import KinesisRecord, UserRecord, deaggregate
+from processor.core.rule_results import Change, changes
+
+Rules = Callable[[Event], Iterable[Effect]]
+
+REMEMBERED_MAX = 400_000  # user records; then all is forgotten: about 2 KB each
+
+
+class _Checked(list[Any]):
+    """What `changes` made of a rule's answer."""
+
+
+class Memo:
+    """Remembers for one set of rules; `installed` puts it in the place of the real functions."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._users: dict[bytes, list[UserRecord]] = {}
+        self._parsed: dict[bytes, Event | Malformed] = {}
+        self._changes: dict[str, tuple[Event, _Checked]] = {}
+        self._deaggregate, self._parse_all, self._check = deaggregate, parse_all, changes
+
+    @contextmanager
+    def installed(self) -> Iterator[Rules]:
+        """Yields the rules to give to `plan`."""
+        names = ("deaggregate", "parse_all", "changes")
+        before = {name: getattr(planning, name) for name in names}
+        try:
+            for name in names:
+                setattr(planning, name, getattr(self, name))
+            yield self.rules
+        finally:
+            for name, function in before.items():
+                setattr(planning, name, function)
+
+    def deaggregate(self, record: KinesisRecord) -> list[UserRecord]:
+        users = self._users.get(record.data)
+        if users is None:
+            users = self._deaggregate(record)
+            if users[0].aggregated:  # otherwise the answer has the record's partition key in it
+                self._users[record.data] = users
+        return users
+
+    def parse_all(self, datas: Sequence[bytes]) -> list[Event | Malformed]:
+        parsed = self._parsed
+        try:
+            return [parsed[data] for data in datas]
+        except KeyError:
+            pass
+        if len(parsed) > REMEMBERED_MAX:
+            self._users.clear()
+            self._changes.clear()
+            parsed.clear()
+        new = [data for data in dict.fromkeys(datas) if data not in parsed]
+        parsed.update(zip(new, self._parse_all(new), strict=True))
+        return [parsed[data] for data in datas]
+
+    def rules(self, event: Event) -> Iterable[Any]:
+        known = self._changes.get(event.digest)
+        if known is not None and known[0] is event:
+            return known[1]
+        checked = _Checked(self._check(list(self._rules(event))))
+        self._changes[event.digest] = (event, checked)
+        return checked
+
+    def changes(self, effects: Iterable[object]) -> list[Change]:
+        return effects if type(effects) is _Checked else self._check(effects)

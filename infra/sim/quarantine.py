@@ -1,0 +1,34 @@
+"""DRIVER: quarantined records as items, under the key that the deployed processor gives them (their position)."""
+
+from collections.abc import Sequence
+
+from processor.core.plan import Quarantined
+from processor.core.records import KinesisRecord
+from processor.core.statements import Insert, Table, Value
+from processor.core.works import InsertOnce
+
+STREAM = "simulated"
+WHOLE = "whole"
+
+
+def position(shard_id: str, sequence_number: int | str, subsequence_number: int | None) -> tuple[str, str]:
+    """The quarantine table's key of a user record, or of a whole Kinesis record (None)."""
+    sort_key = WHOLE if subsequence_number is None else f"{subsequence_number:06d}"
+    return f"{STREAM}/{shard_id}:{sequence_number}", sort_key
+
+
+def keeps(quarantined: Sequence[Quarantined], records: Sequence[KinesisRecord], now_s: float) -> list[InsertOnce]:
+    """The items to be inserted with the commit; payloads stay in the item (they are small here)."""
+    works = []
+    for bad in quarantined:
+        record = records[bad.source]
+        pk, sk = position(record.shard_id, record.sequence_number, bad.subsequence_number)
+        item: dict[str, Value] = {
+            "reason": str(bad.reason),
+            "detail": bad.detail,
+            "partition_key": bad.partition_key,
+            "quarantined_at_ms": int(now_s * 1000),
+            "payload": bad.payload,
+        }
+        works.append(InsertOnce(Insert(Table.QUARANTINE, pk, sk, item), (bad.source,)))
+    return works

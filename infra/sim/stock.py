@@ -1,0 +1,158 @@
+"""DRIVER: what producers put: Kinesis records of user records, made from a number, with the truth about each.
+
+The n-th record of a packing is the same for every seed (a seed decides which of them are put, spoiled, put again, and
+when), so its bytes are made once per process. The truth, which the checkers need, is computed here and not by the
+processor: identity and window are written down a second time.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from random import Random
+from typing import NamedTuple
+
+from infra.model.stream import Entry
+from infra.sim.garbage import KINDS
+from processor.core.packing import Packer, PackingSettings, lane_of
+
+EVENTS_BEGIN_S = 1_795_424_400  # 2026-11-23T09:00:00Z; the events' own clock, not the stream's
+EVENTS_PER_SECOND = 20  # of the events' own clock: windows of a minute have a few pages
+LANES = 16
+TYPE, SOURCE = "sim.metered", "sim"
+_KEPT_MAX = 200_000  # user records of one stock that are kept
+
+
+class Truth(NamedTuple):
+    """A well-formed event: where it must be counted, as what, and with which amounts."""
+
+    pk: str
+    window: str
+    digest: str
+    bytes: int
+    quantity: int
+    subject: str
+
+
+class Malformed(NamedTuple):
+    """A malformed user record, or a whole Kinesis record (`subsequence_number` None)."""
+
+    subsequence_number: int | None
+    reason: str
+    payload: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """One Kinesis record as a producer puts it, and the truth about its user records."""
+
+    name: str
+    entry: Entry
+    events: Sequence[Truth]
+    malformed: Sequence[Malformed] = ()
+    payloads: Sequence[tuple[str, bytes]] = field(default=(), repr=False)  # (partition key, data) of every user record
+
+    @cached_property
+    def digests(self) -> frozenset[str]:
+        return frozenset(event.digest for event in self.events)
+
+    @property
+    def users(self) -> int:
+        return len(self.events) + len(self.malformed)
+
+
+class Stock:
+    """Records of `aggregate` events each on `keys` subjects; 1: not aggregated, under the subject as partition key."""
+
+    def __init__(self, aggregate: int, keys: int, window_s: int) -> None:
+        self.aggregate = aggregate
+        self._window_s = window_s
+        self._lanes: dict[int, list[str]] = {}
+        for number in range(keys):
+            subject = f"key-{number:05d}"
+            self._lanes.setdefault(lane_of(subject, LANES), []).append(subject)
+        self._parcels: dict[int, Parcel] = {}
+
+    def parcel(self, number: int) -> Parcel:
+        """The record of that number, all its events well-formed."""
+        found = self._parcels.get(number)
+        if found is None:
+            if len(self._parcels) * self.aggregate > _KEPT_MAX:
+                self._parcels.clear()
+            found = self._parcels[number] = self._make(number)
+        return found
+
+    def _make(self, number: int) -> Parcel:
+        random = Random(number)  # noqa: S311 - repeatable, not secret
+        subjects = self._lanes[random.choice(sorted(self._lanes))]
+        events, payloads = [], []
+        for place in range(self.aggregate):
+            # Skewed within the lane: the first subjects are hot.
+            subject = subjects[int(len(subjects) * random.random() ** 2)]
+            truth, payload = self._event(number * self.aggregate + place, subject, random)
+            events.append(truth)
+            payloads.append((subject, payload))
+        return Parcel(f"{number}", pack(payloads, self.aggregate > 1), events, (), payloads)
+
+    def _event(self, ordinal: int, subject: str, random: Random) -> tuple[Truth, bytes]:
+        identity = f"{self.aggregate}-{ordinal}"
+        time_s = EVENTS_BEGIN_S + ordinal // EVENTS_PER_SECOND
+        size, quantity = int(random.random() * 10_000), int(random.random() * 100)
+        payload = (
+            f'{{"specversion":"1.0","id":"{identity}","source":"{SOURCE}","type":"{TYPE}","subject":"{subject}",'
+            f'"time":"{rfc3339(time_s)}","data":{{"bytes":{size},"quantity":{quantity}}}}}'
+        ).encode()
+        window = rfc3339(time_s - time_s % self._window_s)
+        return Truth(f"{TYPE}#{subject}", window, digest(identity), size, quantity, subject), payload
+
+    def spoiled(self, parcel: Parcel, random: Random) -> Parcel:
+        """The same record with something malformed in it, or instead of it."""
+        kind = random.choice(KINDS)
+        if kind.whole:
+            data = kind.spoil(parcel.payloads[0][1])
+            entry = parcel.entry._replace(data=data)
+            return Parcel(f"{parcel.name}:{kind.reason}", entry, (), (Malformed(None, kind.reason, data),))
+        place = random.randrange(len(parcel.payloads))
+        subject, payload = parcel.payloads[place]
+        bad = kind.spoil(payload)
+        payloads = [*parcel.payloads[:place], (subject, bad), *parcel.payloads[place + 1 :]]
+        events = [*parcel.events[:place], *parcel.events[place + 1 :]]
+        entry = pack(payloads, self.aggregate > 1)
+        return Parcel(f"{parcel.name}:{kind.reason}@{place}", entry, events, (Malformed(place, kind.reason, bad),))
+
+    def repacked(self, parcel: Parcel) -> Parcel:
+        """The first half of a record's events in a record of their own, as the KPL sends them again after a reshard."""
+        half = max(1, len(parcel.payloads) // 2)
+        return Parcel(f"{parcel.name}/half", pack(parcel.payloads[:half], True), parcel.events[:half])
+
+
+@lru_cache(maxsize=32)
+def stock(aggregate: int, keys: int, window_s: int) -> Stock:
+    """The one stock of this kind in the process."""
+    return Stock(aggregate, keys, window_s)
+
+
+def pack(payloads: Sequence[tuple[str, bytes]], aggregated: bool) -> Entry:
+    """One Kinesis record of all user records, by the publisher's own packing."""
+    if not aggregated:
+        subject, data = payloads[0]
+        return Entry(subject, data)
+    packer: Packer[None] = Packer(PackingSettings(aggregate=len(payloads), lanes=LANES, record_bytes=1024 * 1024))
+    for subject, payload in payloads:
+        packed = packer.add(subject, payload, None, 0.0)
+    (record,) = packed
+    assert record.explicit_hash_key is not None
+    return Entry(record.partition_key, record.data, int(record.explicit_hash_key))
+
+
+def digest(identity: str) -> str:
+    """The identity as docs/guarantees.md has it: 64 bits of BLAKE2b over the length of `source`, `source` and `id`."""
+    message = len(SOURCE.encode()).to_bytes(4, "big") + SOURCE.encode() + identity.encode()
+    return urlsafe_b64encode(blake2b(message, digest_size=8).digest()).decode().rstrip("=")
+
+
+@lru_cache(maxsize=4_096)
+def rfc3339(time_s: int) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

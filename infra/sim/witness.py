@@ -1,0 +1,359 @@
+"""DRIVER: what must hold while it happens, seen from outside: what was put, invoked, answered, delivered, checkpointed.
+
+The witness never asks a machine for its state. It reads the function's answers by itself, and knows of a record only
+what a stream's user could know. A broken promise raises `Violation` at once.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from infra.model.function import FunctionError, InvokeOutcome, Succeeded
+from infra.model.mapping import AtSequenceNumber, Checkpoint, Deliver, Invoke, MappingConfig, Read
+from infra.model.shard import Shard
+from infra.sim.stock import Parcel
+from infra.sim.violation import Violation
+
+EVENT_CHECKED_EVERY = 64  # invocations whose event is really built, read and compared
+EVENT_CHECKED_BYTES_MAX = 50_000
+
+
+class Key:
+    """A partition key in a shard: its records in order, and the invocation that has some of them now."""
+
+    __slots__ = ("busy", "first_unsettled", "last", "puts")
+
+    def __init__(self) -> None:
+        self.puts: list[Put] = []
+        self.first_unsettled = 0
+        self.busy: Flight | None = None
+        self.last = 0
+
+
+class Put:
+    """One Kinesis record in the stream. `settled` is the lease under which it was first settled, 0 before."""
+
+    __slots__ = (
+        "arrived_at_ms",
+        "dropped",
+        "in_document",
+        "index",
+        "key",
+        "number",
+        "parcel",
+        "settled",
+        "settled_last",
+    )
+
+    def __init__(self, number: int, arrived_at_ms: int, parcel: Parcel, key: Key) -> None:
+        self.number = number
+        self.arrived_at_ms = arrived_at_ms
+        self.parcel = parcel
+        self.key = key
+        self.index = len(key.puts)
+        self.settled = 0
+        self.settled_last = 0
+        self.in_document = False
+        self.dropped = False
+
+
+@dataclass(slots=True)
+class SeenShard:
+    """What is known of a shard. `reach`: everything up to this number is behind the checkpoint."""
+
+    shard_id: str
+    parents: tuple[str, ...]
+    closed: bool = False
+    order: list[Put] = field(default_factory=list)
+    puts: dict[int, Put] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    first_unsettled: int = 0
+    reach: int = 0
+    reading: bool = False
+    in_flight: int = 0
+
+    def lowest_unsettled(self) -> Put | None:
+        order, place = self.order, self.first_unsettled
+        while place < len(order) and order[place].settled:
+            place += 1
+        self.first_unsettled = place
+        return order[place] if place < len(order) else None
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """An invocation under way."""
+
+    lease: int
+    shard: SeenShard
+    puts: list[Put]
+
+
+class Witness:
+    """One per simulation; `lease` numbers the machines that follow each other."""
+
+    def __init__(self, config: MappingConfig) -> None:
+        self.config = config
+        self.shards: dict[str, SeenShard] = {}
+        self.lease = 1
+        self.unsettled = 0
+        self.invocations = 0
+        self.completed: set[str] = set()
+        self.documents = 0
+        self.dropped_records = 0
+        self._flights: dict[int, Flight] = {}
+        self._attempts: dict[str, int] = {}  # by request id: those that count as retries do
+        self._batches: dict[str, tuple[str, int, int, int]] = {}
+
+    # The stream
+
+    def shards_changed(self, shards: Iterable[Shard]) -> None:
+        for shard in shards:
+            seen = self.shards.get(shard.shard_id)
+            if seen is None:
+                parents = tuple(parent for parent in (shard.parent_id, shard.adjacent_parent_id) if parent)
+                seen = self.shards[shard.shard_id] = SeenShard(shard.shard_id, parents)
+            seen.closed = shard.closed
+
+    def put(self, shard_id: str, number: int, partition_key: str, arrived_at_ms: int, parcel: Parcel) -> None:
+        shard = self.shards[shard_id]
+        key = shard.keys.get(partition_key)
+        if key is None:
+            key = shard.keys[partition_key] = Key()
+        put = Put(number, arrived_at_ms, parcel, key)
+        key.puts.append(put)
+        shard.order.append(put)
+        shard.puts[number] = put
+        self.unsettled += 1
+
+    def moved(self, resumed: dict[str, int]) -> None:
+        """Another machine has taken over; it begins behind these sequence numbers."""
+        self.lease += 1
+        self._flights.clear()
+        for shard in self.shards.values():
+            shard.reading, shard.in_flight = False, 0
+            shard.reach = resumed.get(shard.shard_id, 0)
+
+    # Reading
+
+    def reads(self, read: Read) -> None:
+        shard = self.shards[read.shard_id]
+        if shard.reading:
+            raise Violation("one read per shard", f"{shard.shard_id} is read twice at once")
+        shard.reading = True
+        for parent in shard.parents:
+            unsettled = self.shards[parent].lowest_unsettled() if parent in self.shards else None
+            if unsettled is not None:
+                raise Violation(
+                    "parents before children",
+                    f"{shard.shard_id} is read while record {unsettled.number} of its parent {parent} is not settled",
+                )
+
+    def has_read(self, read: Read) -> None:
+        self.shards[read.shard_id].reading = False
+
+    # Invoking
+
+    def invokes(self, now: float, invoke: Invoke) -> None:
+        shard = self.shards[invoke.shard_id]
+        flight = Flight(self.lease, shard, [])
+        self._check_records(invoke, shard, flight)
+        self._check_batch(now, invoke, shard)
+        self._flights[invoke.invocation_id] = flight
+        shard.in_flight += 1
+        if shard.in_flight > self.config.parallelization_factor:
+            raise Violation("serial lanes", f"{shard.in_flight} invocations at once for {shard.shard_id}")
+        self.invocations += 1
+        if self.invocations % EVENT_CHECKED_EVERY == 1:
+            self._check_event(invoke)
+
+    def _check_records(self, invoke: Invoke, shard: SeenShard, flight: Flight) -> None:
+        puts, known, lease = flight.puts, shard.puts, self.lease
+        for record in invoke.records:
+            put = known.get(record.sequence_number)
+            if put is None:
+                raise Violation("only what was put", f"record {record.sequence_number} was not put to {shard.shard_id}")
+            if put.settled_last == lease:
+                raise Violation(
+                    "settled once", f"record {put.number} of {shard.shard_id} was settled and is sent again"
+                )
+            key, index = put.key, put.index
+            if key.busy is flight:
+                if index != key.last + 1:
+                    raise _out_of_order(shard, record.partition_key, put, key.puts[key.last + 1 :])
+            else:
+                if key.busy is not None and key.busy.lease == lease:
+                    raise Violation(
+                        "serial lanes",
+                        f"key {record.partition_key!r} of {shard.shard_id} is in two invocations at once",
+                    )
+                earlier, place = key.puts, key.first_unsettled
+                while place < len(earlier) and earlier[place].settled:
+                    place += 1
+                key.first_unsettled = place
+                if index > place:
+                    raise _out_of_order(shard, record.partition_key, put, earlier[place:])
+                key.busy = flight
+            key.last = index
+            puts.append(put)
+
+    def _check_batch(self, now: float, invoke: Invoke, shard: SeenShard) -> None:
+        config, records = self.config, invoke.records
+        if not 1 <= len(records) <= config.batch_size:
+            raise Violation("batch size", f"{len(records)} records, BatchSize is {config.batch_size}")
+        batch = (shard.shard_id, len(records), records[0].sequence_number, records[-1].sequence_number)
+        if self._batches.setdefault(invoke.request_id, batch) != batch:
+            raise Violation("one request id, one batch", f"{invoke.request_id} names two different batches")
+        failed = self._attempts.get(invoke.request_id, 0)
+        if config.retry_attempts_max != -1 and failed > config.retry_attempts_max:
+            raise Violation(
+                "retry budget", f"attempt {failed + 1} with MaximumRetryAttempts {config.retry_attempts_max}"
+            )
+        if config.bisect_batch_on_function_error and failed and len(records) > 1:
+            raise Violation("bisect", f"a failed batch of {len(records)} is sent again unchanged")
+        if config.record_age_s_max != -1 and records[0].arrived_at_ms < (now - config.record_age_s_max) * 1000:
+            age_s = now - records[0].arrived_at_ms / 1000
+            raise Violation(
+                "record age", f"a record {age_s:.1f} s old is sent; MaximumRecordAge is {config.record_age_s_max} s"
+            )
+
+    def _check_event(self, invoke: Invoke) -> None:
+        """The event's bytes say what the records say, and fit the quota."""
+        if sum(len(record.data) for record in invoke.records) > EVENT_CHECKED_BYTES_MAX:
+            return
+        event = invoke.event()
+        if len(event) > self.config.pace.event_bytes_max:
+            raise Violation("payload quota", f"an event of {len(event)} bytes")
+        numbers = [int(record["kinesis"]["sequenceNumber"]) for record in json.loads(event)["Records"]]
+        if numbers != [record.sequence_number for record in invoke.records]:
+            raise Violation("event", "the event's records are not those of the batch")
+
+    def has_invoked(self, invoke: Invoke, outcome: InvokeOutcome) -> None:
+        """The mapping was told this outcome."""
+        flight = self._flights.pop(invoke.invocation_id)
+        flight.shard.in_flight -= 1
+        for put in flight.puts:
+            put.key.busy = None
+        match outcome:
+            case Succeeded(payload=payload) if self.config.report_batch_item_failures:
+                done = _first_failed(payload, flight.puts)
+            case Succeeded():
+                done = len(flight.puts)
+            case FunctionError():
+                done = 0
+            case _:
+                return  # the function has not run: that counts for nothing
+        if done == 0:
+            self._attempts[invoke.request_id] = self._attempts.get(invoke.request_id, 0) + 1
+        self._settle(flight.puts[:done])
+
+    def _settle(self, puts: Sequence[Put]) -> None:
+        for put in puts:
+            if not put.settled:
+                put.settled = self.lease
+                self.unsettled -= 1
+            put.settled_last = self.lease
+
+    # Discarding
+
+    def delivers(self, now: float, deliver: Deliver, body: bytes) -> None:
+        """A document leaves for the destination: is it due, and does it say what is true?"""
+        config, found = self.config, json.loads(body)
+        records = deliver.discarded.records
+        info, request = found["KinesisBatchInfo"], found["requestContext"]
+        attempts = self._attempts.get(request["requestId"], 0)
+        count = request["approximateInvokeCount"]
+        condition = request["condition"]
+        told = (info["shardId"], info["batchSize"], int(info["startSequenceNumber"]), int(info["endSequenceNumber"]))
+        if told != (deliver.discarded.shard_id, len(records), records[0].sequence_number, records[-1].sequence_number):
+            raise Violation("documents", f"the document names {told}, the records are others")
+        # Alone it does not fit an event: its attempts count like any others, but the function never sees them.
+        oversized = len(records) == 1 and self._too_large(deliver)
+        if condition == "RecordAgeExceeded":
+            young = [r for r in records if r.arrived_at_ms >= (now - config.record_age_s_max) * 1000]
+            if config.record_age_s_max == -1 or young:
+                raise Violation("record age", f"{len(young)} of {len(records)} discarded records are not too old")
+        elif (count if oversized else attempts) != config.retry_attempts_max + 1 or config.retry_attempts_max == -1:
+            raise Violation(
+                "retry budget",
+                f"a batch is given up after {attempts} attempts that count; MaximumRetryAttempts is "
+                f"{config.retry_attempts_max}",
+            )
+        elif config.bisect_batch_on_function_error and len(records) > 1:
+            raise Violation("bisect", f"{len(records)} records are given up together")
+        if ("responseContext" in found) != (condition == "RetryAttemptsExhausted" and not oversized):
+            raise Violation("documents", f"responseContext is wrongly {found.get('responseContext', 'absent')}")
+        if count != max(1, attempts) and not oversized:
+            raise Violation("documents", f"approximateInvokeCount is {count}, there were {attempts} attempts")
+        if "payload" in found:
+            sent = [int(record["kinesis"]["sequenceNumber"]) for record in json.loads(found["payload"])["Records"]]
+            if sent != [record.sequence_number for record in records]:
+                raise Violation("documents", "the payload's records are not those that are discarded")
+
+    def _too_large(self, deliver: Deliver) -> bool:
+        event = deliver.encoder.event(deliver.discarded.shard_id, deliver.discarded.records)
+        return len(event) > self.config.pace.event_bytes_max
+
+    def in_document(self, deliver: Deliver) -> None:
+        """The destination has the document, whether or not the mapping hears of it."""
+        self.documents += 1
+        for put in self._puts(deliver):
+            put.in_document = True
+
+    def has_delivered(self, deliver: Deliver, *, delivered: bool) -> None:
+        """The mapping was told."""
+        puts = self._puts(deliver)
+        if not delivered:
+            self.dropped_records += len(puts)
+            for put in puts:
+                put.dropped = True
+        self._settle(puts)
+
+    def _puts(self, deliver: Deliver) -> list[Put]:
+        shard = self.shards[deliver.discarded.shard_id]
+        return [shard.puts[record.sequence_number] for record in deliver.discarded.records]
+
+    # Settling
+
+    def checkpoints(self, checkpoint: Checkpoint) -> None:
+        shard, position = self.shards[checkpoint.shard_id], checkpoint.position
+        reach = position.sequence_number - isinstance(position, AtSequenceNumber)
+        lowest = shard.lowest_unsettled()
+        if lowest is not None and lowest.number <= reach:
+            raise Violation(
+                "checkpoint", f"{shard.shard_id} is checkpointed past record {lowest.number}, which is not settled"
+            )
+        if reach < shard.reach:
+            raise Violation("checkpoint", f"the checkpoint of {shard.shard_id} goes back from {shard.reach} to {reach}")
+        shard.reach = reach
+
+    def completes(self, shard_id: str) -> None:
+        shard = self.shards[shard_id]
+        lowest = shard.lowest_unsettled()
+        if not shard.closed or lowest is not None:
+            why = "is still open" if lowest is None else f"record {lowest.number} is not settled"
+            raise Violation("checkpoint", f"{shard_id} is called completed, but {why}")
+        self.completed.add(shard_id)
+
+    @property
+    def finished(self) -> bool:
+        """Every record is settled, every closed shard completed."""
+        return not self.unsettled and all(
+            shard_id in self.completed for shard_id, shard in self.shards.items() if shard.closed
+        )
+
+
+def _out_of_order(shard: SeenShard, key: str, put: Put, missing: Sequence[Put]) -> Violation:
+    before = missing[0].number if missing else "nothing"
+    return Violation(
+        "order per partition key", f"key {key!r} of {shard.shard_id}: {put.number} is sent, {before} was to come first"
+    )
+
+
+def _first_failed(payload: bytes, puts: Sequence[Put]) -> int:
+    """The place of the lowest reported record; all of them without a report, 0 for a report that names another."""
+    failures = json.loads(payload)["batchItemFailures"]
+    if not failures:
+        return len(puts)
+    lowest = min(int(failure["itemIdentifier"]) for failure in failures)
+    return next((place for place, put in enumerate(puts) if put.number == lowest), 0)
