@@ -141,10 +141,12 @@ NAME = "[a-zA-Z0-9_.-]+"
 def test_a_broken_constraint_is_told_as_aws_tells_it(
     client: Client, operation: str, members: dict[str, Any], message: str
 ) -> None:
+    """Fact 9.7, among all constraints: keys of 1 to 256 characters."""
     assert client.refusal(operation, **members) == ("ValidationException", message)
 
 
 def test_501_records_are_refused_without_showing_any_of_them(client: Client) -> None:
+    """Fact 9.4."""
     records = [{"PartitionKey": "secret", "Data": "c2VjcmV0"}] * 501
     code, message = client.refusal("PutRecords", StreamName="orders", Records=records)
     assert code == "ValidationException"
@@ -182,6 +184,7 @@ def test_a_value_of_the_wrong_kind_is_a_serialization_error(
 
 
 def test_a_stream_that_is_not_there_is_not_found(client: Client) -> None:
+    """Fact 9.13."""
     missing = ("ResourceNotFoundException", f"Stream nope under account {ACCOUNT} not found.")
     assert client.refusal("PutRecord", StreamName="nope", PartitionKey="k", Data="") == missing
     assert client.refusal("DescribeStreamSummary", StreamName="nope") == missing
@@ -217,6 +220,7 @@ def test_a_stream_cannot_grow_past_the_limit_of_the_account(client: Client) -> N
 
 
 def test_the_largest_record_is_a_setting_of_the_stream(client: Client) -> None:
+    """Fact 9.4."""
     arn = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders"
     record = {"StreamName": "orders", "PartitionKey": "k", "Data": base64.b64encode(bytes(2_000_000)).decode()}
     assert client.refusal("PutRecord", **record)[0] == "ValidationException"
@@ -234,6 +238,7 @@ def iterator(client: Client, kind: str = "TRIM_HORIZON") -> str:
 
 
 def test_an_iterator_lives_five_minutes(client: Client) -> None:
+    """Fact 9.3."""
     token = iterator(client)
     client.clock.now += 300
     client.call("GetRecords", ShardIterator=token)
@@ -289,6 +294,7 @@ def test_a_next_token_lives_five_minutes_and_stands_alone(client: Client) -> Non
 
 
 def test_get_records_beyond_the_quota_is_throttled_by_name(client: Client) -> None:
+    """Fact 9.1."""
     token = iterator(client)
     for _ in range(5):
         client.call("GetRecords", ShardIterator=token)
@@ -330,3 +336,81 @@ def test_states_take_the_time_they_are_given() -> None:
     assert client.refusal("CreateStream", StreamName="orders", ShardCount=1)[0] == "ResourceInUseException"
     client.clock.now += 2
     assert client.refusal("DescribeStreamSummary", StreamName="orders")[0] == "ResourceNotFoundException"
+
+
+def test_put_records_answers_200_with_an_outcome_for_each_record_in_its_order(client: Client) -> None:
+    """Fact 9.5: not atomic, FailedRecordCount, an error code and text in the place of each record that was refused."""
+    data = base64.b64encode(bytes(300_000)).decode()
+    records = [{"PartitionKey": "large", "Data": data}] * 4 + [{"PartitionKey": "small", "Data": ""}]
+    answer = client.call("PutRecords", StreamName="orders", Records=records)
+    assert answer["FailedRecordCount"] == 1
+    refused_one = answer["Records"][3]
+    assert refused_one == {
+        "ErrorCode": "ProvisionedThroughputExceededException",
+        "ErrorMessage": f"Rate exceeded for shard shardId-000000000000 in stream orders under account {ACCOUNT}.",
+    }
+    for place in (0, 1, 2, 4):
+        assert set(answer["Records"][place]) == {"SequenceNumber", "ShardId"}
+    numbers = [int(answer["Records"][place]["SequenceNumber"]) for place in (0, 1, 2, 4)]
+    assert numbers == sorted(numbers)
+
+
+def test_a_record_that_is_sent_again_goes_behind_those_that_were_taken(client: Client) -> None:
+    """Fact 9.6: so the order of one key is lost by a retry, unless it is put one by one."""
+    data = base64.b64encode(bytes(600_000)).decode()
+    records = [{"PartitionKey": "k", "Data": part} for part in (data, data, "")]
+    answer = client.call("PutRecords", StreamName="orders", Records=records)
+    assert "ErrorCode" in answer["Records"][1]
+    client.clock.now += 1
+    again = client.call("PutRecords", StreamName="orders", Records=[records[1]])
+    assert int(again["Records"][0]["SequenceNumber"]) > int(answer["Records"][2]["SequenceNumber"])
+
+
+def test_put_record_with_a_sequence_number_for_ordering_goes_behind_it(client: Client) -> None:
+    """Fact 9.6."""
+    number = client.call("PutRecord", StreamName="orders", PartitionKey="k", Data="")["SequenceNumber"]
+    for _ in range(3):
+        after = client.call(
+            "PutRecord", StreamName="orders", PartitionKey="k", Data="", SequenceNumberForOrdering=number
+        )["SequenceNumber"]
+        assert int(after) > int(number)
+        number = after
+
+
+def test_the_last_answer_of_a_closed_shard_names_its_children_and_has_no_iterator(client: Client) -> None:
+    """Fact 9.9."""
+    client.call("PutRecord", StreamName="orders", PartitionKey="k", Data="")
+    start = {"StreamName": "orders", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = client.call("GetShardIterator", **start)["ShardIterator"]
+    client.call("SplitShard", StreamName="orders", ShardToSplit="shardId-000000000000", NewStartingHashKey="4096")
+    last = client.call("GetRecords", ShardIterator=iterator)
+    assert len(last["Records"]) == 1
+    assert last["MillisBehindLatest"] == 0
+    assert "NextShardIterator" not in last
+    assert [(child["ShardId"], child["ParentShards"]) for child in last["ChildShards"]] == [
+        ("shardId-000000000001", ["shardId-000000000000"]),
+        ("shardId-000000000002", ["shardId-000000000000"]),
+    ]
+    assert last["ChildShards"][0]["HashKeyRange"] == {"StartingHashKey": "0", "EndingHashKey": "4095"}
+
+
+def test_the_shard_count_is_updated_in_time_while_records_are_put() -> None:
+    """Fact 9.11."""
+    client = Client(transition_s=2.0)
+    client.call("CreateStream", StreamName="orders", ShardCount=1)
+    client.clock.now += 2
+    answer = client.call("UpdateShardCount", StreamName="orders", TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    assert (answer["CurrentShardCount"], answer["TargetShardCount"]) == (1, 2)
+
+    def summary() -> tuple[str, int]:
+        got = client.call("DescribeStreamSummary", StreamName="orders")["StreamDescriptionSummary"]
+        return got["StreamStatus"], got["OpenShardCount"]
+
+    assert summary() == ("UPDATING", 1)
+    assert client.call("PutRecord", StreamName="orders", PartitionKey="k", Data="")["ShardId"].endswith("0")
+    refusal = client.refusal("UpdateShardCount", StreamName="orders", TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    assert refusal[0] == "ResourceInUseException"
+    client.clock.now += 2
+    assert summary() == ("ACTIVE", 2)
+    refusal = client.refusal("UpdateShardCount", StreamName="orders", TargetShardCount=5, ScalingType="UNIFORM_SCALING")
+    assert refusal[0] == "LimitExceededException"

@@ -44,6 +44,7 @@ def refusal(error: pytest.ExceptionInfo[StreamError]) -> str:
 
 
 def test_a_record_goes_to_the_shard_whose_range_holds_its_hash_and_an_explicit_hash_key_overrides_it() -> None:
+    """Fact 9.7."""
     stream = make(4)
     quarter = HASH_KEYS // 4
     for index in range(4):
@@ -54,6 +55,7 @@ def test_a_record_goes_to_the_shard_whose_range_holds_its_hash_and_an_explicit_h
 
 
 def test_empty_data_and_every_byte_value_come_back_as_they_were_put() -> None:
+    """Fact 1.9, as far as the stream is concerned."""
     stream = make()
     payloads = [b"", bytes(range(256))]
     for payload in payloads:
@@ -110,6 +112,7 @@ def test_a_sequence_number_of_another_shard_or_stream_is_refused() -> None:
 
 
 def test_a_reader_at_the_tip_is_zero_behind_and_one_with_records_left_is_not() -> None:
+    """Fact 9.9."""
     stream = make()
     for n in range(3):
         put(stream, b"x", T + n)
@@ -120,6 +123,7 @@ def test_a_reader_at_the_tip_is_zero_behind_and_one_with_records_left_is_not() -
 
 
 def test_an_answer_stops_at_ten_thousand_records_and_at_ten_mebibytes() -> None:
+    """Fact 9.2."""
     stream = make()
     for _ in range(21):
         stream.put([Entry("k", b"")] * 500, T)
@@ -131,6 +135,7 @@ def test_an_answer_stops_at_ten_thousand_records_and_at_ten_mebibytes() -> None:
 
 
 def test_a_clock_set_back_leaves_numbers_and_arrival_times_in_order() -> None:
+    """Fact 9.8; arrival times are monotonic here, which AWS does not promise."""
     stream = make()
     for at in (T + 50, T + 10, T + 60):
         put(stream, b"x", at)
@@ -143,6 +148,7 @@ def test_a_clock_set_back_leaves_numbers_and_arrival_times_in_order() -> None:
 
 
 def test_a_record_counts_with_its_partition_key_in_bytes() -> None:
+    """Facts 9.1, 9.4."""
     stream = make()
     put(stream, bytes(1024 * 1024 - 2), T, key="ü")
     with pytest.raises(StreamError, match="has 1048577 bytes of data and partition key"):
@@ -152,6 +158,7 @@ def test_a_record_counts_with_its_partition_key_in_bytes() -> None:
 
 
 def test_a_put_above_ten_mebibytes_is_refused_whole() -> None:
+    """Fact 9.4."""
     stream = make()
     stream.put([Entry("k", bytes(1024 * 1024 - 1))] * 10, T)
     with pytest.raises(StreamError) as error:
@@ -171,6 +178,7 @@ def test_an_explicit_hash_key_out_of_range_refuses_the_whole_put(key: int) -> No
 
 
 def test_sequence_number_for_ordering_must_have_been_given_out() -> None:
+    """Fact 9.6."""
     stream = make()
     first = put(stream, b"1", T)
     second = stream.put_after(first.sequence_number, Entry("k", b"2"), T)
@@ -228,6 +236,7 @@ def test_a_closed_shard_is_listed_until_its_last_record_can_have_expired_and_the
 
 
 def test_retention_is_changed_within_bounds_and_by_the_right_operation() -> None:
+    """Fact 9.10."""
     stream = make()
     stream.set_retention(48, T, longer=True)
     put(stream, b"x", T)
@@ -254,6 +263,7 @@ def test_retention_is_changed_within_bounds_and_by_the_right_operation() -> None
 
 
 def test_a_split_closes_the_parent_which_keeps_its_records_and_ends_with_its_children() -> None:
+    """Fact 9.9."""
     stream = make()
     put(stream, b"before", T)
     stream.split("shardId-000000000000", 100, T + 1)
@@ -318,6 +328,7 @@ def test_a_doubling_splits_each_shard_once() -> None:
 
 
 def test_scaling_is_bounded_by_double_half_and_ten_a_day() -> None:
+    """Fact 9.11."""
     stream = make(4)
     with pytest.raises(StreamError) as error:
         stream.scale(9, T)
@@ -335,6 +346,7 @@ def test_scaling_is_bounded_by_double_half_and_ten_a_day() -> None:
 
 
 def test_an_on_demand_stream_begins_with_four_shards_and_is_not_resharded_by_hand() -> None:
+    """Fact 9.12."""
     stream = make(None, mode="ON_DEMAND")
     assert len(stream.open_shards) == 4
     for change in (lambda: stream.split("0", 5, T), lambda: stream.merge("0", "1", T), lambda: stream.scale(8, T)):
@@ -344,6 +356,7 @@ def test_an_on_demand_stream_begins_with_four_shards_and_is_not_resharded_by_han
 
 
 def test_the_mode_changes_twice_a_day_at_most() -> None:
+    """Fact 9.12."""
     stream = make()
     stream.set_mode("ON_DEMAND", T)
     stream.set_mode("PROVISIONED", T + 1)
@@ -356,6 +369,7 @@ def test_the_mode_changes_twice_a_day_at_most() -> None:
 
 
 def test_a_change_becomes_true_at_its_deadline_and_not_before() -> None:
+    """Fact 9.11."""
     stream = make(transition_s=5.0)
     assert (stream.status, stream.shards(T), stream.deadline) == ("CREATING", [], T + 5)
     with pytest.raises(StreamError, match="not found"):

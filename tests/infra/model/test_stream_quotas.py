@@ -42,6 +42,7 @@ def refused_until(stream: Stream, position: Position, now: float, limit: int = 1
 
 
 def test_a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest_one_by_one() -> None:
+    """Facts 9.1, 9.5."""
     stream = make()
     assert taken(stream, [Entry("k", b"")] * 500, T) == 500
     assert taken(stream, [Entry("k", b"")] * 500, T) == 500
@@ -51,6 +52,7 @@ def test_a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest_one_by_o
 
 
 def test_a_shard_takes_a_mebibyte_a_second_with_partition_keys_counted() -> None:
+    """Fact 9.1."""
     stream = make()
     entries = [Entry("k" * 48, bytes(2_000))] * 400  # 2,048 bytes each: 512 of them are a mebibyte
     assert taken(stream, entries, T) == 400
@@ -59,6 +61,7 @@ def test_a_shard_takes_a_mebibyte_a_second_with_partition_keys_counted() -> None
 
 
 def test_one_hot_shard_leaves_the_others_their_quota() -> None:
+    """Facts 9.1, 9.5."""
     stream = make(2)
     hot, cold = Entry("k", b"", 0), Entry("k", b"", HASH_KEYS - 1)
     assert taken(stream, [hot] * 500, T) + taken(stream, [hot] * 500, T) == 1_000
@@ -67,12 +70,14 @@ def test_one_hot_shard_leaves_the_others_their_quota() -> None:
 
 
 def test_a_small_record_is_taken_after_a_large_one_was_refused_in_the_same_put() -> None:
+    """Fact 9.5."""
     stream = make()
     outcomes = stream.put([Entry("k", bytes(600_000)), Entry("k", bytes(600_000)), Entry("k", bytes(1_000))], T)
     assert [type(outcome) for outcome in outcomes] == [Written, Refused, Written]
 
 
 def test_a_record_above_a_mebibyte_needs_a_rested_shard_and_is_paid_for() -> None:
+    """Fact 9.4: large records draw on burst capacity."""
     stream = make(record_size_kib_max=10_240)
     assert taken(stream, [Entry("k", bytes(4 * MIB - 1))], T) == 1
     assert taken(stream, [Entry("k", b"")], T + 2.9) == 0
@@ -106,6 +111,7 @@ def test_a_shard_never_takes_more_than_a_second_of_burst_above_its_rate(steps: l
 
 
 def test_a_shard_is_read_five_times_a_second() -> None:
+    """Fact 9.1."""
     stream, position = make(), Position(FIRST, 0)
     assert [refused_until(stream, position, T) for _ in range(5)] == [None] * 5
     assert refused_until(stream, position, T) == pytest.approx(T + 0.2)
@@ -113,6 +119,7 @@ def test_a_shard_is_read_five_times_a_second() -> None:
 
 
 def test_readers_of_one_shard_share_its_quota_and_other_shards_have_their_own() -> None:
+    """Facts 2.17, 9.1."""
     stream = make(2)
     for _ in range(5):
         stream.read(Position(FIRST, 0), 1, T)
@@ -129,6 +136,7 @@ def fill(stream: Stream, mebibytes: int) -> float:
 
 
 def test_a_full_answer_of_ten_mebibytes_blocks_the_shard_for_five_seconds() -> None:
+    """Fact 9.2."""
     stream = make()
     now = fill(stream, 12)
     result = stream.read(Position(FIRST, 0), 10_000, now)
@@ -138,6 +146,7 @@ def test_a_full_answer_of_ten_mebibytes_blocks_the_shard_for_five_seconds() -> N
 
 
 def test_an_answer_above_two_mebibytes_blocks_until_it_is_paid_for_and_at_least_a_second() -> None:
+    """Facts 9.1, 9.2."""
     stream = make()
     now = fill(stream, 6)
     result = stream.read(Position(FIRST, 0), 10, now)  # 2.5 MiB: half a mebibyte too much
@@ -170,6 +179,7 @@ def test_a_refused_reader_who_comes_back_at_the_time_told_is_served(steps: list[
 
 
 def test_five_iterators_a_second() -> None:
+    """Fact 9.3."""
     stream = make()
     for _ in range(5):
         stream.charge_iterator(FIRST, T)

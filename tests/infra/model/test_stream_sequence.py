@@ -14,6 +14,7 @@ FIELDS = st.tuples(
 
 
 def test_a_hash_key_is_the_md5_of_the_partition_key_as_a_128_bit_number() -> None:
+    """Fact 9.7."""
     assert sequence.hash_key("a") == int(hashlib.md5(b"a").hexdigest(), 16)
     assert sequence.hash_key("ü") == int(hashlib.md5("ü".encode()).hexdigest(), 16)
 
@@ -29,6 +30,7 @@ def test_a_sequence_number_has_56_digits_and_tells_what_it_was_made_of(fields: t
 def test_within_a_shard_a_later_record_has_the_higher_number_whatever_the_clock_says(
     fields: tuple[int, int, int, int], later: int, arrived_s: int
 ) -> None:
+    """Fact 9.8."""
     created_s, ordinal, _, shard = fields
     assert sequence.encode(created_s, ordinal + later, arrived_s, shard) > sequence.encode(*fields)
 
