@@ -27,6 +27,19 @@ from loadgen.thresholds import Threshold, ThresholdError, parse
 from loadgen.truth import Truths
 from processor.core.packing import PackingSettings
 
+THRESHOLD_HELP = (
+    "fail unless this holds, for example 'latency_p99_ms<1000'; repeatable (the names: docs/loadgen-report.md, "
+    "`numbers`)"
+)
+RUN_ID_HELP = (
+    "part of every identity and subject; the same events are sent again with a load's own --run-id, --event-time and "
+    "--seed (default: a new one)"
+)
+EXIT_STATUS = (
+    "Exit status: 0 passed; 1 the ledger does not balance, a threshold failed or a line could not be read; 2 usage; "
+    "3 the target does not answer or took nothing; 130 interrupted."
+)
+DRAIN_HELP = "when all is sent, wait until nothing more comes into the tables for so long (default 30)"
 RATE_MAX = 1_000_000
 DURATION_S_MAX = 7 * 86_400
 
@@ -58,40 +71,42 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="loadgen", description="Load for the stream, and the account of every event.")
     commands = top.add_subparsers(required=True, metavar="run|replay|report")
 
-    run = commands.add_parser("run", help="generated events at a rate")
+    run = commands.add_parser("run", help="generated events at a rate", epilog=EXIT_STATUS)
     run.add_argument("--rate", type=float, required=True, metavar="EVENTS_PER_S", help="the profile's highest rate")
-    run.add_argument("--duration", type=float, required=True, metavar="S", help="seconds")
-    run.add_argument("--profile", choices=PROFILES, default="constant")
-    run.add_argument("--event-bytes", type=int, default=256, metavar="N")
-    run.add_argument("--keys", type=int, default=1000, metavar="N", help="number of subjects")
-    run.add_argument("--skew", type=float, default=1.0, metavar="Z", help="Zipf exponent of the subjects; 0 is uniform")
-    run.add_argument("--duplicates", type=float, default=0.0, metavar="P", help="share of events sent again")
-    run.add_argument("--malformed", type=float, default=0.0, metavar="P", help="share of malformed events")
-    run.add_argument("--seed", type=int, default=1, metavar="N")
-    run.add_argument("--run-id", metavar="ID", help="part of every identity and subject (default: a new one)")
+    run.add_argument("--duration", type=float, required=True, metavar="S", help="seconds of load")
+    run.add_argument("--profile", choices=PROFILES, default="constant", help="how the rate changes (default constant)")
+    run.add_argument("--event-bytes", type=int, default=256, metavar="N", help="size of an event's JSON (default 256)")
+    run.add_argument("--keys", type=int, default=1000, metavar="N", help="number of subjects (default 1000)")
+    run.add_argument(
+        "--skew", type=float, default=1.0, metavar="Z", help="Zipf exponent of the subjects, 0: uniform (default 1)"
+    )
+    run.add_argument("--duplicates", type=float, default=0.0, metavar="P", help="share of copies, 0 to 1 (default 0)")
+    run.add_argument("--malformed", type=float, default=0.0, metavar="P", help="share of garbage, 0 to 1 (default 0)")
+    run.add_argument("--seed", type=int, default=1, metavar="N", help="of keys, sizes and faults (default 1)")
+    run.add_argument("--run-id", metavar="ID", help=RUN_ID_HELP)
     run.add_argument(
         "--event-time", type=float, metavar="EPOCH_S", help="the events' own clock at the start (default: now)"
     )
     run.set_defaults(run=run_run)
 
-    replay = commands.add_parser("replay", help="a recording's own events at their own pace")
+    replay = commands.add_parser("replay", help="a recording's own events at their own pace", epilog=EXIT_STATUS)
     replay.add_argument("file", type=Path, metavar="FILE", help="plain or gzip")
     replay.add_argument("--format", choices=recordings.FORMATS, help="default: by the file's name and first line")
-    replay.add_argument("--speed", default="1", metavar="X|max", help="times as fast; max: as fast as it is taken")
+    replay.add_argument("--speed", default="1", metavar="X|max", help="times as fast, max: no pace (default 1)")
     replay.set_defaults(run=run_replay)
 
     for load in (run, replay):
-        load.add_argument("--aggregate", default="100", metavar="N|off", help="user records per Kinesis record")
-        load.add_argument("--threshold", action="append", default=[], metavar="EXPR", help="'latency_p99_ms<1000'")
-        load.add_argument("--out", type=Path, metavar="DIR", help="default out/<time>")
+        load.add_argument("--aggregate", default="100", metavar="N|off", help="events per Kinesis record (default 100)")
+        load.add_argument("--threshold", action="append", default=[], metavar="EXPR", help=THRESHOLD_HELP)
+        load.add_argument("--out", type=Path, metavar="DIR", help="where the reports go (default out/<time>)")
+        load.add_argument("--drain-timeout", type=float, default=30.0, metavar="S", help=DRAIN_HELP)
         load.add_argument(
-            "--drain-timeout", type=float, default=30.0, metavar="S", help="wait this long without progress (30)"
+            "--settle", type=float, default=3.0, metavar="S", help="then wait before the final account (default 3)"
         )
-        load.add_argument("--settle", type=float, default=3.0, metavar="S", help="wait before the final account (3)")
         add_target_arguments(load)
 
     again = commands.add_parser("report", help="the summary and report.html again, from a run's files")
-    again.add_argument("dir", type=Path, metavar="DIR")
+    again.add_argument("dir", type=Path, metavar="DIR", help="the load's --out")
     again.set_defaults(run=run_report)
     return top
 

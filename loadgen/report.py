@@ -174,8 +174,8 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         said.append(
             f"{counted(late, 'event')} ({100 * numbers['late_share']:.1f} %) left late, at worst "
             f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target did not keep up for a "
-            "moment. Latencies include that wait; the ledger is not touched by it. To measure the target alone, use a lower "
-            "--rate, or run loadgen on a machine that does nothing else."
+            "moment. Latencies include that wait; the ledger is not touched by it. To measure the target alone, use "
+            "a lower --rate, or run loadgen on a machine that does nothing else."
         )
     if report["ledger"]["stored_before"]:
         said.append(

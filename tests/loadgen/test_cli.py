@@ -1,5 +1,6 @@
 """The command line: what cannot work ends with one sentence and the documented status, before anything is sent."""
 
+import argparse
 import json
 import socket
 import subprocess
@@ -77,6 +78,26 @@ def test_what_means_nothing_is_a_usage_error_that_names_it(
     assert said in text
     assert "Traceback" not in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_says_every_default_and_what_may_be_repeated() -> None:
+    commands = {
+        name: command
+        for action in cli.parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, command in action.choices.items()
+    }
+    assert commands.keys() == {"run", "replay", "report"}
+    for command in commands.values():
+        for action in command._actions:
+            said = action.help or ""
+            assert said, action.option_strings
+            if isinstance(action, argparse._AppendAction):
+                assert "repeatable" in said
+            elif not action.required and not isinstance(action, argparse._HelpAction):
+                assert "default" in said or "without it" in said, action.option_strings
+            if isinstance(action.default, float | int):
+                assert f"default {action.default:g})" in said
 
 
 def test_an_unknown_threshold_lists_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
