@@ -1,11 +1,14 @@
 """A world whose function keeps a state, as tumbling windows want it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
-from infra.model.mapping import Invoke
-from tests.support.mapping_witness import Witness
+from infra.model.mapping import Deliver, Invoke, MappingConfig
+from infra.model.mapping.response import first_failed
+from infra.model.mapping.windows import Window
+from tests.support.mapping_witness import ScriptedShard, Witness
 from tests.support.mapping_world import World
 
 
@@ -25,21 +28,70 @@ def counting(invoke: Invoke) -> InvokeOutcome:
     return Succeeded(invoke.request_id, json.dumps({"state": state}).encode())
 
 
-def _has_state(payload: bytes) -> bool:
+def _state(payload: bytes) -> Any:
     try:
         answer = json.loads(payload)
     except ValueError:
-        return False
-    return isinstance(answer, dict) and isinstance(answer.get("state"), dict) and b"NaN" not in payload
+        return None
+    found = isinstance(answer, dict) and isinstance(answer.get("state"), dict) and b"NaN" not in payload
+    return answer["state"] if found else None
 
 
 class WindowWitness(Witness):
-    """A window's last invocation has no records, an answer without a state is a failure; all else holds as ever."""
+    """What tumbling windows promise beside all else: batches of one window, a state that is handed on and never
+    forgotten before its last invocation, one window at a time, no window begun anew while it is open.
+
+    `ended` are the states with which windows ended, successfully or given up; `open` by shard is what is expected.
+    """
+
+    def __init__(self, config: MappingConfig, shards: Mapping[str, ScriptedShard]) -> None:
+        super().__init__(config, shards)
+        self.open: dict[str, tuple[Window, Any]] = {}
+        self.ended: list[tuple[str, Window, Any]] = []
+        self._given_up: set[str] = set()  # without a destination nobody sees that a last invocation was dropped
+
+    def invokes(self, now: float, invoke: Invoke) -> None:
+        super().invokes(now, invoke)
+        window = invoke.window
+        if window is None:
+            return
+        if not window.final and invoke.shard_id in self._given_up:
+            self._end(invoke.shard_id)
+        expected = self.open.get(invoke.shard_id)
+        if expected is None:
+            assert not window.final, "the end of a window that is not open"
+            expected = self.open[invoke.shard_id] = (window.window, {})
+        assert (window.window, json.loads(window.state)) == expected
+        assert all(record.arrived_at_ms < window.window.end_s * 1000 for record in invoke.records)
+        assert bool(invoke.records) != window.final
 
     def has_invoked(self, invoke: Invoke, outcome: InvokeOutcome) -> None:
-        if invoke.window is not None and isinstance(outcome, Succeeded) and not _has_state(outcome.payload):
-            outcome = FunctionError(outcome.request_id, "no state", b"{}")
+        state = None
+        if invoke.window is not None and isinstance(outcome, Succeeded):
+            state = _state(outcome.payload)
+            if state is None:
+                outcome = FunctionError(outcome.request_id, "no state", b"{}")
         super().has_invoked(invoke, outcome)
+        if invoke.window is None:
+            return
+        done = first_failed(getattr(outcome, "payload", b""), invoke.records)
+        if not self.config.report_batch_item_failures:
+            done = len(invoke.records)
+        if invoke.window.final and state is not None and done == 0:
+            self._end(invoke.shard_id)
+        elif invoke.window.final and self.config.on_failure_destination_arn is None:
+            self._given_up.add(invoke.shard_id)
+        elif state is not None and done > 0:
+            self.open[invoke.shard_id] = (invoke.window.window, state)
+
+    def has_delivered(self, deliver: Deliver) -> None:
+        super().has_delivered(deliver)
+        if deliver.discarded.window is not None and deliver.discarded.window.final:
+            self._end(deliver.discarded.shard_id)
+
+    def _end(self, shard_id: str) -> None:
+        self.ended.append((shard_id, *self.open.pop(shard_id)))
+        self._given_up.discard(shard_id)
 
     def _check_batch(self, now: float, invoke: Invoke) -> None:
         if invoke.records:
@@ -47,6 +99,8 @@ class WindowWitness(Witness):
             return
         assert invoke.window is not None
         assert invoke.window.final
+        if self.config.retry_attempts_max != -1:
+            assert self._errors[invoke.request_id] <= self.config.retry_attempts_max, "the retry budget is exceeded"
 
 
 class WindowWorld(World):
@@ -57,10 +111,16 @@ class WindowWorld(World):
 
     def restarted(self) -> World:
         again = super().restarted()
-        settled_before, again.witness = again.witness.settled_before, WindowWitness(again.config, again.shards)
-        again.witness.settled_before = settled_before
-        again.answer = counting
+        witness = WindowWitness(again.config, again.shards)
+        witness.settled_before = again.witness.settled_before
+        witness.open = dict(self.windows.open)
+        again.witness, again.answer = witness, counting
         return again
+
+    @property
+    def windows(self) -> WindowWitness:
+        assert isinstance(self.witness, WindowWitness)
+        return self.witness
 
     def of(self, shard_id: str) -> list[Invoke]:
         return [invoke for _, invoke in self.invokes if invoke.shard_id == shard_id]

@@ -102,6 +102,30 @@ def test_throttles_and_service_errors_are_retried_but_not_counted(refusal: Invok
     assert len(set(found.request_ids)) == 1
 
 
+def test_an_event_that_lambda_finds_too_large_uses_the_retry_quota() -> None:
+    """Facts 1.14, 4.4: should the service say so; it is an attempt, and its document has no responseContext."""
+    too_large = ServiceError("RequestTooLargeException: Request must be smaller than 6291556 bytes")
+    found = world(lambda _: too_large, 1, retry_attempts_max=2, event_count_metrics=True).run(60)
+    assert found.sent == [[0]] * 3
+    assert found.gaps_s == [0.2, 0.4]
+    assert len(set(found.request_ids)) == 1
+    document = json.loads(found.documents[0][1].body())
+    assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert document["requestContext"]["approximateInvokeCount"] == 3
+    assert "responseContext" not in document
+    assert found.total("InvokedEventCount") == 0
+    assert found.machine.last_processing_result == "PROBLEM: Function call failed"
+
+
+def test_a_batch_that_lambda_finds_too_large_is_halved_if_bisect_is_on() -> None:
+    """Facts 4.4, 4.19."""
+    too_large = ServiceError("RequestTooLargeException: x")
+    settings = {"bisect_batch_on_function_error": True, "retry_attempts_max": 0}
+    found = world(lambda invoke: succeeded(invoke) if len(invoke.records) < 3 else too_large, 4, **settings).run(60)
+    assert found.sent == [[0, 1, 2, 3], [0, 1], [2, 3]]
+    assert found.documents == []
+
+
 def test_throttles_have_a_wait_of_their_own_that_begins_anew_after_a_failure() -> None:
     """Fact 4.10: it grows with every throttle in a row, as it does with every failure."""
     outcomes: list[InvokeOutcome | None] = [*[Throttled("x")] * 3, None, *[Throttled("x")] * 2, None]
