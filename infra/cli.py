@@ -1,7 +1,7 @@
 """SHELL: the `infra` command. Each subcommand says what it takes and does; this file finds it and reports errors.
 
-Exit status: 0 fine, 1 a check failed (simulate), 2 usage (also: the template is wrong), 3 the machine or the target
-does not allow it, 130 interrupted.
+Exit status: 0 fine, 2 usage (also: the template is wrong), 3 the machine or the target does not allow it,
+130 interrupted.
 """
 
 import argparse
@@ -14,7 +14,6 @@ from pathlib import Path
 from infra.ops import quarantine, results
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import DEFAULT_STACK_NAME, LOCAL_REGION
-from infra.sim import cli as simulate
 
 TEMPLATE = Path(__file__).parent / "template.yaml"
 DEFAULT_PORT = 4566
@@ -27,7 +26,6 @@ def parser() -> argparse.ArgumentParser:
     _register_up(commands)
     results.register(commands)
     quarantine.register(commands)
-    simulate.register(commands)
     return top
 
 
@@ -64,7 +62,7 @@ def _register_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     up.add_argument(
         "--data-dir",
         type=Path,
-        help="where streams, tables, buckets and mappings are kept, to go on with the next time (default: nothing is kept)",
+        help="where streams, tables, buckets and mappings are kept for the next time (default: nothing is kept)",
     )
     up.add_argument("--stack-name", default=DEFAULT_STACK_NAME, help=f"(default {DEFAULT_STACK_NAME})")
     up.add_argument("--region", help=f"(default: AWS_REGION, then {LOCAL_REGION})")
@@ -76,7 +74,7 @@ def _register_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=_seconds,
         default=0.0,
         metavar="SECONDS",
-        help="so long after a mapping says Enabled or Disabled it begins or ends to poll (default 0; on AWS up to minutes)",
+        help="a mapping begins or ends to poll so long after it says so (default 0; on AWS up to minutes)",
     )
     up.set_defaults(run=_up)
 

@@ -1,25 +1,33 @@
-"""SHELL: the wire of event source mappings, `/2015-03-31/event-source-mappings`: reading, not yet changing.
+"""SHELL: the wire of event source mappings, `/2015-03-31/event-source-mappings`: requests in, AWS-shaped answers out.
 
-AWS: API_ListEventSourceMappings, API_GetEventSourceMapping. The template decides which mappings exist, so creating,
-updating and deleting are refused with what to do instead.
+AWS: API_CreateEventSourceMapping, API_GetEventSourceMapping, API_ListEventSourceMappings,
+API_UpdateEventSourceMapping, API_DeleteEventSourceMapping.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from infra.blueprint import MappingBlueprint
 from infra.local.http import Request, Response
+from infra.local.mapping_settings import Settings, serialization
+from infra.model.mapping import MappingInUseError
+from infra.model.mapping.errors import MappingError, invalid_parameter, mapping_not_found
 
-PATH = "/2015-03-31/event-source-mappings"
+_COLLECTION = "/event-source-mappings"
 _PAGE_MAX = 100  # AWS returns at most 100, also when MaxItems says more (AWS: API_ListEventSourceMappings)
 
 
-class Status(Protocol):
+class Described(Protocol):
     """One mapping as it is now; `last_modified_s` is epoch seconds."""
 
     @property
-    def blueprint(self) -> MappingBlueprint: ...
+    def uuid(self) -> str: ...
+    @property
+    def event_source_arn(self) -> str: ...
+    @property
+    def function_arn(self) -> str: ...
+    @property
+    def settings(self) -> Settings: ...
     @property
     def state(self) -> str: ...
     @property
@@ -28,73 +36,88 @@ class Status(Protocol):
     def last_modified_s(self) -> float: ...
 
 
-def answer(request: Request, mappings: Sequence[Status]) -> Response:
-    """Answers GET of the list and of one mapping; everything else is an AWS-shaped error."""
-    rest = request.path.removeprefix(PATH).strip("/")
-    if request.method != "GET":
-        message = (
-            f"{request.method} {request.path}: event source mappings come from the template here. "
-            "Change the template or its parameters, and start the stack again."
-        )
-        return _error(400, "InvalidParameterValueException", message)
-    if not rest:
-        return _list(request.query, mappings)
+class Mappings(Protocol):
+    """The service. `create`, `update` and `delete` raise MappingError and MappingInUseError."""
+
+    def all(self) -> Sequence[Described]: ...
+    async def create(self, body: Mapping[str, Any], /) -> Described: ...
+    async def update(self, uuid: str, body: Mapping[str, Any], /) -> Described: ...
+    async def delete(self, uuid: str, /) -> Described: ...
+
+
+async def answer(request: Request, mappings: Mappings) -> Response:
+    """Answers one request; every error is an answer."""
+    uuid = request.path.partition(_COLLECTION)[2].strip("/")
+    try:
+        return await _perform(request, uuid, mappings)
+    except MappingInUseError as error:
+        return _error(MappingError("ResourceInUseException", str(error)))
+    except MappingError as error:
+        return _error(error)
+
+
+async def _perform(request: Request, uuid: str, mappings: Mappings) -> Response:
+    match request.method, bool(uuid):
+        case "GET", False:
+            return _json(200, _list(request.query, mappings.all()))
+        case "POST", False:
+            return _json(202, describe(await mappings.create(_body(request))))
+        case "GET", True:
+            return _json(200, describe(found(mappings.all(), uuid)))
+        case "PUT", True:
+            return _json(202, describe(await mappings.update(uuid, _body(request))))
+        case "DELETE", True:
+            return _json(202, describe(await mappings.delete(uuid)))
+    raise MappingError("MethodNotAllowedException", f"{request.method} {request.path} is not an operation", 405)
+
+
+def found(mappings: Sequence[Described], uuid: str) -> Described:
+    """Raises MappingError if there is none with this UUID."""
     for mapping in mappings:
-        if mapping.blueprint.uuid == rest:
-            return _json(200, describe(mapping))
-    return _error(404, "ResourceNotFoundException", "The resource you requested does not exist.")
+        if mapping.uuid == uuid:
+            return mapping
+    raise mapping_not_found()
 
 
-def describe(mapping: Status) -> dict[str, Any]:
-    """EventSourceMappingConfiguration."""
-    blueprint = mapping.blueprint
-    region, account_id = blueprint.function_arn.split(":")[3:5]
-    destination = blueprint.on_failure_destination_arn
-    described: dict[str, Any] = {
-        "UUID": blueprint.uuid,
-        "StartingPosition": blueprint.starting_position,
-        "BatchSize": blueprint.batch_size,
-        "MaximumBatchingWindowInSeconds": blueprint.batching_window_s,
-        "ParallelizationFactor": blueprint.parallelization_factor,
-        "EventSourceArn": blueprint.event_source_arn,
-        "EventSourceMappingArn": f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:{blueprint.uuid}",
-        "FunctionArn": blueprint.function_arn,
+def describe(mapping: Described) -> dict[str, Any]:
+    """EventSourceMappingConfiguration; the settings that were never made are not in it."""
+    region, account_id = mapping.function_arn.split(":")[3:5]
+    settings = dict(mapping.settings)
+    starting = {name: settings.pop(name) for name in list(settings) if name.startswith("StartingPosition")}
+    batching = ("BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor")
+    return {
+        "UUID": mapping.uuid,
+        **starting,
+        **{name: settings.pop(name) for name in batching},
+        "EventSourceArn": mapping.event_source_arn,
+        "EventSourceMappingArn": f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:{mapping.uuid}",
+        "FunctionArn": mapping.function_arn,
         "LastModified": mapping.last_modified_s,
         "LastProcessingResult": mapping.last_processing_result,
         "State": mapping.state,
         "StateTransitionReason": "User action",
-        "DestinationConfig": {"OnFailure": {"Destination": destination} if destination else {}},
-        "MaximumRecordAgeInSeconds": blueprint.record_age_s_max,
-        "BisectBatchOnFunctionError": blueprint.bisect_batch_on_function_error,
-        "MaximumRetryAttempts": blueprint.retry_attempts_max,
-        "TumblingWindowInSeconds": 0,
-        "FunctionResponseTypes": ["ReportBatchItemFailures"] if blueprint.report_batch_item_failures else [],
+        **settings,
     }
-    if blueprint.starting_position_timestamp_s is not None:
-        described["StartingPositionTimestamp"] = blueprint.starting_position_timestamp_s
-    if blueprint.event_count_metrics:
-        described["MetricsConfig"] = {"Metrics": ["EventCount"]}
-    return described
 
 
-def _list(query: Mapping[str, str], mappings: Sequence[Status]) -> Response:
+def _list(query: Mapping[str, str], mappings: Sequence[Described]) -> dict[str, Any]:
     source, function = query.get("EventSourceArn"), query.get("FunctionName")
-    found = [
+    chosen = [
         mapping
-        for mapping in sorted(mappings, key=lambda each: each.blueprint.uuid)
-        if (not source or mapping.blueprint.event_source_arn == source)
-        and (not function or _names(function, mapping.blueprint.function_arn))
+        for mapping in sorted(mappings, key=lambda each: each.uuid)
+        if (not source or mapping.event_source_arn == source)
+        and (not function or _names(function, mapping.function_arn))
     ]
     limit = query.get("MaxItems", str(_PAGE_MAX))
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= 10_000):
-        return _error(400, "InvalidParameterValueException", f"MaxItems is {limit!r}; accepted: 1 to 10000")
+        raise invalid_parameter(f"MaxItems is {limit!r}; accepted: 1 to 10000")
     marker = query.get("Marker", "")
-    rest = [mapping for mapping in found if mapping.blueprint.uuid > marker]
+    rest = [mapping for mapping in chosen if mapping.uuid > marker]
     page = rest[: min(int(limit), _PAGE_MAX)]
     listed: dict[str, Any] = {"EventSourceMappings": [describe(mapping) for mapping in page]}
     if len(page) < len(rest):
-        listed["NextMarker"] = page[-1].blueprint.uuid
-    return _json(200, listed)
+        listed["NextMarker"] = page[-1].uuid
+    return listed
 
 
 def _names(wanted: str, function_arn: str) -> bool:
@@ -103,10 +126,21 @@ def _names(wanted: str, function_arn: str) -> bool:
     return wanted in (function_arn, name, f"{account_id}:function:{name}", f"function:{name}")
 
 
+def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise serialization("the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise serialization("the body is not a JSON object")
+    return body
+
+
 def _json(status: int, content: Mapping[str, Any]) -> Response:
     return Response(status, json.dumps(content).encode(), {"content-type": "application/json"})
 
 
-def _error(status: int, code: str, message: str) -> Response:
-    body = json.dumps({"Type": "User", "Message": message, "message": message}).encode()
-    return Response(status, body, {"content-type": "application/json", "x-amzn-errortype": code})
+def _error(error: MappingError) -> Response:
+    body = {"Type": "User", "Message": error.message, "message": error.message}
+    headers = {"content-type": "application/json", "x-amzn-errortype": error.code}
+    return Response(error.status, json.dumps(body).encode(), headers)

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from infra.local.http import Request, Response
 from infra.model.function import InvokeOutcome, Succeeded
@@ -13,10 +13,17 @@ from infra.model.mapping.lineage import Shard
 from infra.model.stream import Entry, Position, ReadResult, Stream
 
 
+class ListedShard(Shard, Protocol):
+    """Two shards of one id that begin at different sequence numbers are of two streams of one name."""
+
+    @property
+    def starting_sequence_number(self) -> int: ...
+
+
 class Streams(Protocol):
     """The stream as a poller sees it; `read` raises Throttled, all may raise StreamError."""
 
-    def shards(self, stream_arn: str, /) -> Sequence[Shard]: ...
+    def shards(self, stream_arn: str, /) -> Sequence[ListedShard]: ...
     def start_position(
         self, stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None, /
     ) -> Position: ...
@@ -31,13 +38,21 @@ class Functions(Protocol):
     async def handle(self, request: Request) -> Response: ...
 
 
-async def role_of(functions: Functions, function_arn: str) -> str:
-    """The function's execution role. Raises LookupError if there is no such function."""
-    path = f"/2015-03-31/functions/{function_arn}/configuration"
+class Function(NamedTuple):
+    """`arn` has the qualifier with which the function was named; `role_arn` is its execution role."""
+
+    arn: str
+    role_arn: str
+
+
+async def function_of(functions: Functions, name: str) -> Function:
+    """The function of this name or ARN. Raises LookupError if there is none."""
+    path = f"/2015-03-31/functions/{name}/configuration"
     response = await functions.handle(Request("GET", path, {}, {}, b""))
     if response.status != 200:
-        raise LookupError(f"{function_arn}: no such function (GetFunctionConfiguration answered {response.status})")
-    return str(json.loads(response.body)["Role"])
+        raise LookupError(f"{name}: no such function (GetFunctionConfiguration answered {response.status})")
+    described = json.loads(response.body)
+    return Function(str(described["FunctionArn"]), str(described["Role"]))
 
 
 # destination ARN, object key (empty for queues and topics), body
@@ -51,6 +66,7 @@ class ShardInMemory:
     shard_id: str
     parent_shard_id: str | None
     adjacent_parent_shard_id: str | None
+    starting_sequence_number: int
     closed: bool
 
 
@@ -72,7 +88,12 @@ class StreamsInMemory:
 
     def shards(self, _stream_arn: str) -> Sequence[ShardInMemory]:
         found = self.stream.shards(self._clock())
-        return [ShardInMemory(each.shard_id, each.parent_id, each.adjacent_parent_id, each.closed) for each in found]
+        return [
+            ShardInMemory(
+                each.shard_id, each.parent_id, each.adjacent_parent_id, each.starting_sequence_number, each.closed
+            )
+            for each in found
+        ]
 
     def start_position(
         self, _stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None
@@ -93,7 +114,7 @@ async def _succeed(request_id: str, _payload: bytes) -> InvokeOutcome:
 
 @dataclass
 class FunctionsInMemory:
-    """Keeps every call as (request id, payload); `answer` is awaited for the outcome."""
+    """Keeps every call as (request id, payload); `answer` is awaited for the outcome. All exist but `missing`."""
 
     answer: Callable[[str, bytes], Awaitable[InvokeOutcome]] = _succeed
     calls: list[tuple[str, bytes]] = field(default_factory=list)
@@ -103,8 +124,12 @@ class FunctionsInMemory:
         return await self.answer(request_id, payload)
 
     async def handle(self, request: Request) -> Response:
-        name = request.path.split("/")[3].split(":")[-1]
-        return Response(200, json.dumps({"Role": f"arn:aws:iam::000000000000:role/{name}-role"}).encode())
+        name = request.path.split("/")[3].rpartition(":function:")[2]
+        if name == "missing":
+            return Response(404, b"{}")
+        arn = f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+        role = f"arn:aws:iam::000000000000:role/{name.split(':')[0]}-role"
+        return Response(200, json.dumps({"FunctionArn": arn, "Role": role}).encode())
 
 
 @dataclass

@@ -19,6 +19,8 @@ from infra.model.mapping import (
     EventSourceMapping,
     Invoke,
     ListShards,
+    MappingConfig,
+    MappingInUseError,
     Metric,
     Read,
     StartingPosition,
@@ -35,7 +37,7 @@ _AWAIT_FAILED_S = 1.0
 class MappingRunner:
     """Runs from `start` to `stop`, in one event loop. What the machine is told is always later than what it was told.
 
-    Checkpoints are not kept: the local stream lives in this process too, and ends with it.
+    `moved` is called when there is something new in the machine's snapshot.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class MappingRunner:
         *,
         clock: Callable[[], float],
         publish: PublishMetric | None = None,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = machine
         self.failure: Exception | None = None  # the machine broke: nothing is performed any more
@@ -55,6 +58,8 @@ class MappingRunner:
         self._deliver = deliver
         self._clock = clock
         self._publish = publish
+        self._moved = moved
+        self.gone = asyncio.Event()  # the mapping was deleted
         self._stream_arn = machine.config.event_source_arn
         self._now = float("-inf")
         self._alarm: asyncio.TimerHandle | None = None
@@ -62,7 +67,19 @@ class MappingRunner:
         self._awaiting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Goes on with a mapping that was there before."""
         self._feed(self.machine.start)
+
+    def create(self) -> None:
+        self._feed(self.machine.create)
+
+    def update(self, config: MappingConfig | None, *, enabled: bool | None) -> None:
+        """Raises MappingInUseError."""
+        self._feed(self.machine.update, config, enabled=enabled)
+
+    def delete(self) -> None:
+        """Raises MappingInUseError. `gone` is set when it is done."""
+        self._feed(self.machine.delete)
 
     async def stop(self, within_s: float) -> None:
         """Begins nothing more, waits for what is under way, and after `within_s` cuts it off."""
@@ -94,6 +111,10 @@ class MappingRunner:
             self._now = max(self._now, self._clock())
             self._perform(tell(self._now, *arguments, **named))
             self._set_alarm()
+            if self.machine.gone:
+                self.gone.set()
+        except MappingInUseError:
+            raise
         except Exception as error:
             # The machine's state cannot be trusted any more: stop this mapping, loudly; the stack goes on.
             self.failure = error
@@ -128,8 +149,10 @@ class MappingRunner:
                     self._publish_metric(name, value)
                 case Checkpoint(shard_id, position):
                     log.debug("%s: checkpoint %s", shard_id, position)
+                    self._moved()
                 case CompleteShard(shard_id):
                     log.info("%s: completely processed", shard_id)
+                    self._moved()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -146,6 +169,7 @@ class MappingRunner:
             self._feed(self.machine.shards_not_listed, type(error).__name__)
         else:
             self._feed(self.machine.shards_listed, shards)
+            self._moved()
 
     def _read(self, command: Read) -> None:
         position: Position | None = None
@@ -168,6 +192,8 @@ class MappingRunner:
                 millis_behind_latest=result.millis_behind_latest,
                 end_of_shard=result.end_of_shard,
             )
+            if isinstance(command.position, StartingPosition):
+                self._moved()
 
     def _resolve(self, command: Read) -> Position:
         match command.position:

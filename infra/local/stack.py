@@ -19,6 +19,7 @@ from hypercorn.config import Config
 
 from infra.blueprint import Blueprint
 from infra.blueprint.parameters import pseudo
+from infra.local import mapping_store
 from infra.local import services as emulated
 from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource
 from infra.local.deploy import DeployError, delivery, deploy
@@ -26,7 +27,7 @@ from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
 from infra.local.kinesis_store import StoreError
-from infra.local.mappings import MappingService
+from infra.local.mappings import DELAYS, MappingService
 from infra.local.monitoring import Monitoring
 from infra.local.stack_inputs import (
     ENVIRONMENT,
@@ -39,6 +40,7 @@ from infra.local.stack_inputs import (
     read_template,
 )
 from infra.local.tables import TableFront
+from infra.model.mapping import Delays, Pace
 
 if TYPE_CHECKING:
     from hypercorn.typing import Framework
@@ -83,7 +85,7 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         log_sink=monitoring.log_line,
         report_sink=monitoring.invocation,
     )
-    mappings = MappingService(kinesis, functions, delivery(mounted), publish_metric=monitoring.mapping_metric)
+    mappings = _mappings(options, kinesis, functions, mounted, monitoring)
     cloudformation = CloudFormationService()
     gateway = Gateway(
         mounted.app,
@@ -104,6 +106,29 @@ def _kinesis(options: StackOptions) -> KinesisService:
         return KinesisService(options.account_id, options.region, data_dir=folder)
     except (OSError, StoreError) as error:
         raise StackError(f"--data-dir {options.data_dir}: its streams cannot be read: {error}", ENVIRONMENT) from error
+
+
+def _mappings(
+    options: StackOptions,
+    kinesis: KinesisService,
+    functions: FunctionService,
+    mounted: emulated.Services,
+    monitoring: Monitoring,
+) -> MappingService:
+    """They and their checkpoints are kept as the streams are."""
+    folder = None if options.data_dir is None else options.data_dir.resolve() / "mappings"
+    try:
+        return MappingService(
+            kinesis,
+            functions,
+            delivery(mounted),
+            publish_metric=monitoring.mapping_metric,
+            pace=Pace(read_on_put=not options.poll_as_aws),
+            delays=Delays(DELAYS.transition_s, options.mapping_lag_s),
+            data_dir=folder,
+        )
+    except (OSError, mapping_store.StoreError) as error:
+        raise StackError(f"--data-dir {options.data_dir}: its mappings cannot be read: {error}", ENVIRONMENT) from error
 
 
 async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:

@@ -26,7 +26,11 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What `infra up` was asked for. `port` 0 takes a free one; `data_dir` None is a temporary folder."""
+    """What `infra up` was asked for. `port` 0 takes a free one; `data_dir` None is a temporary folder.
+
+    `poll_as_aws`: an idle shard is read once per second, not at once after a put. `mapping_lag_s`: a mapping's change
+    is in force so much later than it is reported.
+    """
 
     template: Path
     parameters: Mapping[str, str]
@@ -35,6 +39,8 @@ class StackOptions:
     account_id: str = "000000000000"
     port: int = 4566
     data_dir: Path | None = None
+    poll_as_aws: bool = False
+    mapping_lag_s: float = 0.0
 
 
 def read_template(options: StackOptions) -> Blueprint:

@@ -168,7 +168,7 @@ class ShardReader:
         if len(self.lanes) != factor:
             self.lanes = [Lane(self.context, self, now) for _ in range(factor)]
         self.held_records = self.held_bytes = 0
-        self._distribute(unfinished)
+        self._distribute(self._filtered(unfinished))
         self.go_on(now)
 
     def go_on(self, now: float) -> None:

@@ -407,18 +407,14 @@ def test_the_list_is_filtered_and_paged() -> None:
     run(test())
 
 
-def test_unknown_mappings_and_changes_are_refused_in_the_shape_of_aws() -> None:
+def test_unknown_mappings_are_refused_in_the_shape_of_aws() -> None:
     async def test() -> None:
         house = House()
-        request = Request("GET", "/2015-03-31/event-source-mappings/nope", {}, {}, b"")
-        response = await house.service.handle(request)
-        assert response.status == 404
-        assert response.headers["x-amzn-errortype"] == "ResourceNotFoundException"
-        for method, path in [("POST", ""), ("PUT", "nope"), ("DELETE", "nope")]:
-            request = Request(method, f"/2015-03-31/event-source-mappings/{path}", {}, {}, b"{}")
+        for method in ("GET", "PUT", "DELETE"):
+            request = Request(method, "/2015-03-31/event-source-mappings/nope", {}, {}, b"{}")
             response = await house.service.handle(request)
-            assert response.status == 400
-            assert "template" in json.loads(response.body)["Message"]
+            assert response.status == 404
+            assert response.headers["x-amzn-errortype"] == "ResourceNotFoundException"
 
     run(test())
 

@@ -1,0 +1,75 @@
+"""SHELL: one mapping as the service knows it, and as it is kept on disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local import mapping_settings
+from infra.local.mapping_runner import MappingRunner
+from infra.local.mapping_settings import Settings
+from infra.model.mapping import MappingConfig, Pace
+
+_KEPT = ("uuid", "event_source_arn", "function_arn", "settings", "enabled", "last_modified_s", "deployed")
+
+
+@dataclass
+class ManagedMapping:
+    """`deployed` is what the template said when it was last deployed; None for a mapping that the API created."""
+
+    uuid: str
+    event_source_arn: str
+    function_arn: str
+    settings: Settings
+    enabled: bool
+    last_modified_s: float
+    deployed: dict[str, Any] | None = None
+    snapshot: dict[str, Any] | None = None
+    is_new: bool = True
+    role_arn: str = ""
+    problem: str | None = None
+    runner: MappingRunner | None = None
+
+    @property
+    def state(self) -> str:
+        return self.runner.machine.state if self.runner is not None else "Creating"
+
+    @property
+    def last_processing_result(self) -> str:
+        if self.runner is None:
+            return "No records processed" if self.problem is None else f"PROBLEM: {self.problem}"
+        if self.runner.failure is not None:
+            return f"PROBLEM: the mapping has stopped: {type(self.runner.failure).__name__}"
+        return self.runner.machine.last_processing_result
+
+    def config(self, pace: Pace) -> MappingConfig:
+        """Raises MappingError."""
+        return mapping_settings.config_of(
+            self.settings,
+            uuid=self.uuid,
+            event_source_arn=self.event_source_arn,
+            function_arn=self.function_arn,
+            role_arn=self.role_arn,
+            pace=pace,
+        )
+
+
+def document(mapping: ManagedMapping, starting_sequence_numbers: Mapping[str, str]) -> dict[str, Any]:
+    """For the disk; the shards' starting sequence numbers tell this stream from a later one of the same name."""
+    assert mapping.runner is not None
+    snapshot = {
+        "starting_sequence_numbers": starting_sequence_numbers,
+        "machine": mapping.runner.machine.snapshot(),
+    }
+    return {**{name: getattr(mapping, name) for name in _KEPT}, "snapshot": snapshot}
+
+
+def of_saved(saved: Mapping[str, Any]) -> ManagedMapping:
+    return ManagedMapping(**{name: saved[name] for name in _KEPT}, snapshot=saved["snapshot"], is_new=False)
+
+
+def is_replaced(saved: Mapping[str, Any], mapping: ManagedMapping) -> bool:
+    """The template has changed what cannot be changed: CloudFormation would make another mapping."""
+    names = ("StartingPosition", "StartingPositionTimestamp")
+    return saved["event_source_arn"] != mapping.event_source_arn or any(
+        saved["settings"].get(name) != mapping.settings.get(name) for name in names
+    )
