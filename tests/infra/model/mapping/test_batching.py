@@ -155,6 +155,15 @@ def test_lanes_run_side_by_side_and_each_key_stays_in_its_own() -> None:
     assert sum(map(len, world.sent)) == 400
 
 
+def test_under_one_outer_partition_key_a_factor_has_no_use() -> None:
+    """Fact 3.11: as with the producer library's aggregates, when all of them have the same outer key."""
+    world = World(parallelization_factor=10, batch_size=5)
+    world.duration_s = lambda _: 1.0
+    world.put(*["a"] * 50)
+    world.start().run(30)
+    assert world.gaps_s == [1.0] * 9
+
+
 def test_a_poisoned_lane_leaves_the_others_running() -> None:
     """Fact 3.4."""
     world = World(parallelization_factor=2)

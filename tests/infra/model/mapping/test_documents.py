@@ -74,6 +74,16 @@ def test_the_qualifier_of_the_function_is_kept() -> None:
     assert world.invokes[0][1].function_arn == FUNCTION + ":1"
 
 
+def test_a_mapping_on_a_consumer_names_the_consumer_in_events_and_documents() -> None:
+    """Facts 1.8, 5.8."""
+    consumer = STREAM + "/consumer/quick:1789808973"
+    world = discarding(QUEUE, event_source_arn=consumer).run(5)
+    [record] = json.loads(world.invokes[0][1].event())["Records"]
+    assert record["eventSourceARN"] == consumer
+    assert record["awsRegion"] == "us-east-1"
+    assert json.loads(world.documents[0][1].body())["KinesisBatchInfo"]["streamArn"] == consumer
+
+
 def test_an_oversized_record_has_a_document_without_response_and_with_its_payload() -> None:
     """Facts 1.14, 5.5."""
     world = World(on_failure_destination_arn=BUCKET, retry_attempts_max=0)

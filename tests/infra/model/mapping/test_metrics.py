@@ -86,3 +86,32 @@ def test_the_last_processing_result_goes_from_nothing_to_ok_to_a_problem_and_bac
     world.put("a")
     world.run(2)
     assert world.machine.last_processing_result == "OK"
+
+
+def test_there_are_no_metrics_of_other_kinds_of_sources() -> None:
+    """Facts 8.9, 8.10: OffsetLag is for Kafka, DeletedEventCount for queues; whatever happens here."""
+    world = World(
+        event_count_metrics=True,
+        retry_attempts_max=0,
+        filters=('{"data":{"a":[1]}}',),
+        on_failure_destination_arn="arn:aws:s3:::failures",
+    )
+    outcomes = [raised, succeeded, raised]
+    world.answer = lambda invoke: outcomes.pop(0)(invoke)
+    world.put("a", data=b'{"a":1}')
+    world.start().run(2)
+    world.put("a", data=b'{"a":1}')
+    world.run(2)
+    world.refusing = True
+    world.put("a", data=b'{"a":1}')
+    world.run(2)
+    assert {name for name, _ in world.metrics} == {
+        "IteratorAge",
+        "PolledEventCount",
+        "FilteredOutEventCount",
+        "InvokedEventCount",
+        "FailedInvokeEventCount",
+        "DroppedEventCount",
+        "OnFailureDestinationDeliveredEventCount",
+        "DestinationDeliveryFailures",
+    }

@@ -185,6 +185,18 @@ def test_a_merged_child_waits_for_both_parents() -> None:
     assert world.sent[-1] == [2]
 
 
+def test_closed_shards_count_toward_concurrency_until_they_are_done() -> None:
+    """Fact 8.5: (open and still unfinished closed shards) x factor."""
+    world = World(shards=2, parallelization_factor=3, batch_size=1)
+    world.duration_s = lambda _: 100.0
+    keys = [f"key-{number}" for number in range(60)]
+    for shard_id in (ONE, LEFT):
+        world.put(*keys, shard_id=shard_id)
+    world.close(LEFT)
+    world.start().run(50)
+    assert len(world.sent) == 2 * 3
+
+
 def test_children_found_later_begin_at_trim_horizon_although_the_mapping_began_at_latest() -> None:
     """Fact 2.27: what was put before they were found is not lost."""
     world = World(starting_position="LATEST")
