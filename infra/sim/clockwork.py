@@ -68,6 +68,11 @@ class Clockwork:
     def step(self) -> None:
         """The next thing in the heap happens."""
         at, _, what, arguments = heappop(self._heap)
-        self.now = max(self.now, at)
-        self.steps += 1
+        self.move_to(at)
         what(*arguments)
+
+    def move_to(self, at: float) -> None:
+        """Something else happens at this time."""
+        if at > self.now:
+            self.now = at
+        self.steps += 1

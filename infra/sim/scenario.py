@@ -141,7 +141,7 @@ def varied(seed: int) -> dict[str, Any]:
         "cache_identities": one([0, 60, 150_000]),
         "short_numbers": one([False, True]),
         "pace": Pace(
-            poll_interval_s=one([2.0, 10.0]),
+            poll_interval_s=one([5.0, 10.0]),
             read_on_put=one([True, True, True, False]),
             first_retry_s=one([0.2, 2.0]),
             retry_interval_s_max=one([5.0, 30.0]),

@@ -48,6 +48,7 @@ HEALED_AFTER_S = 300.0  # after the last put nothing goes wrong any more: then e
 SETTLED_AFTER_S = 3_600.0  # within this
 REMEMBERED_CHECKPOINTS = 3  # a lease move may begin at an older one: writing a checkpoint takes time
 STEPS_MAX = 2_000_000
+_NEVER = float("inf")
 
 
 class World:
@@ -84,6 +85,7 @@ class World:
         self.dropped_metric = 0.0
         self.applied = 0
         self._awaiting = False
+        self._mapping_s = _NEVER
         self._checkpoints: dict[str, list[object]] = {}
         self._began: EventSourceMapping
         self._begin(None)
@@ -111,26 +113,22 @@ class World:
             )
 
     def _until(self, reached: Callable[[], bool]) -> None:
+        """Whatever is due next happens next, until it is `reached`: the heap's, the environments' or the mapping's."""
         clock, fleet = self.clock, self.fleet
+        steps_max = clock.steps + STEPS_MAX + 100 * self.scenario.events
         while not reached():
-            wake_s = self.machine.deadline
-            mapping_s = float("inf") if wake_s is None else wake_s
-            next_s = min(clock.next_s, mapping_s, fleet.deadline_s)
-            if clock.next_s == next_s:
+            next_s, fleet_s, mapping_s = clock.next_s, fleet.deadline_s, self._mapping_s
+            if next_s <= fleet_s and next_s <= mapping_s:
                 clock.step()
+            elif fleet_s <= mapping_s:
+                clock.move_to(fleet_s)
+                fleet.timer()
             else:
-                clock.now = max(clock.now, next_s)
-                clock.steps += 1
-                if fleet.deadline_s == next_s:
-                    fleet.timer()
-                else:
-                    self._feed(self.machine, self.machine.wake_up)
-            self._check_alive()
-
-    def _check_alive(self) -> None:
-        clock = self.clock
-        if clock.steps > STEPS_MAX + 100 * self.scenario.events:
-            raise Violation("liveness", f"{clock.steps} steps in {clock.now - START_S:.0f} s of virtual time: it spins")
+                clock.move_to(mapping_s)
+                self._feed(self.machine, self.machine.wake_up)
+            if clock.steps > steps_max:
+                spent_s = clock.now - START_S
+                raise Violation("liveness", f"{clock.steps} steps in {spent_s:.0f} s of virtual time: it spins")
 
     def _second(self) -> None:
         """Once a second: what has a probability per second, and the end of all faults."""
@@ -199,6 +197,8 @@ class World:
         """Tells the machine something and performs what it wants; a machine that has lost its lease hears nothing."""
         if machine is self.machine:
             self._perform(tell(self.clock.now, *arguments))
+            deadline_s = self.machine.deadline
+            self._mapping_s = _NEVER if deadline_s is None else deadline_s
 
     def _perform(self, commands: Sequence[Command]) -> None:
         for command in commands:
