@@ -32,7 +32,7 @@ def say(**what):
 def handler(event, context):
     call = next(CALLS)
     run = f"{{os.getpid()}}/{{call}}"
-    fault = FAULTS[(call // EVERY - 1) % len(FAULTS)] if EVERY and call % EVERY == 0 else None
+    fault = FAULTS[(os.getpid() + call // EVERY) % len(FAULTS)] if EVERY and call % EVERY == 0 else None
     records = [(each["kinesis"]["partitionKey"], each["eventID"]) for each in event["Records"]]
     say(run=run, fault=fault, records=records)
     if fault == "raises before":
