@@ -73,6 +73,8 @@ class MappingBlueprint:
     report_batch_item_failures: bool
     on_failure_destination_arn: str | None
     event_count_metrics: bool
+    filters: tuple[str, ...] = ()  # patterns as written; the mapping says whether they are valid
+    tumbling_window_s: int = 0  # 0: no windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,8 @@ def _mapping(stack: Stack, logical_id: str, properties: Properties) -> MappingBl
         report_batch_item_failures=bool(responses),
         on_failure_destination_arn=destination.optional("Destination"),
         event_count_metrics=bool(properties.below("MetricsConfig").strings("Metrics", ("EventCount",))),
+        filters=tuple(each.string("Pattern") for each in properties.below("FilterCriteria").items("Filters")),
+        tumbling_window_s=properties.integer("TumblingWindowInSeconds", 0, 0, 900),
     )
 
 

@@ -64,6 +64,13 @@ class Properties:
             raise BlueprintError(f"{self.path}.{name}", f"{values!r} is not allowed; a list of {', '.join(allowed)} is")
         return tuple(values)
 
+    def items(self, name: str) -> list["Properties"]:
+        """A list of mappings, empty when absent."""
+        values, path = self.values.get(name, []), f"{self.path}.{name}"
+        if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+            raise BlueprintError(path, "a list of mappings is needed here")
+        return [Properties(value, f"{path}[{index}]") for index, value in enumerate(values)]
+
     def _value(self, name: str, default: Any) -> Any:
         if name in self.values:
             return self.values[name]

@@ -147,6 +147,20 @@ def test_a_mapping_at_a_timestamp_starts_at_that_second() -> None:
         read(changed)
 
 
+def test_filters_and_tumbling_windows_of_a_mapping_are_read() -> None:
+    """Facts 6.1, 7.1."""
+    assert (read(template()).mappings[0].filters, read(template()).mappings[0].tumbling_window_s) == ((), 0)
+    changed = template()
+    patterns = ['{"data":{"type":["sale"]}}', '{"data":{"n":[{"numeric":[">",1]}]}}']
+    changed["Resources"]["Mapping"]["Properties"] |= {
+        "FilterCriteria": {"Filters": [{"Pattern": pattern} for pattern in patterns]},
+        "TumblingWindowInSeconds": 30,
+    }
+    [mapping] = read(changed).mappings
+    assert mapping.filters == tuple(patterns)
+    assert mapping.tumbling_window_s == 30
+
+
 def test_a_resource_that_its_condition_leaves_out_does_not_exist() -> None:
     changed = template()
     changed["Resources"]["Queue"]["Condition"] = "Never"
@@ -169,13 +183,23 @@ def test_a_resource_that_its_condition_leaves_out_does_not_exist() -> None:
             "supported are EncryptionType; known, not emulated: KeyId",
         ),
         (
-            put("Resources.Mapping.Properties.FilterCriteria", {}),
-            "Resources.Mapping.Properties.FilterCriteria",
-            "not s",
+            put("Resources.Mapping.Properties.FilterCriteria", {"Filters": ["{}"]}),
+            "Resources.Mapping.Properties.FilterCriteria.Filters",
+            "a list of mappings",
         ),
         (
-            put("Resources.Mapping.Properties.TumblingWindowInSeconds", 30),
+            put("Resources.Mapping.Properties.FilterCriteria", {"Filters": [{"Patern": "{}"}]}),
+            "Resources.Mapping.Properties.FilterCriteria.Filters[0].Pattern",
+            "is required",
+        ),
+        (
+            put("Resources.Mapping.Properties.TumblingWindowInSeconds", 901),
             "Resources.Mapping.Properties.TumblingWindowInSeconds",
+            "allowed is 0 to 900",
+        ),
+        (
+            put("Resources.Mapping.Properties.LoggingConfig", {}),
+            "Resources.Mapping.Properties.LoggingConfig",
             "not supported",
         ),
         (put("Resources.Function.Properties.Events", {}), "Resources.Function.Properties.Events", "not supported"),
