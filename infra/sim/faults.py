@@ -13,12 +13,12 @@ def _fault(default: float, per: str, meaning: str) -> float:
 class Faults:
     """Probabilities from 0 to 1; the defaults are `--faults all`. `describe` says per what and what happens."""
 
-    crash_before_commit: float = _fault(0.02, "invocation", "the process exits when it has planned, before any write")
+    crash_before_commit: float = _fault(0.01, "invocation", "the process exits when it has planned, before any write")
     crash_during_commit: float = _fault(
-        0.02, "invocation", "some statements of a call are applied, then the process exits"
+        0.01, "invocation", "some statements of a call are applied, then the process exits"
     )
-    crash_after_commit: float = _fault(0.02, "invocation", "everything is written, then the process exits unheard")
-    timeout: float = _fault(0.01, "invocation", "a table call hangs until Lambda's timeout kills the process")
+    crash_after_commit: float = _fault(0.01, "invocation", "everything is written, then the process exits unheard")
+    timeout: float = _fault(0.005, "invocation", "a table call hangs until Lambda's timeout kills the process")
     throttle: float = _fault(0.02, "invoke", "429: the function does not run")
     service_error: float = _fault(0.01, "invoke", "Lambda answers 5xx: the function does not run")
     slow_table: float = _fault(0.02, "table call", "0.3 to 8 s instead of milliseconds; the client gives up after 4 s")
@@ -26,7 +26,7 @@ class Faults:
         0.03, "table call", "it, some of its statements, or for seconds all of some partition keys, are refused"
     )
     lost_response: float = _fault(0.02, "table call", "it takes effect but is answered with a timeout or a 5xx")
-    duplicate_delivery: float = _fault(0.02, "invocation", "a second environment gets the same batch at the same time")
+    duplicate_delivery: float = _fault(0.01, "invocation", "a second environment gets the same batch at the same time")
     lease_move: float = _fault(0.02, "second", "the mapping begins again from its checkpoints; old invocations run on")
     reshard: float = _fault(0.02, "second", "a shard is split, or two are merged")
     clock_skew: float = _fault(0.05, "record", "its arrival time is up to 1 s off, so that arrival times go back")

@@ -6,29 +6,41 @@ malformed one is in quarantine exactly once, or given up likewise.
 """
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from infra.sim.quarantine import position
 from infra.sim.rules import LATEST_SK, RECORD_SK
-from infra.sim.stock import Parcel, Truth
+from infra.sim.stock import Truth
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 from infra.sim.witness import SeenShard
 
+_bytes, _quantity = attrgetter("bytes"), attrgetter("quantity")
 Items = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def check(shards: Iterable[SeenShard], results: MemoryTable, quarantine: MemoryTable, *, items: bool) -> int:
-    """Compare, and return how many distinct events are in the totals. Raises Violation."""
-    parcels: dict[int, Parcel] = {}
+def check(
+    shards: Iterable[SeenShard],
+    truths: Mapping[str, Truth],
+    results: MemoryTable,
+    quarantine: MemoryTable,
+    *,
+    items: bool,
+) -> int:
+    """Compare, and return how many distinct events are in the totals. Raises Violation.
+
+    `truths` knows every event that was put, and perhaps others.
+    """
     settled: set[str] = set()  # digests that must be in the totals
-    excused: set[str] = set()
+    excused: set[str] = set()  # that may be there or not
     for shard in shards:
         for put in shard.order:
-            parcels[id(put.parcel)] = put.parcel
             (excused if put.in_document or put.dropped else settled).update(put.parcel.digests)
-    truths = {event.digest: event for parcel in parcels.values() for event in parcel.events}
     applied = _check_pages(results.items, truths)
+    alien = applied - settled - excused
+    if alien:
+        raise Violation("only what was put", f"event {min(alien)} of {truths[min(alien)].pk} was not put")
     lost = settled - applied
     if lost:
         event = truths[min(lost)]
@@ -39,7 +51,7 @@ def check(shards: Iterable[SeenShard], results: MemoryTable, quarantine: MemoryT
         )
     _check_quarantine(shards, quarantine.items)
     if items:
-        _check_items(results.items, truths, settled)
+        _check_items(results.items, {identity: truths[identity] for identity in settled | excused}, settled)
     return len(applied)
 
 
@@ -55,16 +67,13 @@ def _check_pages(found: Items, truths: Mapping[str, Truth]) -> set[str]:
             twice = min(applied & ids)
             raise Violation("nothing applied twice", f"event {twice} is on {where} and on another page")
         applied |= ids
-        size = quantity = 0
-        for identity in ids:
-            truth = truths.get(identity)
-            if truth is None or truth.pk != pk or truth.window != window:
-                raise Violation("only what was put", f"event {identity} on {where} does not belong there")
-            size += truth.bytes
-            quantity += truth.quantity
+        known = [truths[identity] for identity in ids if identity in truths]
+        if len(known) != len(ids) or {(truth.pk, truth.window) for truth in known} != {(pk, window)}:
+            raise Violation("only what was put", f"an event on {where} does not belong there")
         told = (page["events"], page["sum_bytes"], page["sum_quantity"])
-        if told != (len(ids), size, quantity):
-            raise Violation("exact totals", f"{where} says {told}, its events are {(len(ids), size, quantity)}")
+        right = (len(ids), sum(map(_bytes, known)), sum(map(_quantity, known)))
+        if told != right:
+            raise Violation("exact totals", f"{where} says {told}, its events are {right}")
     return applied
 
 

@@ -74,6 +74,7 @@ class Stock:
             subject = f"key-{number:05d}"
             self._lanes.setdefault(lane_of(subject, LANES), []).append(subject)
         self._parcels: dict[int, Parcel] = {}
+        self.truths: dict[str, Truth] = {}  # by digest, of every event made so far
 
     def parcel(self, number: int) -> Parcel:
         """The record of that number, all its events well-formed."""
@@ -92,6 +93,7 @@ class Stock:
             # Skewed within the lane: the first subjects are hot.
             subject = subjects[int(len(subjects) * random.random() ** 2)]
             truth, payload = self._event(number * self.aggregate + place, subject, random)
+            self.truths[truth.digest] = truth
             events.append(truth)
             payloads.append((subject, payload))
         return Parcel(f"{number}", pack(payloads, self.aggregate > 1), events, (), payloads)

@@ -38,6 +38,7 @@ from infra.sim.memo import Rules
 from infra.sim.numbers import Border
 from infra.sim.producer import Producer
 from infra.sim.scenario import ACCOUNT, REGION, Scenario
+from infra.sim.stock import stock
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 from infra.sim.witness import Witness
@@ -102,6 +103,7 @@ class World:
         self._until(lambda: self.clock.now >= quiet_s and not self.fleet.running)
         self.applied = check(
             self.witness.shards.values(),
+            stock(self.scenario.aggregate, self.scenario.keys, self.scenario.window_s).truths,
             self.tables[Table.RESULTS],
             self.tables[Table.QUARANTINE],
             items=self.scenario.items,
