@@ -117,7 +117,11 @@ async def _create_table(services: Services, parameters: Mapping[str, Any], expir
 async def _create_bucket(services: Services, name: str, region: str) -> None:
     constraint = f"<LocationConstraint>{region}</LocationConstraint>"
     body = "" if region == "us-east-1" else f"<CreateBucketConfiguration>{constraint}</CreateBucketConfiguration>"
-    await services.call_s3("PUT", f"/{name}", body.encode())
+    try:
+        await services.call_s3("PUT", f"/{name}", body.encode())
+    except ServiceCallError as error:
+        if error.code != "BucketAlreadyOwnedByYou":  # it is there already, with its objects, from an earlier run
+            raise
 
 
 async def _create_queue(services: Services, queue: NamedBlueprint) -> None:

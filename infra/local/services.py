@@ -1,7 +1,7 @@
 """SHELL: ministack as the ASGI application behind the gateway: DynamoDB, S3, SQS, SNS, IAM, CloudWatch, Logs.
 
 It reads its settings from environment variables when it is imported, so `load` sets them first. It must start nothing
-besides answering: no MQTT or SFTP listener, no container clean-up of other people's containers, nothing on disk.
+besides answering: no MQTT or SFTP listener, no container clean-up of other people's containers.
 Calls made from inside the process (deploying, on-failure documents) go through `Services.call`, without a socket.
 """
 
@@ -37,8 +37,12 @@ class ServiceCallError(Exception):
         self.message = message
 
 
-def settings(*, region: str, account_id: str, port: int, data_dir: Path) -> dict[str, str]:
-    """Environment variables ministack reads; every one of them is set so that the caller's shell cannot change it."""
+def settings(*, region: str, account_id: str, port: int, data_dir: Path, keep: bool = False) -> dict[str, str]:
+    """Environment variables ministack reads; every one of them is set so that the caller's shell cannot change it.
+
+    `keep`: objects of buckets are written to `data_dir` as they come, and are there again the next time. What else it
+    could keep it would only write when it ends properly, which is no help after a crash (tables: `table_store`).
+    """
     return {
         "SERVICES": ",".join(ENABLED),
         "MINISTACK_REGION": region,
@@ -47,7 +51,7 @@ def settings(*, region: str, account_id: str, port: int, data_dir: Path) -> dict
         "GATEWAY_PORT": str(port),
         "AUTH": "false",
         "PERSIST_STATE": "0",
-        "S3_PERSIST": "0",
+        "S3_PERSIST": "1" if keep else "0",
         "LOCALSTACK_PERSISTENCE": "0",
         "STATE_DIR": str(data_dir / "ministack"),
         "S3_DATA_DIR": str(data_dir / "ministack" / "s3"),
@@ -61,9 +65,9 @@ def settings(*, region: str, account_id: str, port: int, data_dir: Path) -> dict
     }
 
 
-def load(*, region: str, account_id: str, port: int, data_dir: Path) -> "Services":
+def load(*, region: str, account_id: str, port: int, data_dir: Path, keep: bool = False) -> "Services":
     """Imports ministack with our settings. Once per process: a second import would keep the first settings."""
-    os.environ.update(settings(region=region, account_id=account_id, port=port, data_dir=data_dir))
+    os.environ.update(settings(region=region, account_id=account_id, port=port, data_dir=data_dir, keep=keep))
     logging.getLogger("ministack").addFilter(_one_line)
     from ministack.app import app  # after the settings: it reads them at import
 

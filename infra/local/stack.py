@@ -39,6 +39,8 @@ from infra.local.stack_inputs import (
     data_directory,
     read_template,
 )
+from infra.local.table_store import StoreError as TableStoreError
+from infra.local.table_store import TableStore
 from infra.local.tables import TableFront
 from infra.model.mapping import Delays, Pace
 
@@ -74,7 +76,10 @@ class Parts:
 
 def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
     """All services, not yet serving and without resources."""
-    mounted = emulated.load(region=options.region, account_id=options.account_id, port=port, data_dir=data_dir)
+    keep = options.data_dir is not None
+    mounted = emulated.load(
+        region=options.region, account_id=options.account_id, port=port, data_dir=data_dir, keep=keep
+    )
     monitoring = Monitoring(mounted)
     kinesis = _kinesis(options)
     functions = FunctionService(
@@ -131,14 +136,26 @@ def _mappings(
         raise StackError(f"--data-dir {options.data_dir}: its mappings cannot be read: {error}", ENVIRONMENT) from error
 
 
+def _tables(options: StackOptions) -> TableStore | None:
+    """The items of the template's tables are kept as the streams are: a checkpoint says that they are there."""
+    try:
+        return None if options.data_dir is None else TableStore(options.data_dir.resolve() / "tables" / "items.sqlite")
+    except TableStoreError as error:
+        raise StackError(f"--data-dir {options.data_dir}: {error}", ENVIRONMENT) from error
+
+
 async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, listener: socket.socket) -> int:
     stopping = _stop_on_signals()
     port: int = listener.getsockname()[1]
     endpoint_url = f"http://{HOST}:{port}"
     parts = build(options, data_dir, port)
+    tables = _tables(options)
     async with _serving(parts.gateway, listener):
         try:
             await _deploy(options, blueprint, parts, data_dir)
+            if tables is not None:
+                names = [table.name for table in blueprint.tables]
+                tables.attach(names, account_id=options.account_id, region=options.region)
             await parts.mappings.start()
             parts.monitoring.start()
             sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
@@ -149,6 +166,8 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
         finally:
             await _stop(parts)
             parts.kinesis.close()
+            if tables is not None:
+                tables.close()
     return 0
 
 
