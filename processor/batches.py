@@ -21,7 +21,7 @@ from processor.core.rule_results import trace
 
 if TYPE_CHECKING:
     # Powertools' types of the batch response. They are plain dictionaries at run time, and importing the package that
-    # they live in costs more than all other modules of the processor together (benchmarks/init.py).
+    # they live in makes init a tenth longer (docs/decisions/0005).
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse, PartialItemFailures
 
     from processor.core.effects import Effect

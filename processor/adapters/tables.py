@@ -52,8 +52,8 @@ class Tables:
     """The results and the quarantine table behind one DynamoDB client. Not for use by two threads.
 
     The body of a BatchExecuteStatement is written here and given to botocore just before it signs and sends the
-    request (its event `before-call`): walking thousands of small values along the service model took a quarter of the
-    CPU time of a batch with many keys. Endpoint, credentials, signature, answer and errors stay botocore's.
+    request (its event `before-call`): walking thousands of small values along the service model makes a batch cost a
+    tenth more CPU (docs/decisions/0005). Endpoint, credentials, signature, answer and errors stay botocore's.
     """
 
     def __init__(self, client: "DynamoDBClient", results: str, quarantine: str) -> None:
