@@ -7,13 +7,13 @@ import itertools
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.environment import Launch, Process
 from infra.local.function_log import FunctionLog
-from infra.local.function_report import as_aws_shows_it, init_error_text, lines_after, lines_before, lines_of_init
+from infra.local.function_report import init_error_text, lines_after, lines_before, lines_of_init
 from infra.local.runtime_api import Work
 from infra.model.function import (
     Command,
@@ -85,7 +85,7 @@ class FunctionDriver:
         self._tickets = itertools.count(1)
         self._calls: dict[int, _Call] = {}
         self._processes: dict[int, Process] = {}
-        self._init_errors: dict[int, str] = {}  # by process, in words
+        self._init_places: dict[int, Sequence[tuple[str, int]]] = {}  # by process
         self._alarm: asyncio.TimerHandle | None = None
 
     # -- what the service asks -------------------------------------------------------------------------------------
@@ -137,16 +137,13 @@ class FunctionDriver:
     def perform(self, commands: list[Command]) -> None:
         self._perform(commands)
 
-    def note_init_error(self, process: int, error_type: str, payload: bytes) -> None:
-        """Before the machine hears of it: what will be said about the init of `process`."""
-        self._init_errors[process] = self.init_error_text(error_type, payload)
-
-    def init_error_text(self, error_type: str, payload: bytes) -> str:
-        return init_error_text(error_type, payload, self.task_root, self.configuration.handler)
+    def note_init_places(self, process: int, places: Sequence[tuple[str, int]]) -> None:
+        """Files and lines of an init of `process` that is about to fail, the deepest cause last."""
+        self._init_places[process] = places
 
     def forget(self, process: int) -> None:
         self._processes.pop(process, None)
-        self._init_errors.pop(process, None)
+        self._init_places.pop(process, None)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -219,12 +216,12 @@ class FunctionDriver:
     def _announce(self, process: int | None, outcome: InvokeOutcome) -> None:
         """A function that cannot start is what an operator must see, once."""
         assert isinstance(outcome, FunctionError)
-        text = None if process is None else self._init_errors.get(process)
+        places = () if process is None else self._init_places.get(process, ())
         log.error(
             "function %s does not start (handler %s): %s; its output is in %s",
             self.configuration.name,
             self.configuration.handler,
-            text or self.init_error_text(outcome.error_type, outcome.payload),
+            init_error_text(outcome, places, self.task_root, self.configuration.handler),
             self.log.path,
         )
 
@@ -271,9 +268,10 @@ class _Listener:
         self._driver.perform(self._machine.oversized(self._process, request_id, size, self._driver.now()))
 
     def on_init_error(self, error_type: str, payload: bytes) -> None:
-        self._driver.note_init_error(self._process, error_type, payload)
-        shown = as_aws_shows_it(error_type, payload)
-        self._driver.perform(self._machine.init_failed(self._process, error_type, shown, self._driver.now()))
+        self._driver.perform(self._machine.init_failed(self._process, error_type, payload, self._driver.now()))
+
+    def on_init_places(self, places: Sequence[tuple[str, int]]) -> None:
+        self._driver.note_init_places(self._process, places)
 
     def on_exited(self, returncode: int) -> None:
         self._driver.perform(self._machine.exited(self._process, returncode, self._driver.now()))

@@ -2,7 +2,7 @@
 
 import json
 import math
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +24,21 @@ def lines_of_init(outcome: InvokeOutcome, report: Report, version: str) -> list[
     ]
 
 
-def init_error_text(error_type: str, payload: bytes, task_root: Path, handler: str) -> str:
+def init_error_text(error: FunctionError, places: Sequence[tuple[str, int]], task_root: Path, handler: str) -> str:
     """The error of an init in one line: `processor/rules.py:12: ImportError: ...`, as far as the place is known.
 
-    The place is the deepest one in the function's own code, else the handler's module; paths are relative to the task
-    root, as in the sources.
+    `places`: file and line, the deepest cause last. The last one in the function's own code is taken, else the
+    handler's module; paths are relative to the task root, as in the sources.
     """
-    document = _object(payload)
-    trace = document.get("stackTrace")
-    frames = re.findall(r'File "([^"]+)",? [Ll]ine (\d+)', "".join(map(str, trace)) if isinstance(trace, list) else "")
-    own = [(Path(path), line) for path, line in frames if Path(path).is_relative_to(task_root)]
-    text = f"{error_type}: {document.get('errorMessage', '')}"[:2_000]
+    text = f"{error.error_type}: {_object(error.payload).get('errorMessage', '')}"[:2_000]
+    own = [(Path(file), line) for file, line in places if Path(file).is_relative_to(task_root)]
     if own:
         path, line = own[-1]
         return f"{path.relative_to(task_root)}:{line}: {text}"
     module = handler.rpartition(".")[0].replace("/", ".").replace(".", "/")
     files = (f"{module}.py", f"{module}/__init__.py") if module else ()
-    file = next((file for file in files if (task_root / file).is_file()), None)
-    return text if file is None else f"{file}: {text}"
-
-
-def as_aws_shows_it(error_type: str, payload: bytes) -> bytes:
-    """The document of a failed init as callers get it: our launcher has told where an import failed, AWS does not."""
-    if error_type != "Runtime.ImportModuleError":
-        return payload
-    document = _object(payload)
-    return json.dumps({**document, "stackTrace": []}).encode() if document else payload
+    found = next((file for file in files if (task_root / file).is_file()), None)
+    return text if found is None else f"{found}: {text}"
 
 
 def _object(payload: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from infra.local.runtime_http import BadRequestError, RequestReader, RuntimeRequ
 from infra.model.function import PAYLOAD_BYTES_MAX
 
 _PREFIX = "/2018-06-01/runtime/"
+_PLACES_PATH = "/local/init/places"  # not AWS's: our launcher tells where in the code an init will fail
 _PHRASES = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found"}
 _PHRASES |= {405: "Method Not Allowed", 413: "Payload Too Large", 431: "Request Header Fields Too Large"}
 
@@ -41,6 +43,7 @@ class RuntimeListener(Protocol):
     def on_error(self, request_id: str, error_type: str, payload: bytes) -> None: ...
     def on_oversized(self, request_id: str, size: int) -> None: ...
     def on_init_error(self, error_type: str, payload: bytes) -> None: ...
+    def on_init_places(self, places: Sequence[tuple[str, int]]) -> None: ...
 
 
 class RuntimeApi:
@@ -88,6 +91,10 @@ class RuntimeApi:
             self._waiting = None
 
     def handle(self, request: RuntimeRequest, connection: _Connection) -> None:
+        if (request.method, request.path) == ("POST", _PLACES_PATH) and not self._ready:
+            connection.accept()
+            self._listener.on_init_places(_places(request.body))
+            return
         if not request.path.startswith(_PREFIX):
             connection.refuse(404, "InvalidPath", f"nothing is served at {request.path[:200]}")
             return
@@ -144,6 +151,15 @@ class RuntimeApi:
         connection.accept()
         body = request.body if request.body is not None else b"{}"
         self._listener.on_init_error(_error_type(request, body), body)
+
+
+def _places(body: bytes | None) -> Sequence[tuple[str, int]]:
+    """File and line of frames; nothing when the body is something else."""
+    try:
+        given = json.loads(body or b"[]")
+        return [(str(file), int(line)) for file, line in given]
+    except (ValueError, TypeError, RecursionError):
+        return []
 
 
 def _error_type(request: RuntimeRequest, body: bytes) -> str:

@@ -17,6 +17,8 @@ ECHO = "def handler(event, context): return event"
 
 
 def test_the_handlers_result_comes_back_under_the_request_id_that_was_given(tmp_path: Path) -> None:
+    """facts 11.5, 11.6: under awslambdaric, with JSON decoded"""
+
     async def scenario(service: FunctionService) -> None:
         outcome = await call(service, {"x": "ä\n"}, "the-id")
         assert isinstance(outcome, Succeeded)
@@ -26,6 +28,7 @@ def test_the_handlers_result_comes_back_under_the_request_id_that_was_given(tmp_
 
 
 def test_the_handler_sees_the_context_and_the_variables_that_lambda_gives(tmp_path: Path) -> None:
+    """facts 11.7, 11.18"""
     source = """
 import os, sys, tempfile, time
 def handler(event, context):
@@ -73,6 +76,7 @@ def handler(event, context):
 
 
 def test_the_parents_own_variables_do_not_reach_the_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fact 11.12: multi-concurrent mode stays off"""
     monkeypatch.setenv("A_SECRET_OF_THE_SHELL", "x")
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_LAMBDA_MAX_CONCURRENCY", "4")
@@ -86,6 +90,7 @@ def test_the_parents_own_variables_do_not_reach_the_function(tmp_path: Path, mon
 
 
 def test_a_raised_exception_is_the_error_document_and_keeps_the_process(tmp_path: Path) -> None:
+    """facts 4.1, 11.3, 11.15: a plain exception resets nothing"""
     source = """
 import os
 def handler(event, context):
@@ -107,6 +112,8 @@ def handler(event, context):
 
 
 def test_a_result_that_is_not_json_is_a_marshal_error(tmp_path: Path) -> None:
+    """fact 11.10"""
+
     async def scenario(service: FunctionService) -> None:
         kind, message = await failure(service)
         assert kind == "Runtime.MarshalError"
@@ -126,6 +133,7 @@ def test_a_result_that_is_not_json_is_a_marshal_error(tmp_path: Path) -> None:
 def test_a_process_that_ends_in_the_handler_is_an_exit_error_and_the_next_call_has_a_new_one(
     tmp_path: Path, statement: str, words: str
 ) -> None:
+    """facts 4.1, 4.6, 11.15"""
     source = f"import os, sys\ndef handler(event, context):\n    if event: {statement}\n    return os.getpid()\n"
 
     async def scenario(service: FunctionService) -> None:
@@ -140,6 +148,7 @@ def test_a_process_that_ends_in_the_handler_is_an_exit_error_and_the_next_call_h
 
 
 def test_a_handler_over_its_timeout_is_killed_and_the_call_ends_with_awss_words(tmp_path: Path) -> None:
+    """facts 4.1, 4.6, 11.8, 11.15"""
     source = """
 import os, time
 def handler(event, context):
@@ -159,6 +168,7 @@ def handler(event, context):
 
 
 def test_what_a_function_wrote_to_its_temporary_folder_outlives_its_process_but_not_the_service(tmp_path: Path) -> None:
+    """fact 11.15"""
     source = """
 import os, pathlib, tempfile
 def handler(event, context):
@@ -180,6 +190,7 @@ def handler(event, context):
 
 
 def test_a_response_above_the_quota_is_refused_and_the_function_goes_on(tmp_path: Path) -> None:
+    """facts 1.13, 4.1, 11.2"""
     source = "def handler(event, context): return 'x' * event"
 
     async def scenario(service: FunctionService) -> None:
@@ -217,6 +228,8 @@ def test_a_payload_up_to_the_quota_arrives_and_a_larger_one_is_refused(tmp_path:
 def test_a_function_that_does_not_start_is_an_error_each_time_and_is_announced_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str, handler: str, kind: str
 ) -> None:
+    """fact 11.10"""
+
     async def scenario(service: FunctionService) -> None:
         for _ in range(3):
             assert (await failure(service))[0] == kind
@@ -262,6 +275,8 @@ def test_what_fails_at_import_is_announced_with_its_file_and_line(
 
 
 def test_an_init_that_hangs_is_done_again_and_then_runs_into_the_functions_timeout(tmp_path: Path) -> None:
+    """fact 11.13"""
+
     async def scenario(service: FunctionService) -> None:
         assert (await failure(service))[0] == "Sandbox.Timedout"
         assert service.counters("fn").cold_starts == 2
@@ -284,6 +299,7 @@ def test_a_process_killed_between_invocations_costs_the_next_one_no_error(tmp_pa
 
 
 def test_invocations_at_the_same_time_run_in_processes_of_their_own(tmp_path: Path) -> None:
+    """fact 8.7: ConcurrentExecutions is a maximum"""
     source = "import os, time\ndef handler(event, context):\n    time.sleep(0.2)\n    return os.getpid()"
 
     async def scenario(service: FunctionService) -> None:
@@ -298,6 +314,7 @@ def test_invocations_at_the_same_time_run_in_processes_of_their_own(tmp_path: Pa
 
 
 def test_reserved_concurrency_throttles_what_is_above_it(tmp_path: Path) -> None:
+    """facts 8.1, 8.6"""
     source = "import time\ndef handler(event, context): time.sleep(0.3)"
 
     async def scenario(service: FunctionService) -> None:
@@ -309,6 +326,8 @@ def test_reserved_concurrency_throttles_what_is_above_it(tmp_path: Path) -> None
 
 
 def test_an_idle_process_ends_after_its_lifetime(tmp_path: Path) -> None:
+    """fact 11.17"""
+
     async def scenario(service: FunctionService) -> None:
         await answer(service)
         await until(lambda: service.pids("fn") == [])
@@ -362,6 +381,8 @@ def test_an_unknown_function_is_a_service_error(tmp_path: Path) -> None:
 
 
 def test_an_account_limit_below_what_is_asked_throttles(tmp_path: Path) -> None:
+    """facts 8.1, 8.6"""
+
     async def scenario(service: FunctionService) -> None:
         outcomes = await asyncio.gather(call(service), call(service))
         assert Throttled("ConcurrentInvocationLimitExceeded") in outcomes

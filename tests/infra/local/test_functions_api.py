@@ -76,6 +76,8 @@ def test_an_invocation_answers_with_the_result_the_version_and_a_request_id(tmp_
 
 
 def test_a_function_error_is_200_with_its_header_and_document(tmp_path: Path) -> None:
+    """fact 4.6: Unhandled"""
+
     async def scenario(service: FunctionService) -> None:
         response = await invoke(service, "raise")
         assert (response.status, response.headers["x-amz-function-error"]) == (200, "Unhandled")
@@ -107,6 +109,8 @@ def test_the_log_tail_is_of_this_invocation_alone(tmp_path: Path) -> None:
     ],
 )
 def test_names_and_arns_reach_the_function_and_it_sees_the_qualifier(tmp_path: Path, name: str, arn: str) -> None:
+    """fact 11.18"""
+
     async def scenario(service: FunctionService) -> None:
         assert json.loads((await invoke(service, name=name)).body)["arn"] == arn
 
@@ -145,6 +149,8 @@ def test_the_qualifier_may_be_a_parameter(tmp_path: Path) -> None:
 
 
 def test_a_throttle_is_429_with_its_reason(tmp_path: Path) -> None:
+    """fact 8.6"""
+
     async def scenario(service: FunctionService) -> None:
         response = await invoke(service)
         assert error(response) == (429, "TooManyRequestsException")

@@ -24,6 +24,8 @@ def handler(event, context):
 
 
 def test_lines_stand_between_start_and_report_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    """fact 11.19"""
+
     async def scenario(service: FunctionService) -> None:
         await call(service, request_id="a")
         await call(service, request_id="b")
@@ -40,6 +42,7 @@ def test_lines_stand_between_start_and_report_in_the_order_in_which_they_were_wr
 
 
 def test_a_report_has_the_memory_used_and_the_init_of_a_cold_start_only(tmp_path: Path) -> None:
+    """fact 11.19"""
     pattern = re.compile(
         r"REPORT RequestId: request-1\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 256 MB\t"
         r"Max Memory Used: (\d+) MB(\tInit Duration: [\d.]+ ms)?"
@@ -71,6 +74,8 @@ def test_a_report_has_the_memory_used_and_the_init_of_a_cold_start_only(tmp_path
     ],
 )
 def test_a_report_says_how_an_invocation_failed(tmp_path: Path, statement: str, status: str, line: str) -> None:
+    """fact 11.19"""
+
     async def scenario(service: FunctionService) -> None:
         await failure(service)
         lines = "\n".join(service.log_lines("fn")).split("\n")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -43,6 +43,9 @@ class Recorder:
 
     def on_init_error(self, error_type: str, payload: bytes) -> None:
         self.events.append(("init_error", error_type, payload))
+
+    def on_init_places(self, places: Sequence[tuple[str, int]]) -> None:
+        self.events.append(("init_places", list(places)))
 
 
 class Runtime:
@@ -114,6 +117,8 @@ async def take(recorder: Recorder, runtime: Runtime, work: Work = WORK) -> tuple
 
 
 def test_next_waits_for_work_and_carries_its_headers() -> None:
+    """facts 11.1, 11.6, 11.7: application/json exactly, a deadline in whole milliseconds"""
+
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         runtime = await connect()
         await runtime.send("GET", "/invocation/next")
@@ -133,6 +138,8 @@ def test_next_waits_for_work_and_carries_its_headers() -> None:
 
 
 def test_a_response_is_accepted_once_and_for_the_current_invocation_only() -> None:
+    """fact 11.2"""
+
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         runtime = await connect()
         await take(recorder, runtime)
@@ -145,6 +152,7 @@ def test_a_response_is_accepted_once_and_for_the_current_invocation_only() -> No
 
 
 def test_an_error_has_the_type_of_its_header_or_of_its_document() -> None:
+    """fact 11.3"""
     cases = [
         ("Lambda-Runtime-Function-Error-Type: From.Header\r\n", b'{"errorType": "Own"}', "From.Header"),
         ("", b'{"errorType": "Own"}', "Own"),
@@ -167,6 +175,8 @@ def test_an_error_has_the_type_of_its_header_or_of_its_document() -> None:
 
 
 def test_a_response_of_the_quota_is_accepted_and_one_byte_more_is_413() -> None:
+    """facts 1.13, 11.2: 6,291,556 bytes"""
+
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         runtime = await connect()
         await take(recorder, runtime)
@@ -183,6 +193,8 @@ def test_a_response_of_the_quota_is_accepted_and_one_byte_more_is_413() -> None:
 
 
 def test_a_failed_init_is_reported_before_the_first_next_and_not_after_it() -> None:
+    """fact 11.3"""
+
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         runtime = await connect()
         assert await runtime.ask("POST", "/init/error", b'{"errorType": "Own"}') == (202, "")
@@ -193,7 +205,29 @@ def test_a_failed_init_is_reported_before_the_first_next_and_not_after_it() -> N
     run(scenario)
 
 
+def test_our_launchers_places_are_taken_before_init_is_over_and_nonsense_is_no_place() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
+        runtime = await connect()
+        expected: list[list[tuple[str, int]]] = []
+        for body, places in (
+            (b'[["/a.py", 1], ["/b.py", 2]]', [("/a.py", 1), ("/b.py", 2)]),
+            *((nonsense, []) for nonsense in (b"", b"{", b"[1]", b'{"a": 1}', b'[["/a.py", "x"]]', b"[" * 5_000)),
+        ):
+            head = f"POST /local/init/places HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            runtime.write(head.encode() + body)
+            assert (await runtime.receive())[0] == 202
+            expected.append(places)
+        assert recorder.events == [("init_places", places) for places in expected]
+        await take(recorder, runtime)
+        runtime.write(b"POST /local/init/places HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]")
+        assert (await runtime.receive())[0] == 404
+
+    run(scenario)
+
+
 def test_next_while_an_invocation_is_unanswered_or_another_next_waits_is_403() -> None:
+    """fact 11.2"""
+
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         first, second = await connect(), await connect()
         await take(recorder, first)
@@ -207,6 +241,8 @@ def test_next_while_an_invocation_is_unanswered_or_another_next_waits_is_403() -
 
 
 def test_work_for_a_runtime_whose_connection_broke_waits_for_its_next_one() -> None:
+    """fact 11.1"""
+
     async def scenario(recorder: Recorder, connect: Connect) -> None:
         first = await connect()
         await first.send("GET", "/invocation/next")
