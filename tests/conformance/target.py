@@ -38,7 +38,7 @@ class Invocation:
     ended: float | None
     event_bytes: int
     told: Mapping[str, Any]  # the event's keys beside Records
-    first: Mapping[str, Any]  # its first record, whole
+    first: Mapping[str, Any]  # its first record, whole (empty if that is above 100 kB)
     sequence_numbers: Sequence[str]
     partition_keys: Sequence[str]
     data: Sequence[str]
@@ -131,8 +131,7 @@ class Target:
             archive.write(WITNESS, WITNESS.name)
         variables = {"BEHAVIOUR": json.dumps(behaviour), "WITNESS_TABLE": self._table}
         if self.endpoint_url is not None:
-            variables |= {"WITNESS_ENDPOINT_URL": self.endpoint_url, "AWS_ACCESS_KEY_ID": "test",
-                          "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+            variables["WITNESS_ENDPOINT_URL"] = self.endpoint_url
         settings = {
             "FunctionName": name,
             "Runtime": "python3.12",

@@ -83,7 +83,7 @@ def test_bisect_ends_the_left_half_before_the_right_one_begins(target: Target) -
     stream, function = failing(target)
     target.put(stream, ["0", "1 bad", "2", "3", "4"])
     target.mapping(stream, function, BisectBatchOnFunctionError=True, MaximumRetryAttempts=0)
-    target.delivered(function, 13)
+    target.delivered(function, 12)
     assert [call.data for call in target.settled(function)] == [
         ["0", "1 bad", "2", "3", "4"], ["0", "1 bad"], ["0"], ["1 bad"], ["2", "3", "4"]
     ]  # fmt: skip

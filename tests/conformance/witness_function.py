@@ -17,20 +17,27 @@ import boto3
 BEHAVIOUR = json.loads(os.environ["BEHAVIOUR"])
 TABLE = os.environ["WITNESS_TABLE"]
 NAME = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
-LOCAL = {"endpoint_url": os.environ["WITNESS_ENDPOINT_URL"]} if "WITNESS_ENDPOINT_URL" in os.environ else {}
-dynamodb = boto3.client("dynamodb", **LOCAL)
+ENDPOINT_URL = os.environ.get("WITNESS_ENDPOINT_URL")  # of an emulator
+LOCAL = {
+    "endpoint_url": ENDPOINT_URL,
+    "region_name": "us-east-1",
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+}
+dynamodb: Any = boto3.client("dynamodb", **(LOCAL if ENDPOINT_URL else {}))
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     records = event["Records"]
     key = {"pk": {"S": NAME}, "sk": {"S": f"{time.time():017.6f}#{uuid.uuid4()}"}}
     told = {name: value for name, value in event.items() if name != "Records"}
+    first = json.dumps(records[:1])
     item = {
         "request_id": {"S": context.aws_request_id},
         "began": {"N": f"{time.time():.6f}"},
         "event_bytes": {"N": str(len(json.dumps(event, separators=(",", ":"))))},
         "told": {"S": json.dumps(told)},
-        "first": {"S": json.dumps(records[:1])[:100_000]},
+        "first": {"S": first if len(first) < 100_000 else "[]"},
         "records": {"S": json.dumps([_short(record) for record in records])},
     }
     dynamodb.put_item(TableName=TABLE, Item=key | item)
