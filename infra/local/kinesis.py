@@ -174,6 +174,10 @@ class KinesisService:
         finally:
             subscription.end()
 
+    def stream_arns(self) -> list[str]:
+        """Of every stream there is now, those made over the API too."""
+        return [stream.arn for stream in self._account.streams(self._clock())]
+
     def counters(self, stream_arn: str) -> dict[str, ShardCounters]:
         """By shard id, what happened since the shard was opened: a copy, to subtract an earlier one from."""
         now = self._clock()

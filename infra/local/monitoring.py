@@ -5,7 +5,6 @@ Logs are handed over every second, metrics every ten, and both before anyone ask
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +24,6 @@ from infra.model.metrics import (
     of_shards,
 )
 from infra.model.shard import ShardCounters
-from infra.model.stream_error import StreamError
 
 log = logging.getLogger("infra.monitoring")
 
@@ -43,8 +41,7 @@ class Functions(Protocol):
 
 
 class Streams(Protocol):
-    """Raises StreamError for a stream that is gone."""
-
+    def stream_arns(self) -> Sequence[str]: ...
     def counters(self, stream_arn: str, /) -> Mapping[str, ShardCounters]: ...
 
 
@@ -60,7 +57,6 @@ class Monitoring:
         self._line_count = self._line_bytes = 0
         self._functions: Functions | None = None
         self._streams: Streams | None = None
-        self._stream_arns: Sequence[str] = ()
         self._seen_shards: dict[str, Mapping[str, ShardCounters]] = {}
         self._handing_over = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
@@ -68,9 +64,9 @@ class Monitoring:
         self.dropped_lines = 0
         self.dropped_measurements = 0
 
-    def attach(self, functions: Functions, streams: Streams, stream_arns: Sequence[str]) -> None:
+    def attach(self, functions: Functions, streams: Streams) -> None:
         """Whose counters are read from now on."""
-        self._functions, self._streams, self._stream_arns = functions, streams, stream_arns
+        self._functions, self._streams = functions, streams
 
     # -- what the services call ------------------------------------------------------------------------------------
 
@@ -162,11 +158,9 @@ class Monitoring:
             return
         now = self._clock()
         seen = {}
-        for arn in self._stream_arns:
-            with contextlib.suppress(StreamError):
-                seen[arn] = self._streams.counters(arn)
-                before = self._seen_shards.get(arn, {})
-                self._add(of_shards(arn.rpartition("/")[2], before, seen[arn], now))
+        for arn in self._streams.stream_arns():
+            seen[arn] = self._streams.counters(arn)
+            self._add(of_shards(arn.rpartition("/")[2], self._seen_shards.get(arn, {}), seen[arn], now))
         self._seen_shards = seen
 
     def _add(self, measured: Iterable[Measurement]) -> None:

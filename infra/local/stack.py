@@ -184,7 +184,7 @@ async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, dat
         )
     except DeployError as error:
         raise StackError(f"{options.template}: {error}", USAGE) from error
-    parts.monitoring.attach(parts.functions, parts.kinesis, [stream.arn for stream in blueprint.streams])
+    parts.monitoring.attach(parts.functions, parts.kinesis)
     parts.cloudformation.stack = deployed_stack(blueprint)
 
 

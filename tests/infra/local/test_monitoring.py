@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -31,18 +31,19 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 
 class Counted:
-    """Stands for the functions and the streams."""
+    """Stands for the functions."""
 
-    def __init__(self) -> None:
-        self.incoming = 0
-
-    def counters(self, _name: str) -> Any:
+    def counters(self, _name: str) -> Counters:
         return Counters(concurrent_executions=2)
 
 
 class Shards:
-    def __init__(self) -> None:
+    def __init__(self, *stream_arns: str) -> None:
         self.incoming = 0
+        self._stream_arns = stream_arns
+
+    def stream_arns(self) -> Sequence[str]:
+        return self._stream_arns
 
     def counters(self, _arn: str) -> Mapping[str, ShardCounters]:
         return {"shardId-0": ShardCounters(incoming_records=self.incoming)}
@@ -114,7 +115,7 @@ def test_invocations_errors_throttles_durations_and_concurrency_are_published(se
 
     async def scenario() -> None:
         monitoring = Monitoring(services, clock=lambda: NOW)
-        monitoring.attach(Counted(), Shards(), [])
+        monitoring.attach(Counted(), Shards())
         began_s = asyncio.get_running_loop().time()
         monitoring.invocation("g", Succeeded("1", b""), Report(began_s, 10.0, None))
         monitoring.invocation("g", FunctionError("2", "E", b"{}"), Report(began_s, 30.0, None))
@@ -143,9 +144,9 @@ def test_invocations_errors_throttles_durations_and_concurrency_are_published(se
 
 def test_a_streams_metrics_are_what_came_between_two_readings(services: Services) -> None:
     async def scenario() -> None:
-        shards = Shards()
+        shards = Shards("arn:aws:kinesis:us-east-1:000000000000:stream/between")
         monitoring = Monitoring(services, clock=lambda: NOW)
-        monitoring.attach(Counted(), shards, ["arn:aws:kinesis:us-east-1:000000000000:stream/between"])
+        monitoring.attach(Counted(), shards)
         for shards.incoming in (4, 4, 9):
             await monitoring.hand_over()
 
