@@ -42,10 +42,10 @@ class Fate(Enum):
     """What will become of an invocation."""
 
     LIVES = "lives"
-    BEFORE = "crash before commit"
-    DURING = "crash during commit"
-    AFTER = "crash after commit"
-    HANGS = "hangs"
+    BEFORE = "crash_before_commit"
+    DURING = "crash_during_commit"
+    AFTER = "crash_after_commit"
+    HANGS = "timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Process:
                 yield 0.003
                 self._die_in(step)
                 if fate is Fate.HANGS:
-                    function.meet("timeout")
+                    function.meet(fate.value)
                     clock.say(f"hangs {label}")
                     yield deadline_s - clock.now + 3_600
                 return self._exit(label, Fate.DURING)
@@ -149,7 +149,7 @@ class Process:
         return Fate.LIVES, 0
 
     def _exit(self, label: str, fate: Fate) -> Ended:
-        self.function.meet(fate.value.replace(" ", "_"))
+        self.function.meet(fate.value)
         self.function.clock.say(f"exits {label} {fate.value}")
         return Exited.EXITED
 

@@ -21,6 +21,7 @@ class Border:
         self._random = random
         self._short = short
         self._skew = skew
+        self.skewed = 0
         self._plain = not short and not skew
         self._outside: dict[tuple[str, int], tuple[int, int]] = {}  # the model's number -> number and arrival outside
         self._inside: dict[tuple[str, int], int] = {}
@@ -32,6 +33,7 @@ class Border:
             return number, arrived_at_ms
         seen = sequence.decode(number).ordinal if self._short else number
         if self._random.random() < self._skew:
+            self.skewed += 1
             arrived_at_ms += self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX)
         self._outside[shard_id, number] = seen, arrived_at_ms
         self._inside[shard_id, seen] = number

@@ -145,7 +145,7 @@ def varied(seed: int) -> dict[str, Any]:
             read_on_put=one([True, True, True, False]),
             first_retry_s=one([0.2, 2.0]),
             retry_interval_s_max=one([5.0, 30.0]),
-            event_bytes_max=one([6_291_556, 6_291_556, 6_291_556, 5_000]),
+            event_bytes_max=one([6_291_556, 6_291_556, 6_291_556, 8_000, 5_000]),
             held_records_max=one([4, 20_000, 20_000]),
             held_bytes_max=one([1, 10**9, 10**9]),
         ),

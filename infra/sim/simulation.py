@@ -59,7 +59,7 @@ def simulate(scenario: Scenario, *, memo: bool = True, echo: Callable[[str], obj
         violation = Violation("no exception", _where(error))
     producer, witness, function = world.producer, world.witness, world.function
     met = dict(function.faults_met)
-    met |= {"producer_resend": producer.resent, "malformed": producer.malformed}
+    met |= {"producer_resend": producer.resent, "malformed": producer.malformed, "clock_skew": world.border.skewed}
     return Result(
         seed=scenario.seed,
         trace_hash=trace.hash,

@@ -63,12 +63,12 @@ class World:
         self.config = scenario.mapping(f"mapping-{seed}")
         self.witness = Witness(self.config)
         self.stream = Stream("simulated", account_id=ACCOUNT, region=REGION, shard_count=scenario.shards, now=START_S)
-        self._border = Border(
+        self.border = Border(
             Random(f"{seed}/border"),  # noqa: S311 - repeatable, not secret
             short=scenario.short_numbers,
             skew=scenario.faults.clock_skew,
         )
-        self.producer = Producer(scenario, self.clock, self.stream, self._border, self.witness, self._stream_changed)
+        self.producer = Producer(scenario, self.clock, self.stream, self.border, self.witness, self._stream_changed)
         tells = Random(f"{seed}/table").random() < 0.5  # noqa: S311 - repeatable, not secret
         self.tables = {Table.RESULTS: MemoryTable(tells=tells), Table.QUARANTINE: MemoryTable()}
         self.function = Function(
@@ -247,7 +247,7 @@ class World:
         clock, random, machine, shard_id = self.clock, self._random, self.machine, read.shard_id
         self.witness.reads(read)
         latency_s = 0.005 + 0.01 * random.random()
-        where = self._border.position(shard_id, read.position)
+        where = self.border.position(shard_id, read.position)
         if isinstance(where, StartingPosition):
             where = self.stream.position(shard_id, where.kind, clock.now, timestamp_s=where.timestamp_s)
         if random.random() < self.faults.read_throttled:
@@ -262,7 +262,7 @@ class World:
         except StreamError as error:
             clock.later(latency_s, self._has_read, machine, read, machine.read_failed, shard_id, str(error))
             return
-        records = self._border.out(shard_id, result.records)
+        records = self.border.out(shard_id, result.records)
         if records:
             clock.say(
                 f"read {shard_id[-4:]} n={len(records)} to {records[-1].sequence_number} end={result.end_of_shard}"
