@@ -1,0 +1,84 @@
+"""`infra up --data-dir` killed in the middle of its work, and started again: nothing lost, nothing counted twice, and
+what was done is not done again from the beginning."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.local_stack import Up, until
+
+pytestmark = pytest.mark.integration
+
+EVENTS, BATCH, SHARD = 500, 5, "shardId-000000000000"
+PARAMETERS = {"ShardCount": 1, "ParallelizationFactor": 1, "BatchSize": BATCH, "BatchingWindowSeconds": 0}
+
+
+def event(number: int) -> bytes:
+    envelope = {"specversion": "1.0", "id": str(number), "source": "restart", "type": "restart", "subject": "s"}
+    time = f"2026-11-23T{number % 24:02}:00:00Z"
+    return json.dumps({**envelope, "time": time, "data": {"bytes": number}}).encode()
+
+
+def put(up: Up) -> list[int]:
+    """All events into the one shard, in order; their sequence numbers."""
+    kinesis = up.client("kinesis")
+    numbers: list[int] = []
+    for first in range(0, EVENTS, 250):
+        records = [{"Data": event(number), "PartitionKey": str(number)} for number in range(first, first + 250)]
+        answer = kinesis.put_records(StreamName=up.ready["stream"], Records=records)
+        assert answer["FailedRecordCount"] == 0
+        numbers += [int(each["SequenceNumber"]) for each in answer["Records"]]
+    return numbers
+
+
+def kill(up: Up) -> None:
+    os.kill(up.process.pid, signal.SIGKILL)
+    up.process.wait()
+
+
+def kept(data: Path) -> dict[str, Any]:
+    (path,) = (data / "mappings").glob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def seen(data: Path) -> int:
+    """How many events the function's invocations have been given in all runs together."""
+    log = (data / "logs" / "stream-processor-stream.log").read_text()
+    return sum(int(float(number)) for number in re.findall(r'"EventsIn":\[([0-9.]+)\]', log))
+
+
+def totals(up: Up) -> tuple[int, int]:
+    """Events counted, and the sum of their `bytes`."""
+    rows = up.results("restart")
+    return sum(row["events"] for row in rows), sum(int(row["sum_bytes"]) for row in rows)
+
+
+def test_killed_half_way_it_goes_on_at_the_checkpoint_and_counts_every_event_once(
+    start: Callable[..., Up], tmp_path: Path
+) -> None:
+    """Facts 2.16, 2.24, 2.25, 3.5: the checkpoint is the mapping's, and survives; what was not settled comes again."""
+    data = tmp_path / "data"
+    given = [text for name, value in PARAMETERS.items() for text in ("--parameter", f"{name}={value}")]
+    up = start("--data-dir", str(data), *given)
+    numbers = put(up)
+    until(lambda: up.events("restart") >= EVENTS // 3, "a third of the events")
+    kill(up)
+    checkpoint = int(kept(data)["snapshot"]["machine"]["shards"][SHARD].get("sequence_number", 0))
+    behind = sum(number >= checkpoint for number in numbers)
+    before = seen(data)
+    assert before < EVENTS
+
+    up = start("--data-dir", str(data), *given)
+    assert up.events("restart") >= EVENTS // 3, "the table was kept"
+    until(lambda: up.events("restart") >= EVENTS, "all events")
+    until(lambda: kept(data)["snapshot"]["machine"]["shards"][SHARD]["sequence_number"] == str(numbers[-1]), "the end")
+    assert totals(up) == (EVENTS, sum(range(EVENTS)))
+    assert seen(data) - before == behind
+    assert up.stop() == 0
