@@ -1,8 +1,9 @@
 """SHELL: a thin layer in front of DynamoDB: the capacity of `infra.model.table`, and latency. Off unless configured.
 
 `PUT /_local/tables/<name>` with a JSON object (`write_units_per_s`, `read_units_per_s`, `partition_write_units_per_s`,
-`partition_read_units_per_s`, `burst_s`, `latency_ms`; null is no limit) configures one table, `DELETE` ends it, `GET`
-shows the counts. While no table is configured requests do not pass through here at all.
+`partition_read_units_per_s`, `burst_s`, `latency_ms`; null is no limit; `on_demand` true or false) configures one
+table, `DELETE` ends it, `GET` shows what is set and the counts. With `on_demand` the table starts with the units given,
+or with those of a new table, and grows with its traffic. While no table is configured no request passes through here.
 
 What is metered: GetItem, PutItem, UpdateItem, DeleteItem, Query by partition key, ExecuteStatement and
 BatchExecuteStatement (each statement by itself, as DynamoDB does). Other operations only have the latency. Sizes are
@@ -16,31 +17,36 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 
 from infra.local.http import Request, Response
 from infra.local.services import ServiceCallError, Services
-from infra.model.table import Decision, TableCapacity, TableLimits, item_size, read_units, write_units
+from infra.model.table import (
+    Decision,
+    TableCapacity,
+    TableLimits,
+    Throttling,
+    item_size,
+    read_units,
+    throttling,
+    write_units,
+)
 
 PATH = "/_local/tables/"
 TARGET = "DynamoDB_20120810."
-# AWS: "Error handling with DynamoDB"; the message of a table and of a hot key in on-demand and provisioned mode.
-THROTTLED = "ProvisionedThroughputExceededException"
-MESSAGE = (
-    "The level of configured provisioned throughput for the table was exceeded. "
-    "Consider increasing your provisioning level with the UpdateTable API."
-)
-
 WRITES = {"PutItem", "UpdateItem", "DeleteItem"}
 READS = {"GetItem", "Query"}
+_LIMIT_MAX = 1_000_000_000  # beyond it a number is a mistake: infinity, or units of another kind
+_LATENCY_S_MAX = 60.0  # DynamoDB's clients give up after as long
 
 _TABLE = re.compile(r'\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|FROM)\s+"?([A-Za-z0-9_.-]+)"?', re.IGNORECASE)
 
 
 @dataclass
 class _Metered:
+    arn: str
     capacity: TableCapacity
     latency_s: float
     partition_key: str
@@ -75,7 +81,8 @@ class TableFront:
         """From now on `table` has this capacity, with full burst. Raises ServiceCallError: there is no such table."""
         described = await self._services.call_json(TARGET + "DescribeTable", {"TableName": table})
         keys = {part["KeyType"]: part["AttributeName"] for part in described["Table"]["KeySchema"]}
-        self._tables[table] = _Metered(TableCapacity(limits), latency_s, keys["HASH"], keys.get("RANGE"))
+        arn = described["Table"]["TableArn"]
+        self._tables[table] = _Metered(arn, TableCapacity(limits), latency_s, keys["HASH"], keys.get("RANGE"))
 
     def release(self, table: str) -> None:
         """The table has no limits any more."""
@@ -99,7 +106,10 @@ class TableFront:
         except ValueError as error:
             return _plain(400, {"message": str(error)})
         metered = self._tables.get(table)
-        return _plain(200, {"limited": metered is not None, "counts": dict(metered.counts) if metered else {}})
+        if metered is None:
+            return _plain(200, {"limited": False, "counts": {}})
+        shown = {**asdict(metered.capacity.limits), "latency_ms": metered.latency_s * 1000}
+        return _plain(200, {"limited": True, "limits": shown, "counts": dict(metered.counts)})
 
     async def handle(self, request: Request) -> Response:
         """A DynamoDB request: throttled here, or passed on."""
@@ -115,8 +125,9 @@ class TableFront:
         accesses = [_statement(payload)] if operation == "ExecuteStatement" else [_item_access(operation, payload)]
         await self._wait(accesses)
         for access in accesses:
-            if access is not None and await self._is_throttled(access):
-                return _throttled()
+            refused = None if access is None else await self._refusal(access)
+            if refused is not None:
+                return _throttled(*refused)
         return await self._pass(request, request.body)
 
     async def _batch(self, request: Request, payload: dict[str, Any]) -> Response:
@@ -126,20 +137,20 @@ class TableFront:
             return await self._pass(request, request.body)
         accesses = [_statement(statement) for statement in statements]
         await self._wait(accesses)
-        refused = [access is not None and await self._is_throttled(access) for access in accesses]
+        refused = [None if access is None else await self._refusal(access) for access in accesses]
         if not any(refused):
             return await self._pass(request, request.body)
-        if all(refused):
-            return _throttled()
-        kept = [statement for statement, is_refused in zip(statements, refused, strict=True) if not is_refused]
+        if refused[0] is not None and all(refused):
+            return _throttled(*refused[0])
+        kept = [statement for statement, how in zip(statements, refused, strict=True) if how is None]
         response = await self._pass(request, json.dumps({**payload, "Statements": kept}).encode())
         if response.status != 200:
             return response
         answer = json.loads(response.body)
         served = iter(answer["Responses"])
         answer["Responses"] = [
-            _refused_statement(access.table if access else "") if is_refused else next(served)
-            for access, is_refused in zip(accesses, refused, strict=True)
+            next(served) if how is None else _refused_statement(access.table if access else "", how[0])
+            for access, how in zip(accesses, refused, strict=True)
         ]
         return Response(200, json.dumps(answer).encode(), {"content-type": "application/x-amz-json-1.0"})
 
@@ -149,10 +160,11 @@ class TableFront:
         if latency_s > 0:
             await asyncio.sleep(latency_s)
 
-    async def _is_throttled(self, access: _Access) -> bool:
+    async def _refusal(self, access: _Access) -> tuple[Throttling, str] | None:
+        """None: it may run. Otherwise how it is refused, and the table's ARN."""
         metered = self._tables.get(access.table)
         if metered is None or metered.partition_key not in access.key:
-            return False
+            return None
         partition = json.dumps(access.key[metered.partition_key], sort_keys=True)
         stored = await self._stored_bytes(access, metered)
         if access.is_write:
@@ -161,7 +173,9 @@ class TableFront:
             units = read_units(stored, consistent=access.consistent)
             decision = metered.capacity.read(partition, units, self._clock())
         metered.counts[f"{'write' if access.is_write else 'read'}_{decision.value}"] += 1
-        return decision is not Decision.ALLOWED
+        if decision is Decision.ALLOWED:
+            return None
+        return throttling(decision, metered.capacity.limits, is_write=access.is_write), metered.arn
 
     async def _stored_bytes(self, access: _Access, metered: _Metered) -> int:
         names = [name for name in (metered.partition_key, metered.sort_key) if name is not None]
@@ -237,7 +251,11 @@ def _marks(text: str) -> list[int]:
 
 
 def _limits(body: bytes) -> tuple[TableLimits, float]:
-    given = json.loads(body or b"{}")
+    """Raises ValueError that says which member is wrong and what is accepted."""
+    try:
+        given = json.loads(body or b"{}")
+    except RecursionError as error:
+        raise ValueError("the body must be a JSON object") from error
     if not isinstance(given, dict):
         raise ValueError("the body must be a JSON object")
     allowed = {field.name for field in fields(TableLimits)}
@@ -245,26 +263,35 @@ def _limits(body: bytes) -> tuple[TableLimits, float]:
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(allowed))}, latency_ms")
     for name, value in given.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            raise ValueError(f"{name} must be a number above 0, or null for no limit")
-        if value == 0 and name.endswith("_per_s"):
-            raise ValueError(f"{name} must be a number above 0, or null for no limit")
+        if name == "on_demand":
+            if not isinstance(value, bool):
+                raise ValueError("on_demand must be true or false")
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LIMIT_MAX
+        if value is not None and (not is_number or (value == 0 and name.endswith("_per_s"))):
+            zero = "above 0" if name.endswith("_per_s") else "from 0"
+            raise ValueError(f"{name} must be a number {zero} to {_LIMIT_MAX:,}, or null for no limit")
     latency_s = float(given.pop("latency_ms", 0) or 0) / 1000
+    if latency_s > _LATENCY_S_MAX:
+        raise ValueError(f"latency_ms must be at most {_LATENCY_S_MAX * 1000:,.0f}")
     if given.get("burst_s", 0) is None:
         del given["burst_s"]
     return TableLimits(**given), latency_s
 
 
-def _refused_statement(table: str) -> dict[str, Any]:
-    return {"TableName": table, "Error": {"Code": "ProvisionedThroughputExceeded", "Message": MESSAGE}}
+def _refused_statement(table: str, how: Throttling) -> dict[str, Any]:
+    return {"TableName": table, "Error": {"Code": how.statement_code, "Message": how.message}}
 
 
-def _throttled() -> Response:
-    return _error(f"com.amazonaws.dynamodb.v20120810#{THROTTLED}", MESSAGE)
+def _throttled(how: Throttling, table_arn: str) -> Response:
+    """The two exceptions spell the list of reasons differently (AWS: the service's model)."""
+    reasons = [{"reason": how.reason, "resource": table_arn}]
+    member = "throttlingReasons" if how.code == "ThrottlingException" else "ThrottlingReasons"
+    return _error(f"com.amazonaws.dynamodb.v20120810#{how.code}", how.message, {member: reasons})
 
 
-def _error(code: str, message: str) -> Response:
-    body = {"__type": code, "message": message}
+def _error(code: str, message: str, more: Mapping[str, Any] | None = None) -> Response:
+    body = {"__type": code, "message": message, **(more or {})}
     return Response(400, json.dumps(body).encode(), {"content-type": "application/x-amz-json-1.0"})
 
 

@@ -1,10 +1,11 @@
-"""PURE: a DynamoDB table's throughput: capacity of the table and of each partition, with burst.
+"""PURE: a DynamoDB table's throughput: capacity of the table and of each partition, with burst or growth.
 
-What is modelled (AWS: developer guide, "Provisioned capacity mode", "Burst and adaptive capacity", "Designing partition
-keys"; facts 10.1 to 10.5): a write unit is 1 KiB of the larger of the item before and after, a read unit 4 KiB; unused
-table capacity is kept for up to 300 s; one partition gives 1,000 write and 3,000 read units per second at most,
-whatever the table has. Adaptive capacity is instant here: a partition may use all that the table has left. Each
-partition key is taken to have a partition of its own, so two hot keys never disturb each other.
+What is modelled (AWS: developer guide, "Provisioned capacity mode", "On-demand capacity mode", "Burst and adaptive
+capacity", "Designing partition keys"; facts 10.1 to 10.5): a write unit is 1 KiB of the larger of the item before and
+after, a read unit 4 KiB; unused capacity of a provisioned table is kept for up to 300 s; an on-demand table grows with
+its traffic; one partition gives 1,000 write and 3,000 read units per second at most, whatever the table has. Adaptive
+capacity is instant here: a partition may use all that the table has left. Each partition key is taken to have a
+partition of its own, so two hot keys never disturb each other.
 """
 
 import math
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import Any, Final
 
 from infra.model.bucket import Bucket
+from infra.model.table_on_demand import NEW_READ_UNITS_PER_S, NEW_WRITE_UNITS_PER_S, OnDemandRate
 
 WRITE_UNIT_BYTES: Final = 1024
 READ_UNIT_BYTES: Final = 4096
@@ -35,13 +37,18 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TableLimits:
-    """Units per second; None is no limit. `burst_s` seconds of unused table capacity are kept (at least one)."""
+    """Units per second; None is no limit. `burst_s` seconds of unused table capacity are kept (at least one).
+
+    `on_demand`: the table's units are those it serves from the start (None: as a new table does), and grow with the
+    traffic; there is no burst then.
+    """
 
     write_units_per_s: float | None = None
     read_units_per_s: float | None = None
     partition_write_units_per_s: float | None = PARTITION_WRITE_UNITS_PER_S
     partition_read_units_per_s: float | None = PARTITION_READ_UNITS_PER_S
     burst_s: float = BURST_S
+    on_demand: bool = False
 
 
 class TableCapacity:
@@ -49,9 +56,10 @@ class TableCapacity:
 
     def __init__(self, limits: TableLimits) -> None:
         self.limits = limits
-        burst_s = max(limits.burst_s, 1.0)
-        self._writes = _Kind(limits.write_units_per_s, limits.partition_write_units_per_s, burst_s)
-        self._reads = _Kind(limits.read_units_per_s, limits.partition_read_units_per_s, burst_s)
+        writes = _table(limits, limits.write_units_per_s, NEW_WRITE_UNITS_PER_S)
+        reads = _table(limits, limits.read_units_per_s, NEW_READ_UNITS_PER_S)
+        self._writes = _Kind(writes, limits.partition_write_units_per_s)
+        self._reads = _Kind(reads, limits.partition_read_units_per_s)
 
     def write(self, partition_key: str, units: float, now: float) -> Decision:
         """A write of `units` write units to the items of one partition key."""
@@ -62,11 +70,49 @@ class TableCapacity:
         return self._reads.take(partition_key, units, now)
 
 
-class _Kind:
-    """Reads or writes: one bucket for the table, one for each partition. A partition's burst is one second."""
+def _table(limits: TableLimits, units_per_s: float | None, when_new: float) -> Bucket | OnDemandRate | None:
+    if limits.on_demand:
+        return OnDemandRate(when_new if units_per_s is None else units_per_s)
+    return None if units_per_s is None else Bucket(units_per_s, units_per_s * max(limits.burst_s, 1.0))
 
-    def __init__(self, table_rate: float | None, partition_rate: float | None, burst_s: float) -> None:
-        self._table = None if table_rate is None else Bucket(table_rate, table_rate * burst_s)
+
+@dataclass(frozen=True, slots=True)
+class Throttling:
+    """How DynamoDB tells that a request was refused: the exception, its message, and its `reason`.
+
+    `statement_code` is the code of one statement in the answer of a batch.
+    """
+
+    code: str
+    statement_code: str
+    message: str
+    reason: str
+
+
+def throttling(decision: Decision, limits: TableLimits, *, is_write: bool) -> Throttling:
+    """AWS: "Error handling with DynamoDB", API_ThrottlingReason, API_TransactWriteItems (messages)."""
+    by_key = limits.on_demand or decision is Decision.PARTITION_THROTTLED
+    limit = "KeyRangeThroughputExceeded" if by_key else "ProvisionedThroughputExceeded"
+    reason = f"Table{'Write' if is_write else 'Read'}{limit}"
+    if limits.on_demand:
+        message = (
+            "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling your "
+            "table or index so please try again shortly. If exceptions persist, check if you have a hot key: "
+            "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html."
+        )
+        return Throttling("ThrottlingException", "ThrottlingError", message, reason)
+    message = (
+        "The level of configured provisioned throughput for the table was exceeded. "
+        "Consider increasing your provisioning level with the UpdateTable API."
+    )
+    return Throttling("ProvisionedThroughputExceededException", "ProvisionedThroughputExceeded", message, reason)
+
+
+class _Kind:
+    """Reads or writes: what the table gives, and one bucket for each partition, whose burst is one second."""
+
+    def __init__(self, table: Bucket | OnDemandRate | None, partition_rate: float | None) -> None:
+        self._table = table
         self._partition_rate = partition_rate
         self._partitions: OrderedDict[str, Bucket] = OrderedDict()
 

@@ -102,8 +102,49 @@ def test_writes_over_the_capacity_are_refused_as_dynamodb_refuses_them(bench: Be
     status, body = bench.call("PutItem", {"TableName": TABLE, "Item": item})
     assert status == 400
     assert body["__type"].endswith("#ProvisionedThroughputExceededException")
+    assert body["message"].startswith("The level of configured provisioned throughput for the table was exceeded. ")
+    (reason,) = body["ThrottlingReasons"]
+    assert reason["reason"] == "TableWriteProvisionedThroughputExceeded"
+    assert reason["resource"].endswith(f":table/{TABLE}")
     bench.clock.now = 1.0
     assert bench.put("b") == 200
+
+
+def test_an_on_demand_table_refuses_in_its_own_words_and_serves_again_in_the_next_second(bench: Bench) -> None:
+    """fact 10.5"""
+    bench.limit(on_demand=True, write_units_per_s=1)
+    assert bench.put("a") == 200
+    item = {"pk": {"S": "p"}, "sk": {"S": "b"}}
+    status, body = bench.call("PutItem", {"TableName": TABLE, "Item": item})
+    assert (status, body["__type"]) == (400, "com.amazonaws.dynamodb.v20120810#ThrottlingException")
+    assert body["message"].startswith("Throughput exceeds the current capacity of your table or index. DynamoDB is ")
+    assert body["throttlingReasons"][0]["reason"] == "TableWriteKeyRangeThroughputExceeded"
+    bench.clock.now = 1.0
+    _, body = bench.call("BatchExecuteStatement", {"Statements": [update("p", "a"), update("p", "a")]})
+    assert [answer.get("Error", {}).get("Code") for answer in body["Responses"]] == [None, "ThrottlingError"]
+
+
+def test_a_hot_key_is_refused_as_such_while_the_table_has_room(bench: Bench) -> None:
+    """fact 10.3"""
+    bench.limit(partition_write_units_per_s=1, write_units_per_s=100)
+    assert bench.put("a") == 200
+    item = {"pk": {"S": "p"}, "sk": {"S": "b"}}
+    _, body = bench.call("PutItem", {"TableName": TABLE, "Item": item})
+    assert body["ThrottlingReasons"][0]["reason"] == "TableWriteKeyRangeThroughputExceeded"
+    assert bench.call("PutItem", {"TableName": TABLE, "Item": {**item, "pk": {"S": "other"}}})[0] == 200
+
+
+def test_a_failed_condition_costs_its_write_units_and_so_does_deleting_what_is_not_there(bench: Bench) -> None:
+    """fact 10.2"""
+    bench.limit(write_units_per_s=6)
+    assert bench.put("kept", size=3000) == 200
+    item = {"pk": {"S": "p"}, "sk": {"S": "kept"}}
+    failing = {"TableName": TABLE, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+    bench.clock.now = 1.0
+    status, body = bench.call("PutItem", failing)
+    assert (status, body["__type"].rpartition("#")[2]) == (400, "ConditionalCheckFailedException")
+    missing = {"TableName": TABLE, "Key": {"pk": {"S": "p"}, "sk": {"S": "absent"}}}
+    assert [bench.call("DeleteItem", missing)[0] for _ in range(4)] == [200, 200, 200, 400]
 
 
 def test_a_large_item_costs_its_size_even_when_it_is_made_small(bench: Bench) -> None:
@@ -170,10 +211,10 @@ def test_limits_are_set_shown_and_ended_over_http(bench: Bench) -> None:
     assert bench.configure("PUT", body=b'{"write_units_per_s": 1, "burst_s": 1, "latency_ms": 0}').status == 200
     assert bench.put("x") == 200
     assert bench.put("x") == 400
-    assert json.loads(bench.configure("GET").body) == {
-        "limited": True,
-        "counts": {"write_allowed": 1, "write_table": 1},
-    }
+    shown = json.loads(bench.configure("GET").body)
+    assert (shown["limited"], shown["counts"]) == (True, {"write_allowed": 1, "write_table": 1})
+    limits = {"write_units_per_s": 1, "read_units_per_s": None, "burst_s": 1, "latency_ms": 0, "on_demand": False}
+    assert shown["limits"] == {**limits, "partition_write_units_per_s": 1000, "partition_read_units_per_s": 3000}
     assert json.loads(bench.configure("DELETE").body) == {"limited": False, "counts": {}}
     assert bench.put("x") == 200
 
@@ -198,6 +239,15 @@ def test_a_latency_delays_only_the_table_that_has_it(bench: Bench, monkeypatch: 
         ("PUT", TABLE, b'{"speed": 1}', 400),
         ("PUT", TABLE, b'{"write_units_per_s": 0}', 400),
         ("PUT", TABLE, b'{"write_units_per_s": "1"}', 400),
+        ("PUT", TABLE, b'{"write_units_per_s": true}', 400),
+        ("PUT", TABLE, b'{"write_units_per_s": -1}', 400),
+        ("PUT", TABLE, b'{"write_units_per_s": NaN}', 400),
+        ("PUT", TABLE, b'{"write_units_per_s": Infinity}', 400),
+        ("PUT", TABLE, b'{"burst_s": -1}', 400),
+        ("PUT", TABLE, b'{"latency_ms": 60001}', 400),
+        ("PUT", TABLE, b'{"on_demand": 1}', 400),
+        ("PUT", TABLE, b'{"on_demand": null}', 400),
+        ("PUT", TABLE, b"[" * 100_000, 400),
         ("PUT", TABLE, b"[]", 400),
         ("PUT", TABLE, b"{", 400),
         ("PUT", "front-no-such-table", b"{}", 404),
