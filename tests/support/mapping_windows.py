@@ -50,6 +50,11 @@ class WindowWitness(Witness):
         self.ended: list[tuple[str, Window, Any]] = []
         self._given_up: set[str] = set()  # without a destination nobody sees that a last invocation was dropped
 
+    @property
+    def processed(self) -> set[tuple[str, int]]:
+        """Settled, by this mapping or before it was disabled or restarted."""
+        return self.settled | self.settled_before
+
     def invokes(self, now: float, invoke: Invoke) -> None:
         super().invokes(now, invoke)
         window = invoke.window
@@ -112,7 +117,7 @@ class WindowWorld(World):
     def restarted(self) -> World:
         again = super().restarted()
         witness = WindowWitness(again.config, again.shards)
-        witness.settled_before = again.witness.settled_before
+        witness.settled_before = self.windows.processed
         witness.open = dict(self.windows.open)
         again.witness, again.answer = witness, counting
         return again

@@ -64,8 +64,14 @@ configs = st.fixed_dictionaries(
     }
 )
 kinds = st.sampled_from(["raised", "throttled", "lost", "stateless", "partial", "partial", "fat", "fine", "fine"])
+# What is put, how old it is, how long is waited, what is changed of the mapping.
 steps = st.lists(
-    st.tuples(st.integers(1, 6), st.sampled_from([0.0, 0.0, 0.5, 12.0, 70.0]), st.sampled_from([0.0, 0.3, 4.0, 40.0])),
+    st.tuples(
+        st.integers(1, 6),
+        st.sampled_from([0.0, 0.0, 0.5, 12.0, 70.0]),
+        st.sampled_from([0.0, 0.3, 4.0, 40.0]),
+        st.sampled_from(["", "", "", "update", "disable"]),
+    ),
     max_size=12,
 )
 durations = st.lists(st.sampled_from([0.0, 0.0, 1.0, 9.0]), max_size=8)
@@ -80,6 +86,17 @@ def prepare(world: World, outcomes: list[str], takes_s: list[float]) -> None:
     kind, takes = turns(outcomes, "fine"), turns(takes_s, 0.0)
     world.answer = lambda invoke: answer(kind(), invoke)
     world.duration_s = lambda _: takes()
+
+
+def happen(world: World, happenings: list[tuple[int, float, float, str]]) -> None:
+    for records, age_s, wait_s, change in happenings:
+        world.put(*"a" * records, age_s=age_s)
+        world.run(wait_s)
+        if change == "update":
+            world.update(batch_size=world.config.batch_size % 5 + 1)
+        if change == "disable":
+            world.update(enabled=False).run(3.0)
+            world.update(enabled=True)
 
 
 def finish(world: World) -> None:
@@ -101,20 +118,18 @@ def counted(*witnesses: WindowWitness) -> int:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(configs, steps, st.lists(kinds, max_size=25), durations)
 def test_every_window_ends_with_a_state_that_counts_each_of_its_records_once(
-    config: dict[str, Any], happenings: list[tuple[int, float, float]], outcomes: list[str], takes_s: list[float]
+    config: dict[str, Any], happenings: list[tuple[int, float, float, str]], outcomes: list[str], takes_s: list[float]
 ) -> None:
     """Facts 7.1, 7.2, 7.4, 7.5, 7.6, 7.7, 7.8, 5.12: what succeeded is in a state, what was discarded in a document."""
     world = WindowWorld(**config)
     prepare(world, outcomes, takes_s)
     world.start()
-    for records, age_s, wait_s in happenings:
-        world.put(*"a" * records, age_s=age_s)
-        world.run(wait_s)
+    happen(world, happenings)
     finish(world)
     assert world.windows.open == {}
     given_up = sum(map(len, world.discarded))
     records = sum(len(shard.records) for shard in world.shards.values())
-    assert len(world.settled) == records
+    assert len(world.windows.processed) == records
     assert counted(world.windows) == records - given_up
     event(f"windows: {min(len(world.windows.ended), 5)}, given up: {given_up > 0}")
 
@@ -123,7 +138,7 @@ def test_every_window_ends_with_a_state_that_counts_each_of_its_records_once(
 @given(configs, steps, st.lists(kinds, max_size=12), durations, st.floats(0, 20), st.lists(kinds, max_size=12))
 def test_a_restart_neither_forgets_nor_counts_twice(
     config: dict[str, Any],
-    happenings: list[tuple[int, float, float]],
+    happenings: list[tuple[int, float, float, str]],
     outcomes: list[str],
     takes_s: list[float],
     until_s: float,
@@ -133,9 +148,7 @@ def test_a_restart_neither_forgets_nor_counts_twice(
     world = WindowWorld(**config)
     prepare(world, outcomes, takes_s)
     world.start()
-    for records, age_s, wait_s in happenings:
-        world.put(*"a" * records, age_s=age_s)
-        world.run(wait_s)
+    happen(world, happenings)
     world.run(until_s)
     again = world.restarted()
     prepare(again, later, [])
@@ -143,12 +156,12 @@ def test_a_restart_neither_forgets_nor_counts_twice(
     finish(again)
     witness = again.witness
     assert isinstance(witness, WindowWitness)
-    assert world.settled.isdisjoint(witness.settled)
+    assert world.windows.processed.isdisjoint(witness.settled)
     given_up = {
         (deliver.discarded.shard_id, record.sequence_number)
         for _, deliver in (*world.documents, *again.documents)
         for record in deliver.discarded.records
-    } & (world.settled | witness.settled)
+    }
     records = sum(len(shard.records) for shard in again.shards.values())
-    assert len(world.settled) + len(witness.settled) == records
+    assert len(witness.processed) == records
     assert counted(world.windows, witness) == records - len(given_up)
