@@ -1,9 +1,8 @@
-"""PURE: what was measured as report.json (schema `loadgen-report/2`, docs/loadgen-report.md), page and summary."""
+"""PURE: what was measured as report.json (docs/loadgen-report.md), and the sentences and lines that show it."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadgen.ledger import Expectations, Findings, Ledger, settle
 from loadgen.metrics import Metrics
@@ -15,24 +14,6 @@ FIELDS = {
     "thresholds", "unreadable", "errors", "failures", "events_per_shard", "timeline",
 }  # fmt: skip
 UNREADABLE_SHOWN = 5
-CHART_WIDTH, CHART_HEIGHT = 720, 160
-
-STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--dim:#667;--line:#d6dae0;--paper:#fff;
---a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#9aa4b2;--line:#394150;--paper:#14181d;
---a:#6cb0ff;--b:#ff9d5c;
---good:#5fd38a;--bad:#ff7b7b}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);
-background:var(--paper);max-width:780px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .4rem}.dim{color:var(--dim)}
-table{border-collapse:collapse;width:100%}
-td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
-td:last-child,th:last-child{
-text-align:right;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}
-code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-svg{width:100%;height:auto}text{fill:var(--dim);font-size:11px}
-"""
 
 
 @dataclass(slots=True)
@@ -143,7 +124,8 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
     ledger = report["ledger"]
     wrong = []
     if report["partial"]:
-        wrong.append(f"it did not reach its end ({report['problem']})")
+        is_interrupted = report["problem"] == "interrupted"
+        wrong.append("it was interrupted" if is_interrupted else f"it did not reach its end ({report['problem']})")
     if ledger["not_yet_found"]:
         wrong.append(
             f"{ledger['not_yet_found']:,} of {counted(ledger['sent'], 'event')} were not yet found in the tables "
@@ -172,17 +154,19 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     numbers, said = report["numbers"], []
     if late := numbers["events_late"]:
         said.append(
-            f"{counted(late, 'event')} ({100 * numbers['late_share']:.1f} %) left late, at worst "
+            f"{counted(late, 'event')} ({numbers['late_share']:.1%}) left late, at worst "
             f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target did not keep up for a "
             "moment. Latencies include that wait; the ledger is not touched by it. To measure the target alone, use "
             "a lower --rate, or run loadgen on a machine that does nothing else."
         )
+    if numbers["events_late"] is None:
+        said.append("With --speed max there is no schedule: latency and lateness mean nothing here.")
     if report["ledger"]["stored_before"]:
         said.append(
             "When an event that was there before is processed again cannot be seen in the tables; that it changes "
             "nothing was watched for until --settle was over."
         )
-    if failed := numbers["events_failed"]:
+    if (failed := numbers["events_failed"]) and not report["partial"]:
         said.append(
             f"{counted(failed, 'event')} never reached the stream as far as is known; that fails a load only with "
             "--threshold 'events_failed==0'."
@@ -208,43 +192,54 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def ledger_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The ledger as lines of an account."""
-    ledger, partial = report["ledger"], report["partial"]
-    total = ledger["stored"] + ledger["quarantined"] + ledger["expired"]
-    known = [
-        ("    already there before this load", f"{ledger['stored_before']:,}"),
-        ("    applied by this load", f"{ledger['stored'] - ledger['stored_before']:,}"),
-    ]
-    rows = [
-        ("sent (distinct events acknowledged by the stream)", f"{ledger['sent']:,}"),
-        ("  stored in the results table", f"{ledger['stored']:,}"),
-        *(known if ledger["stored_before"] else []),
-        ("  in quarantine, with the expected reason", f"{ledger['quarantined']:,}"),
-        ("  expired to the on-failure destination", f"{ledger['expired']:,}"),
-        ("stored + quarantined + expired", f"{total:,}"),
-        ("not yet found, not waited for", f"{ledger['not_yet_found']:,}")
-        if partial
-        else ("lost", f"{ledger['lost']:,}"),
-        ("deliberate duplicates sent on top", f"{ledger['copies']:,}"),
-        ("duplicates applied", f"{ledger['duplicates_applied']:,}"),
-        (f"windows with different sums (of {ledger['windows']:,})", f"{ledger['sums_different']:,}"),
-    ]
-    if ledger["foreign"]:
-        rows.append(("come into the same windows, not sent by this load", f"{ledger['foreign']:,}"))
-    if ledger["foreign_before"]:
-        rows.append(("in the same windows before, not sent by this load", f"{ledger['foreign_before']:,}"))
-    if ledger["sums_not_checked"]:
-        rows.append(("windows whose sums could not be compared", f"{ledger['sums_not_checked']:,}"))
-    if ledger["unknown"]:
-        rows.append(("answers lost: in the stream or not", f"{ledger['unknown']:,}"))
-        rows.append(("  of those found stored", f"{ledger['unknown_stored']:,}"))
-    return rows
+class Row(NamedTuple):
+    """A line of the account. `depth`: a part of the line above it. `wrong`: it keeps the ledger from balancing."""
+
+    label: str
+    amount: int
+    depth: int = 0
+    wrong: bool = False
+    total: bool = False
 
 
-def number_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The measured numbers by their documented names."""
-    return [(name, number(value)) for name, value in report["numbers"].items()]
+def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
+    """The ledger as lines of an account; what is 0 and always should be is left out when it explains nothing."""
+    ledger = report["ledger"]
+    before, misfiled, refused = ledger["stored_before"], ledger["misfiled"].values(), ledger["refused"].values()
+    waited = [Row("lost", ledger["lost"], wrong=ledger["lost"] > 0)]
+    unwaited = [Row("not yet found, not waited for", ledger["not_yet_found"])]
+    return [
+        Row("sent (distinct events acknowledged by the stream)", ledger["sent"], total=True),
+        Row("stored in the results table", ledger["stored"], 1),
+        *_if(before, Row("already there before this load", before, 2)),
+        *_if(before, Row("applied by this load", ledger["stored"] - before, 2)),
+        Row("in quarantine", ledger["quarantined"], 1),
+        *_if(sum(misfiled), Row("for another reason than expected", sum(misfiled), 2, wrong=True)),
+        *_if(sum(refused), Row("well-formed, refused by the rules", sum(refused), 2, wrong=True)),
+        Row("expired to the on-failure destination", ledger["expired"], 1),
+        *(unwaited if ledger["not_yet_found"] else waited),
+        Row("deliberate duplicates sent on top", ledger["copies"]),
+        Row("duplicates applied", ledger["duplicates_applied"], wrong=ledger["duplicates_applied"] > 0),
+        Row(
+            f"windows with different sums (of {ledger['windows']:,})",
+            ledger["sums_different"],
+            wrong=ledger["sums_different"] > 0,
+        ),
+        *_if(
+            ledger["foreign"], Row("come into the same windows, not sent by this load", ledger["foreign"], wrong=True)
+        ),
+        *_if(
+            ledger["foreign_before"],
+            Row("in the same windows before, not sent by this load", ledger["foreign_before"]),
+        ),
+        *_if(ledger["sums_not_checked"], Row("windows whose sums could not be compared", ledger["sums_not_checked"])),
+        *_if(ledger["unknown"], Row("answers lost: in the stream or not", ledger["unknown"])),
+        *_if(ledger["unknown"], Row("of those found stored", ledger["unknown_stored"], 1)),
+    ]
+
+
+def _if(shown: int, row: Row) -> list[Row]:
+    return [row] if shown else []
 
 
 def number(value: float | None) -> str:
@@ -252,75 +247,3 @@ def number(value: float | None) -> str:
     if value is None:
         return "n/a"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
-
-
-def page(report: Mapping[str, Any]) -> str:
-    """report.html: one file, no external requests, light and dark."""
-    escape = html.escape
-    good = "good" if report["passed"] else "bad"
-    thresholds = [
-        (threshold["expression"], f"{number(threshold['value'])} {'passed' if threshold['passed'] else 'FAILED'}")
-        for threshold in report["thresholds"]
-    ]
-    configuration = [(name, str(value)) for name, value in report["configuration"].items()]
-    timeline = report["timeline"]
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>loadgen report</title><style>{STYLE}</style>",
-        f"<h1 class={good}>{escape(report['verdict'])}</h1><p class=dim>{escape(report['started_at'])}</p>",
-        *(f"<p>{escape(note)}</p>" for note in notes(report)),
-        f"<p><code>{escape(' '.join(report['command']))}</code></p>",
-        _table("Ledger", ledger_rows(report)),
-        _table("Thresholds", thresholds),
-        _chart("Events per second", timeline, ("offered", "acknowledged")),
-        _chart(
-            "Latency from the scheduled time to the acknowledgement, ms", timeline, ("latency_p50_ms", "latency_p99_ms")
-        ),
-        _table("Numbers", number_rows(report)),
-        _table("In quarantine, by reason", [(k, f"{v:,}") for k, v in report["ledger"]["found_reasons"].items()]),
-        _table(
-            "Lines of the file that could not be read (the first ones)",
-            [(line["why"], f"line {line['line']:,}") for line in report["unreadable"]],
-        ),
-        _table("Errors of single attempts", [(k, f"{v:,}") for k, v in report["errors"].items()]),
-        _table("Events given up, by reason", [(k, f"{v:,}") for k, v in report["failures"].items()]),
-        _table("Events per shard", [(k, f"{v:,}") for k, v in report["events_per_shard"].items()]),
-        _table("Configuration", configuration),
-    ]
-    return "\n".join(part for part in parts if part)
-
-
-def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    cells = "".join(f"<tr><td>{html.escape(name)}<td>{html.escape(value)}" for name, value in rows)
-    return f"<h2>{html.escape(title)}</h2><table>{cells}</table>"
-
-
-def _chart(title: str, timeline: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> str:
-    """Two lines over the seconds of the run, as inline SVG. A second without a value breaks the line."""
-    highest = max((row[name] or 0 for row in timeline for name in names), default=0)
-    if len(timeline) < 2 or not highest:
-        return ""
-    width, height = CHART_WIDTH, CHART_HEIGHT
-    lines = []
-    for name, colour in zip(names, ("--a", "--b"), strict=True):
-        points, drawing = [], False
-        for number, row in enumerate(timeline):
-            if row[name] is None:
-                drawing = False
-                continue
-            x, y = number * width / (len(timeline) - 1), height - row[name] * (height - 20) / highest
-            points.append(f"{'L' if drawing else 'M'}{x:.1f} {y:.1f}")
-            drawing = True
-        lines.append(f"<path d='{' '.join(points)}' fill=none stroke='var({colour})' stroke-width=2 />")
-    legend = " and ".join(
-        f"<span style='color:var({colour})'>{name.replace('_', ' ')}</span>"
-        for name, colour in zip(names, ("--a", "--b"), strict=True)
-    )
-    return (
-        f"<h2>{html.escape(title)}</h2><svg viewBox='0 0 {width} {height + 16}' role=img>"
-        f"<line x1=0 y1={height} x2={width} y2={height} stroke='var(--line)' />{''.join(lines)}"
-        f"<text x=0 y=12>{highest:,.0f}</text><text x=0 y={height + 14}>0 s</text>"
-        f"<text x={width} y={height + 14} text-anchor=end>{len(timeline) - 1} s</text></svg><p class=dim>{legend}</p>"
-    )

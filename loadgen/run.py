@@ -14,6 +14,7 @@ from loadgen import report
 from loadgen.interrupts import Interrupts
 from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
+from loadgen.page import page
 from loadgen.progress import Progress
 from loadgen.readback import Readback, Stack
 from loadgen.results import PutResult, encode
@@ -209,14 +210,14 @@ def late_after_us(packing: PackingSettings) -> int:
 def write(out: Path, document: Mapping[str, Any]) -> None:
     """report.json and report.html."""
     (out / "report.json").write_text(json.dumps(document, indent=1) + "\n")
-    (out / "report.html").write_text(report.page(document))
+    (out / "report.html").write_text(page(document))
 
 
 def summarize(document: Mapping[str, Any]) -> None:
     """The account and the most important numbers on stdout."""
     print()
-    for name, value in report.ledger_rows(document):
-        print(f"  {name:<56} {value:>14}")
+    for row in report.ledger_rows(document):
+        print(f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}")
     print()
     interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
     for name in (*interesting, "late_share", "throttled_attempts", "events_failed", "drain_s"):

@@ -9,6 +9,7 @@ import pytest
 from loadgen import report
 from loadgen.ledger import Expectations, Findings, Ledger, settle
 from loadgen.metrics import Metrics
+from loadgen.page import page
 from loadgen.results import PutResult
 from loadgen.thresholds import Checked, Threshold
 
@@ -69,7 +70,7 @@ def test_whatever_fails_a_load_is_named(document: dict[str, Any], named: str) ->
     assert not document["passed"]
     assert document["verdict"].startswith("NOT passed")
     assert named in document["verdict"]
-    assert named.replace("<", "&lt;") in report.page(document)
+    assert named.replace("<", "&lt;") in page(document)
 
 
 def test_several_shortcomings_are_all_named() -> None:
@@ -87,14 +88,19 @@ def of_one_event(put_us: int, failed: str | None = None, late_after_us: int | No
 
 def test_late_events_come_with_what_they_mean_and_what_to_do() -> None:
     (note,) = report.notes(made(metrics=of_one_event(250_000)))
-    assert "1 event (100.0 %) left late, at worst 250 ms" in note
+    assert "1 event (100.0%) left late, at worst 250 ms" in note
     assert "--rate" in note
-    assert note in html.unescape(report.page(made(metrics=of_one_event(250_000))))
+    assert note in html.unescape(page(made(metrics=of_one_event(250_000))))
 
 
-@pytest.mark.parametrize("metrics", [Metrics(0), Metrics(None), of_one_event(10_000), of_one_event(9**9, None, None)])
+@pytest.mark.parametrize("metrics", [Metrics(0), of_one_event(10_000)])
 def test_what_needs_no_explanation_has_none(metrics: Metrics) -> None:
     assert report.notes(made(metrics=metrics)) == []
+
+
+def test_a_load_without_a_schedule_says_why_there_is_no_latency() -> None:
+    (note,) = report.notes(made(metrics=of_one_event(9**9, None, None)))
+    assert "no schedule" in note
 
 
 def test_events_that_were_there_before_come_with_the_limit_of_what_can_be_seen() -> None:
