@@ -28,7 +28,7 @@ from infra.model.function import (
     Send,
     Start,
 )
-from infra.model.function.configuration import LATEST, Configuration
+from infra.model.function.configuration import Configuration
 
 log = logging.getLogger("infra.functions")
 
@@ -44,7 +44,6 @@ class Invoked:
 
     outcome: InvokeOutcome
     log_tail: bytes
-    version: str = LATEST
 
 
 @dataclass(slots=True)
@@ -211,7 +210,7 @@ class FunctionDriver:
         if self._report is not None:
             self._report(self.configuration.name, command.outcome, command.report)
         if not call.future.done():
-            call.future.set_result(Invoked(command.outcome, tail, self.configuration.version))
+            call.future.set_result(Invoked(command.outcome, tail))
 
     def _announce(self, process: int | None, outcome: InvokeOutcome) -> None:
         """A function that cannot start is what an operator must see, once."""

@@ -176,7 +176,11 @@ class FunctionHost:
         around, name = self._around, configuration.name
         unique = secrets.token_hex(8)
         settings = FunctionSettings(
-            name, configuration.timeout_s, init_s_max=around.init_s_max, idle_s_max=around.idle_s_max
+            name,
+            configuration.timeout_s,
+            init_s_max=around.init_s_max,
+            idle_s_max=around.idle_s_max,
+            version=configuration.version,
         )
         driver = self._drivers[configuration.version] = FunctionDriver(
             configuration,

@@ -86,10 +86,10 @@ def _answer(invoked: Invoked, request_id: str, *, tail: bool) -> Response:
         case ServiceError(reason):
             kind, _, message = reason.partition(": ")
             return error(500, kind, message)
-        case Succeeded(_, payload) | FunctionError(_, _, payload):
+        case Succeeded(_, payload, version) | FunctionError(_, _, payload, version):
             headers = {
                 "content-type": "application/json",
-                "x-amz-executed-version": invoked.version,
+                "x-amz-executed-version": version,
                 "x-amzn-requestid": request_id,
             }
             if isinstance(invoked.outcome, FunctionError):

@@ -175,6 +175,10 @@ def _check_model(request: Mapping[str, Any], needed: tuple[str, ...] = ()) -> No
     violations.in_range(request, "Timeout", 1, TIMEOUT_S_MAX)
     violations.in_range(request, "MemorySize", MEMORY_MB_MIN, MEMORY_MB_MAX)
     violations.in_range(table(request, "EphemeralStorage"), "Size", STORAGE_MB, STORAGE_MB_MAX)
+    mode = table(request, "TracingConfig").get("Mode")
+    if mode not in (None, "Active", "PassThrough"):
+        accepted = "Member must satisfy enum value set: [Active, PassThrough]"
+        violations.add(mode, "tracingConfig.mode", accepted)
     _check_architectures(request, violations)
     if any(not _VARIABLE.fullmatch(name) for name in table(table(request, "Environment"), "Variables")):
         pattern = f"Member must satisfy regular expression pattern: {_VARIABLE.pattern}"

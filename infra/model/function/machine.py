@@ -24,6 +24,7 @@ ignored. After each input the caller performs the commands in order and calls `t
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 from infra.model.bucket import Bucket
@@ -406,6 +407,8 @@ class FunctionMachine:
         self.counters.concurrent_executions -= 1
         if not isinstance(outcome, Succeeded | FunctionError):
             return Complete(ticket, outcome)
+        if self.settings.version != outcome.version:
+            outcome = dataclasses.replace(outcome, version=self.settings.version)
         duration_ms = max(0.0, now - environment.began_s) * 1e3
         report = Report(environment.began_s, duration_ms, environment.init_ms, init_error, not on_demand, spilled_over)
         self.counters.invocations += 1

@@ -13,10 +13,14 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The handler returned; `payload` is its JSON document exactly as the runtime sent it."""
+    """The handler returned; `payload` is its document exactly as the runtime sent it, which need not be JSON.
+
+    `version` is the one that ran, here and below: an alias leads to one.
+    """
 
     request_id: str
     payload: bytes
+    version: str = "$LATEST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class FunctionError:
     request_id: str
     error_type: str
     payload: bytes
+    version: str = "$LATEST"
 
 
 @dataclass(frozen=True, slots=True)

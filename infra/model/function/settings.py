@@ -22,6 +22,7 @@ class FunctionSettings:
     idle_s_max: float = IDLE_S_MAX
     lifetime_s_max: float = LIFETIME_S_MAX
     grace_s: float = 0.5  # between SIGTERM and SIGKILL at shutdown, as AWS gives to functions with an extension
+    version: str = "$LATEST"
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Functions made, changed, published and deleted by an unmodified boto3, and what AWS refuses of it."""
 
+import asyncio
 import itertools
 import json
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra.local.function_code import UNZIPPED_BYTES_MAX
+from infra.model.function import Succeeded
 from tests.support.function_service import LIMIT_S
 from tests.support.lambda_endpoint import LambdaEndpoint, lambda_endpoint, zipped
 
@@ -179,6 +181,11 @@ def test_an_alias_names_a_version_and_the_function_sees_the_alias(endpoint: Lamb
     assert (made["AliasArn"], made["FunctionVersion"]) == (f"{ARN}:{name}:live", "1")
     seen = call(endpoint, f"{ARN}:{name}:live")
     assert (seen["arn"], seen["version"]) == (f"{ARN}:{name}:live", "1")
+    outcome = asyncio.run_coroutine_threadsafe(
+        endpoint.service.invoke(f"{ARN}:{name}:live", b"1", request_id="r"), endpoint.loop
+    ).result(LIMIT_S)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.version == "1"
     endpoint.client.update_function_code(FunctionName=name, ZipFile=zipped({"app.py": WHO % "second"}), Publish=True)
     assert call(endpoint, name, Qualifier="live")["code"] == "first"
     endpoint.client.update_alias(FunctionName=name, Name="live", FunctionVersion="2")

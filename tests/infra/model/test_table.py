@@ -171,7 +171,7 @@ def test_no_second_gets_more_than_double_the_highest_second_that_is_half_an_hour
 
 
 def test_a_refusal_names_the_limit_that_was_met() -> None:
-    """facts 10.3, 10.10"""
+    """fact 10.3"""
     provisioned, on_demand = TableLimits(write_units_per_s=1), TableLimits(on_demand=True)
     seen = {
         (how.code, how.statement_code, how.reason)
