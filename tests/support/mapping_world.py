@@ -25,6 +25,8 @@ from infra.model.mapping import (
     Metric,
     Read,
     RequestIds,
+    Subscribe,
+    Unsubscribe,
 )
 from infra.model.stream import StreamRecord
 from tests.support.mapping_witness import ScriptedShard, Witness
@@ -83,11 +85,13 @@ class World:
         self.checkpoints: list[Checkpoint] = []
         self.completed: list[str] = []
         self.reads: list[tuple[float, Read]] = []
+        self.subscriptions: list[tuple[float, Subscribe]] = []
         self.metrics: list[tuple[str, float]] = []
         self._numbers = count(FIRST)
         self._agenda: list[tuple[float, int, Callable[[], list[Command]]]] = []
         self._order = count()
         self._awaited: list[float] = []
+        self._subscribed: dict[str, int] = {}  # by shard, the number behind which it goes on
         self.witness = Witness(self.config, self.shards)
         for number in range(shards):
             self.add_shard(f"shardId-{number:012}")
@@ -115,6 +119,8 @@ class World:
         self._wake()
 
     def _wake(self) -> None:
+        for shard_id in list(self._subscribed):
+            self._later(0, lambda shard_id=shard_id: self._push(shard_id))  # type: ignore[misc] # as below
         if self._awaited:
             self._awaited.clear()
             self._later(0, lambda: self.machine.stream_changed(self.now))
@@ -179,6 +185,15 @@ class World:
                     assert len(self._awaited) == 1, "two waits at once"
                 case Read():
                     self._read(command)
+                case Subscribe(shard_id, position):
+                    assert shard_id not in self._subscribed, "two subscriptions at once"
+                    self._subscribed[shard_id] = self.shards[shard_id].after(position)
+                    self.subscriptions.append((self.now, command))
+                    self._later(0, lambda shard_id=shard_id: self._push(shard_id))  # type: ignore[misc] # as above
+                    ends = len(self.subscriptions)
+                    self._later(300, lambda shard_id=shard_id, ends=ends: self._end(shard_id, ends))  # type: ignore[misc] # as above
+                case Unsubscribe(shard_id):
+                    self._later(0, lambda shard_id=shard_id: self._end(shard_id))  # type: ignore[misc] # as above
                 case Invoke():
                     self._invoke(command)
                 case Deliver():
@@ -217,6 +232,38 @@ class World:
             )
 
         self._later(self.read_s, result)
+
+    def _push(self, shard_id: str) -> list[Command]:
+        """One event with everything there is, as often as something changes."""
+        if shard_id not in self._subscribed:
+            return []
+        shard = self.shards[shard_id]
+        behind = shard.behind(self._subscribed[shard_id])
+        if behind:
+            self._subscribed[shard_id] = behind[-1].sequence_number
+        last = self._subscribed[shard_id] or FIRST - 1
+        if shard.closed:
+            self._later(0, lambda: self._end(shard_id))
+        return self.machine.records_pushed(
+            self.now,
+            shard_id,
+            behind,
+            None if shard.closed else last,
+            millis_behind_latest=0,
+            end_of_shard=shard.closed,
+        )
+
+    def _end(self, shard_id: str, number: int | None = None, reason: str | None = None) -> list[Command]:
+        """Ends the shard's subscription, or only the one of this number."""
+        of_shard = [place for place, (_, each) in enumerate(self.subscriptions, 1) if each.shard_id == shard_id]
+        if shard_id not in self._subscribed or (number is not None and of_shard[-1] != number):
+            return []
+        del self._subscribed[shard_id]
+        return self.machine.subscription_ended(self.now, shard_id, reason)
+
+    def cut_off(self, shard_id: str, reason: str) -> None:
+        """The stream's side ends a subscription."""
+        self._later(0, lambda: self._end(shard_id, reason=reason))
 
     def _invoke(self, invoke: Invoke) -> None:
         self.witness.invokes(self.now, invoke)

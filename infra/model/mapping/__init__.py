@@ -22,6 +22,8 @@ from infra.model.mapping.commands import (
     ListShards,
     Metric,
     Read,
+    Subscribe,
+    Unsubscribe,
 )
 from infra.model.mapping.config import MappingConfig, Pace
 from infra.model.mapping.identifiers import RequestIds
@@ -49,4 +51,6 @@ __all__ = [
     "RequestIds",
     "StartingPosition",
     "State",
+    "Subscribe",
+    "Unsubscribe",
 ]

@@ -33,6 +33,23 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribe:
+    """With enhanced fan-out, instead of Read: answer with `records_pushed` as often as there are some, and at the end
+    with `subscription_ended`. One per shard is under way at most.
+    """
+
+    shard_id: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """End the shard's subscription: nothing more is pushed, and `subscription_ended` is the answer to its Subscribe."""
+
+    shard_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Invoke:
     """Call the function; answer with `invocation_finished`. `event()` builds the bytes when they are wanted.
 
@@ -101,4 +118,6 @@ class Metric:
 
 FUNCTION_METRICS = frozenset({"IteratorAge", "DestinationDeliveryFailures"})
 
-Command = ListShards | AwaitRecords | Read | Invoke | Deliver | Checkpoint | CompleteShard | Metric
+Command = (
+    ListShards | AwaitRecords | Read | Subscribe | Unsubscribe | Invoke | Deliver | Checkpoint | CompleteShard | Metric
+)

@@ -152,6 +152,11 @@ class MappingConfig:
         return self.event_source_arn.split(":")[3]
 
     @property
+    def fan_out(self) -> bool:
+        """The source is a consumer of a stream: records are pushed, and aggregates taken apart."""
+        return "/consumer/" in self.event_source_arn
+
+    @property
     def function_version(self) -> str:
         """The qualifier in the function's ARN, `$LATEST` without one. What an alias leads to is not known here."""
         parts = self.function_arn.split(":")

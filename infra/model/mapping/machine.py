@@ -17,6 +17,7 @@ from infra.model.mapping import lineage
 from infra.model.mapping.commands import AwaitRecords, Command, CompleteShard, ListShards, Read
 from infra.model.mapping.config import MappingConfig
 from infra.model.mapping.context import Context
+from infra.model.mapping.fan_out import FanOutReader, hash_range_of
 from infra.model.mapping.lane import Lane
 from infra.model.mapping.lifecycle import Delays, Lifecycle, State
 from infra.model.mapping.positions import Position, Resume, StartingPosition, from_plain, to_plain
@@ -210,6 +211,37 @@ class EventSourceMapping:
         self._context.last_processing_result = f"PROBLEM: {reason}"
         return self.read_throttled(now, shard_id)
 
+    def records_pushed(
+        self,
+        now: float,
+        shard_id: str,
+        records: Sequence[StreamRecord],
+        continuation: int | None,
+        *,
+        millis_behind_latest: int,
+        end_of_shard: bool,
+    ) -> list[Command]:
+        """An event of the shard's subscription, aggregates as they are; `continuation` is None at the shard's end."""
+        shard = self._shards[shard_id]
+        assert isinstance(shard, FanOutReader)
+        shard.records_pushed(
+            now, records, continuation, millis_behind_latest=millis_behind_latest, end_of_shard=end_of_shard
+        )
+        if end_of_shard:
+            self._list()
+        return self._moved(shard, now)
+
+    def subscription_ended(self, now: float, shard_id: str, reason: str | None = None) -> list[Command]:
+        """After five minutes, Unsubscribe, or the shard's end; `reason`: refused or cut off, tried again soon."""
+        if reason is not None:
+            self._context.last_processing_result = f"PROBLEM: {reason}"
+        shard = self._shards.get(shard_id)
+        if shard is None:  # completed with its last record
+            return self._context.take_commands()
+        assert isinstance(shard, FanOutReader)
+        shard.subscription_ended(now, refused=reason is not None)
+        return self._moved(shard, now)
+
     def invocation_finished(self, now: float, invocation_id: int, outcome: InvokeOutcome) -> list[Command]:
         lane = self._invocations.pop(invocation_id)
         lane.invocation_finished(now, outcome)
@@ -233,6 +265,8 @@ class EventSourceMapping:
                 shard.regroup()
         self._context.stopping = not self._lifecycle.enabled
         if self._context.stopping:
+            for shard in self._shards.values():
+                self._poll(shard, now)  # those that are subscribed unsubscribe
             self._forget_when_quiet()
             return
         # After a disabling that did not come to rest before it was taken back, everything goes on where it is.
@@ -276,19 +310,22 @@ class EventSourceMapping:
             start = self._resumable.pop(shard.shard_id, None) or lineage.starting_position(
                 shard.shard_id, first_listing=self._first_listing or (), configured=configured
             )
-            reader = self._shards[shard.shard_id] = ShardReader(
+            make = FanOutReader if self.config.fan_out else ShardReader
+            reader = self._shards[shard.shard_id] = make(
                 self._context, shard.shard_id, start, now, invocations=self._invocations, deliveries=self._deliveries
             )
+            if isinstance(reader, FanOutReader):
+                reader.hash_range = hash_range_of(shard)
             self._poll(reader, now)
 
     def _poll(self, shard: ShardReader, now: float) -> None:
-        read: Read | None = shard.poll(now)
-        if read is None:
+        command = shard.poll(now)
+        if command is None:
             return
-        if self.config.pace.read_on_put and not self._awaiting:
+        if isinstance(command, Read) and self.config.pace.read_on_put and not self._awaiting:
             self._awaiting = True
             self._context.commands.append(AwaitRecords())
-        self._context.commands.append(read)
+        self._context.commands.append(command)
 
     def _moved(self, shard: ShardReader, now: float) -> list[Command]:
         self._advance(shard, now)

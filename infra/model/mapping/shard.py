@@ -5,7 +5,7 @@ from math import floor
 from operator import attrgetter
 from zlib import crc32
 
-from infra.model.mapping.commands import Checkpoint, Read
+from infra.model.mapping.commands import Checkpoint, Command, Read
 from infra.model.mapping.config import READ_RECORDS_MAX
 from infra.model.mapping.context import Context
 from infra.model.mapping.events import epoch_seconds_length, json_string
@@ -70,7 +70,7 @@ class ShardReader:
 
     # Reading
 
-    def poll(self, now: float) -> Read | None:
+    def poll(self, now: float) -> Command | None:
         """The Read that is due, if the shard may be read and what is held leaves room for more."""
         config = self.context.config
         if self.reading or self.ended or self.context.stopping:
