@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -11,6 +11,8 @@ from infra.local.http import Request, Response
 from infra.model.function import InvokeOutcome, Succeeded
 from infra.model.mapping.lineage import Shard
 from infra.model.stream import Entry, Position, ReadResult, Stream
+from infra.model.stream_error import not_found
+from infra.model.subscription import Subscription, SubscriptionEvent
 
 
 class ListedShard(Shard, Protocol):
@@ -29,6 +31,17 @@ class Streams(Protocol):
     ) -> Position: ...
     def read(self, stream_arn: str, shard_id: str, position: Position, limit: int, /) -> ReadResult: ...
     async def wait(self, stream_arn: str, timeout_s: float, /) -> None: ...
+    def subscribe(
+        self,
+        consumer_arn: str,
+        shard_id: str,
+        starting_position: str,
+        timestamp_s: float | None = None,
+        /,
+        *,
+        sequence_number: int | None = None,
+    ) -> Subscription: ...
+    def events(self, subscription: Subscription, /) -> AsyncGenerator[SubscriptionEvent, None]: ...
 
 
 class Functions(Protocol):
@@ -86,7 +99,9 @@ class StreamsInMemory:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def shards(self, _stream_arn: str) -> Sequence[ShardInMemory]:
+    def shards(self, stream_arn: str) -> Sequence[ShardInMemory]:
+        if stream_arn != self.stream.arn:
+            raise not_found(f"Stream {stream_arn} not found.")
         found = self.stream.shards(self._clock())
         return [
             ShardInMemory(
@@ -102,6 +117,32 @@ class StreamsInMemory:
 
     def read(self, _stream_arn: str, _shard_id: str, position: Position, limit: int) -> ReadResult:
         return self.stream.read(position, limit, self._clock())
+
+    def subscribe(
+        self,
+        consumer_arn: str,
+        shard_id: str,
+        starting_position: str,
+        timestamp_s: float | None = None,
+        *,
+        sequence_number: int | None = None,
+    ) -> Subscription:
+        return self.stream.subscribe(
+            self.stream.consumers.find(arn=consumer_arn),
+            shard_id,
+            starting_position,
+            self._clock(),
+            timestamp_s=timestamp_s,
+            sequence_number=sequence_number,
+        )
+
+    async def events(self, subscription: Subscription) -> AsyncGenerator[SubscriptionEvent, None]:
+        while not subscription.ended:
+            event, due_s = self.stream.next_event(subscription, self._clock())
+            if event is not None:
+                yield event
+            else:
+                await self.wait("", due_s - self._clock())
 
     async def wait(self, _stream_arn: str, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -1,6 +1,7 @@
 """SHELL: one event source mapping in real time: performs the machine's commands, feeds it the results."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -24,9 +25,12 @@ from infra.model.mapping import (
     Metric,
     Read,
     StartingPosition,
+    Subscribe,
+    Unsubscribe,
 )
 from infra.model.mapping.commands import FUNCTION_METRICS
 from infra.model.stream import Position, StreamError, Throttled
+from infra.model.subscription import Subscription
 
 log = logging.getLogger("infra.mapping")
 
@@ -59,12 +63,14 @@ class MappingRunner:
         self._clock = clock
         self._publish = publish
         self._moved = moved
+        self._listed = False
         self.gone = asyncio.Event()  # the mapping was deleted
         self._stream_arn = machine.config.event_source_arn
         self._now = float("-inf")
         self._alarm: asyncio.TimerHandle | None = None
         self._under_way: set[asyncio.Task[None]] = set()  # invocations and deliveries
         self._awaiting: asyncio.Task[None] | None = None
+        self._subscribed: dict[str, asyncio.Task[None]] = {}  # by shard
 
     def start(self) -> None:
         """Goes on with a mapping that was there before."""
@@ -98,7 +104,7 @@ class MappingRunner:
                 len(self._under_way),
                 within_s,
             )
-        tasks = [*self._under_way, *([self._awaiting] if self._awaiting else [])]
+        tasks = [*self._under_way, *self._subscribed.values(), *([self._awaiting] if self._awaiting else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -141,6 +147,10 @@ class MappingRunner:
                 case Read():
                     # Later than the task above, which registers first: no put goes unnoticed in between.
                     loop.call_soon(self._read, command)
+                case Subscribe(shard_id):
+                    self._subscribed[shard_id] = asyncio.create_task(self._follow(command))
+                case Unsubscribe(shard_id):
+                    loop.call_soon(self._unsubscribe, shard_id)
                 case Invoke():
                     self._begin(self._invoke(command))
                 case Deliver():
@@ -169,7 +179,9 @@ class MappingRunner:
             self._feed(self.machine.shards_not_listed, type(error).__name__)
         else:
             self._feed(self.machine.shards_listed, shards)
-            self._moved()
+            if not self._listed:  # what the starting position holds for is decided now
+                self._listed = True
+                self._moved()
 
     def _read(self, command: Read) -> None:
         position: Position | None = None
@@ -194,6 +206,52 @@ class MappingRunner:
             )
             if isinstance(command.position, StartingPosition):
                 self._moved()
+
+    async def _follow(self, command: Subscribe) -> None:
+        """Feeds what a subscription gives, and in the end its end."""
+        shard_id, reason = command.shard_id, None
+        first = isinstance(command.position, StartingPosition)
+        try:
+            async with contextlib.aclosing(self._streams.events(self._subscribe(command))) as events:
+                async for event in events:
+                    self._feed(
+                        self.machine.records_pushed,
+                        shard_id,
+                        event.records,
+                        event.continuation,
+                        millis_behind_latest=event.millis_behind_latest,
+                        end_of_shard=event.continuation is None,
+                    )
+                    if first:
+                        self._moved()
+                        first = False
+        except asyncio.CancelledError:
+            raise
+        except StreamError as error:
+            reason = str(error)
+        except Exception as error:  # a fault of the stream's side: tried again like a refusal, but told
+            log.exception("%s: the subscription to %s failed", self._stream_arn, shard_id)
+            reason = type(error).__name__
+        del self._subscribed[shard_id]
+        self._feed(self.machine.subscription_ended, shard_id, reason)
+
+    def _subscribe(self, command: Subscribe) -> Subscription:
+        match command.position:
+            case StartingPosition(kind, timestamp_s):
+                return self._streams.subscribe(self._stream_arn, command.shard_id, kind, timestamp_s)
+            case AtSequenceNumber(number):
+                kind = "AT_SEQUENCE_NUMBER"
+            case AfterSequenceNumber(number):
+                kind = "AFTER_SEQUENCE_NUMBER"
+            case other:
+                raise TypeError(f"not a position: {other!r}")
+        return self._streams.subscribe(self._stream_arn, command.shard_id, kind, sequence_number=number)
+
+    def _unsubscribe(self, shard_id: str) -> None:
+        task = self._subscribed.pop(shard_id, None)
+        if task is not None:  # else it has just ended by itself, and that was told
+            task.cancel()
+            self._feed(self.machine.subscription_ended, shard_id)
 
     def _resolve(self, command: Read) -> Position:
         match command.position:
