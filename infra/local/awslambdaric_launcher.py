@@ -20,6 +20,7 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 _PLACES_PATH = "/local/init/places"
 _CAUSES_MAX = 20
+_DESCRIPTORS_MAX = 1_024  # AWS: gettingstarted-limits
 
 
 def _die_with_parent(parent: int) -> None:
@@ -31,6 +32,15 @@ def _die_with_parent(parent: int) -> None:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
+
+
+def _limit_descriptors() -> None:
+    """A function that leaks them fails here after as many as on AWS."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _places(error: BaseException | None) -> Iterator[tuple[str, int]]:
@@ -76,6 +86,7 @@ def _tell_where_init_fails(bootstrap: ModuleType) -> None:
 def main() -> None:
     parent, task_root, handler = sys.argv[1:4]
     _die_with_parent(int(parent))
+    _limit_descriptors()
     sys.path.insert(0, task_root)
     sys.argv = ["awslambdaric", handler]
     from awslambdaric import bootstrap

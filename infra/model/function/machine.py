@@ -25,12 +25,11 @@ ignored. After each input the caller performs the commands in order and calls `t
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 from infra.model.bucket import Bucket
 from infra.model.function import account as accounts
 from infra.model.function.commands import Command, Complete, InitFailed, Kill, Remove, Report, Send, Start
-from infra.model.function.environments import Deadlines, Environment, State
+from infra.model.function.environments import Environment, Environments, State
 from infra.model.function.outcomes import (
     FunctionError,
     InvokeOutcome,
@@ -63,15 +62,10 @@ class FunctionMachine:
         if settings.name not in account:
             account.register(settings.name, settings.reserved_concurrency)
         self._account = account
-        self._numbers = itertools.count(1)
-        self._environments: dict[int, Environment] = {}
-        self._by_process: dict[int, Environment] = {}
-        self._free: dict[State, dict[int, None]] = {State.IDLE: {}, State.COLD: {}, State.DYING: {}}  # newest last
-        self._ready: dict[int, None] = {}  # provisioned and idle
-        self._requested = 0
+        self._environments = Environments()
+        self._requested = 0  # provisioned concurrency
         self._provisioned_requests: Bucket | None = None
         self._provisioning_failed = False
-        self._deadlines = Deadlines()
         self._init_error: tuple[str, bytes] | None = None
         self._stopping = False
 
@@ -103,7 +97,7 @@ class FunctionMachine:
         per_s = requested * accounts.REQUESTS_PER_CONCURRENCY
         self._provisioned_requests = Bucket(per_s, per_s) if requested else None
         # Idle ones go first, those that run go after their invocation.
-        mine = [each for each in self._environments.values() if each.provisioned and not each.removed]
+        mine = self._environments.provisioned
         surplus = sorted(mine, key=lambda each: each.ticket is not None)[: max(0, len(mine) - requested)]
         commands: list[Command] = []
         for environment in surplus:
@@ -112,15 +106,14 @@ class FunctionMachine:
 
     @property
     def provisioned(self) -> Provisioned:
-        mine = [each for each in self._environments.values() if each.provisioned and not each.removed]
-        available = sum(each.state in (State.IDLE, State.BUSY) for each in mine)
+        available = sum(each.state in (State.IDLE, State.BUSY) for each in self._environments.provisioned)
         return Provisioned(self._requested, available, self._provisioning_failed)
 
     def retire(self) -> list[Command]:
         """Another machine takes over: what runs ends by itself, nothing new is taken. Then `environments` is empty."""
         self._stopping, self._requested = True, 0
         commands: list[Command] = []
-        for environment in list(self._environments.values()):
+        for environment in self._environments:
             commands += self._release(environment)
         return commands
 
@@ -128,7 +121,7 @@ class FunctionMachine:
         """Refuse what comes, fail what runs, end every process. `environments` is empty when the last has exited."""
         self._stopping, self._requested = True, 0
         commands: list[Command] = []
-        for environment in list(self._environments.values()):
+        for environment in self._environments:
             if environment.ticket is not None:
                 stopped = ServiceError(f"ServiceException: function {self.settings.name} was stopped")
                 commands.append(self._complete(environment, stopped, now))
@@ -137,24 +130,24 @@ class FunctionMachine:
 
     @property
     def next_deadline_s(self) -> float | None:
-        environment = self._deadlines.first(self._environments)
+        environment = self._environments.first()
         return None if environment is None else environment.deadline_s
 
     @property
     def environments(self) -> dict[int, State]:
         """State of every environment by its number."""
-        return {environment.id: environment.state for environment in self._environments.values()}
+        return self._environments.states
 
     # -- what processes do -----------------------------------------------------------------------------------------
 
     def ready(self, process: int, now: float) -> list[Command]:
         """The runtime asked for its first invocation: init is over."""
-        environment = self._by_process.get(process)
-        if environment is None or environment.state is not State.STARTING:
+        environment = self._environments.of_process(process, State.STARTING)
+        if environment is None:
             return []
         self._init_error = None
         if environment.ticket is None:
-            self._enter(environment, State.IDLE, environment.born_s + self.settings.lifetime_s_max)
+            self._environments.enter(environment, State.IDLE, environment.born_s + self.settings.lifetime_s_max)
             return []
         if not environment.redone:
             environment.init_ms = (now - environment.init_began_s) * 1e3
@@ -163,8 +156,8 @@ class FunctionMachine:
 
     def fetched(self, process: int) -> None:
         """The runtime has taken the invocation that was sent to it: from now on it counts as run."""
-        environment = self._by_process.get(process)
-        if environment is not None and environment.state is State.BUSY:
+        environment = self._environments.of_process(process, State.BUSY)
+        if environment is not None:
             environment.fetched = True
 
     def responded(self, process: int, request_id: str, payload: bytes, now: float) -> list[Command]:
@@ -187,8 +180,8 @@ class FunctionMachine:
         return self._failed(environment, response_too_large(request_id, size, PAYLOAD_BYTES_MAX), now)
 
     def init_failed(self, process: int, error_type: str, payload: bytes, now: float) -> list[Command]:
-        environment = self._by_process.get(process)
-        if environment is None or environment.state is not State.STARTING:
+        environment = self._environments.of_process(process, State.STARTING)
+        if environment is None:
             return []
         is_new = self._is_new(error_type, payload)
         if environment.ticket is None:
@@ -198,10 +191,9 @@ class FunctionMachine:
 
     def exited(self, process: int, returncode: int, now: float) -> list[Command]:
         """The process is gone; `returncode` as `subprocess` has it."""
-        environment = self._by_process.pop(process, None)
+        environment = self._environments.process_ended(process)
         if environment is None:
             return []
-        environment.process = None
         state, commands = environment.state, list[Command]()
         error = exited(environment.request_id, returncode)
         is_new = state is State.STARTING and self._is_new(error.error_type, str(returncode).encode())
@@ -219,10 +211,9 @@ class FunctionMachine:
 
     def start_failed(self, process: int, reason: str, now: float) -> list[Command]:
         """The process could not be started at all."""
-        environment = self._by_process.pop(process, None)
+        environment = self._environments.process_ended(process)
         if environment is None:
             return []
-        environment.process = None
         commands: list[Command] = []
         if environment.ticket is not None:
             error = ServiceError(f"ServiceException: {self.settings.name} could not be started: {reason}")
@@ -235,7 +226,7 @@ class FunctionMachine:
     def timer(self, now: float) -> list[Command]:
         """Everything whose deadline has come."""
         commands: list[Command] = []
-        while (environment := self._deadlines.first(self._environments)) is not None:
+        while (environment := self._environments.first()) is not None:
             assert environment.deadline_s is not None
             if environment.deadline_s > now:
                 break
@@ -252,43 +243,36 @@ class FunctionMachine:
             return [*self._discard(environment, 0.0), *self._fill(now)]
         if environment.state is State.STARTING and not environment.redone:
             assert environment.process is not None
-            self._enter(environment, State.DYING, None)
+            self._environments.enter(environment, State.DYING, None)
             return [Kill(environment.process, 0.0)]
         return self._failed(environment, timed_out(environment.request_id, self.settings.timeout_s), now)
 
     def _provisioned_environment(self, now: float) -> Environment | None:
-        if not self._ready or self._provisioned_requests is None or not self._provisioned_requests.take(1, now):
+        requests = self._provisioned_requests
+        if requests is None or not self._environments.has_ready or not requests.take(1, now):
             return None
-        return self._environments[self._ready.popitem()[0]]
+        return self._environments.take_ready()
 
     def _on_demand_environment(self, now: float) -> Environment | str:
         """One that is free, or a new one; or AWS's reason why there is none."""
         reason = self._account.admit(self.settings.name, now)
         if reason is not None:
             return reason
-        environment = next(
-            (self._environments[free.popitem()[0]] for free in self._free.values() if free),
-            None,
-        )
+        environment = self._environments.take_free()
         if environment is None:
             if not self._account.grow(self.settings.name, now):
                 self._account.release(self.settings.name)
                 return accounts.CONCURRENT
-            environment = self._new_environment(now)
+            environment = self._environments.new(now)
         environment.on_demand = True
         environment.spilled_over = self._requested > 0
         return environment
 
-    def _new_environment(self, now: float, *, provisioned: bool = False) -> Environment:
-        environment = Environment(next(self._numbers), now, provisioned)
-        self._environments[environment.id] = environment
-        return environment
-
     def _fill(self, now: float) -> list[Command]:
         """Starts what is missing of the provisioned concurrency."""
-        have = sum(each.provisioned and not each.removed for each in self._environments.values())
+        have = len(self._environments.provisioned)
         missing = 0 if self._provisioning_failed else max(0, self._requested - have)
-        return [self._start(self._new_environment(now, provisioned=True), now, redone=False) for _ in range(missing)]
+        return [self._start(self._environments.new(now, provisioned=True), now, redone=False) for _ in range(missing)]
 
     def _not_provisioned(
         self, environment: Environment, error: FunctionError, is_new: bool, process: int | None = None
@@ -299,22 +283,8 @@ class FunctionMachine:
         assert at is not None
         return [InitFailed(at, error, is_new), *self._discard(environment, 0.0)]
 
-    def _enter(self, environment: Environment, state: State, deadline_s: float | None) -> None:
-        for free in self._free.values():
-            free.pop(environment.id, None)
-        self._ready.pop(environment.id, None)
-        if environment.ticket is None and not environment.removed:
-            if not environment.provisioned:
-                self._free[state][environment.id] = None
-            elif state is State.IDLE:
-                self._ready[environment.id] = None
-        environment.state, environment.deadline_s = state, deadline_s
-        if deadline_s is not None:
-            self._deadlines.push(environment, self._environments)
-
     def _start(self, environment: Environment, now: float, *, redone: bool) -> Command:
-        environment.process = process = next(self._numbers)
-        self._by_process[process] = environment
+        process = self._environments.new_process(environment)
         environment.redone, environment.init_began_s = redone, now
         environment.began_s, environment.served = now, False
         self.counters.cold_starts += 1
@@ -322,7 +292,7 @@ class FunctionMachine:
             limit_s = max(PROVISIONED_INIT_S_MAX, self.settings.timeout_s)
         else:
             limit_s = self.settings.timeout_s if redone else self.settings.init_s_max
-        self._enter(environment, State.STARTING, now + limit_s)
+        self._environments.enter(environment, State.STARTING, now + limit_s)
         return Start(environment.id, process, environment.provisioned)
 
     def _send(self, environment: Environment, *, began_s: float) -> Command:
@@ -330,14 +300,12 @@ class FunctionMachine:
         assert environment.ticket is not None
         environment.fetched, environment.served, environment.began_s = False, True, began_s
         deadline_s = began_s + self.settings.timeout_s
-        self._enter(environment, State.BUSY, deadline_s)
+        self._environments.enter(environment, State.BUSY, deadline_s)
         return Send(environment.process, environment.ticket, environment.request_id, deadline_s)
 
     def _answering(self, process: int, request_id: str) -> Environment | None:
-        environment = self._by_process.get(process)
-        if environment is None or environment.state is not State.BUSY or environment.request_id != request_id:
-            return None
-        return environment
+        environment = self._environments.of_process(process, State.BUSY)
+        return environment if environment is not None and environment.request_id == request_id else None
 
     def _answered(self, environment: Environment, outcome: InvokeOutcome, now: float) -> list[Command]:
         complete = self._complete(environment, outcome, now)
@@ -345,7 +313,7 @@ class FunctionMachine:
         if environment.removed or now >= end_s:
             return [complete, *self._discard(environment, 0.0), *self._fill(now)]
         idle_s = end_s if environment.provisioned else min(end_s, now + self.settings.idle_s_max)
-        self._enter(environment, State.IDLE, idle_s)
+        self._environments.enter(environment, State.IDLE, idle_s)
         return [complete]
 
     def _failed(
@@ -354,7 +322,7 @@ class FunctionMachine:
         """The invocation is over and so is the process."""
         assert environment.process is not None
         complete = self._complete(environment, error, now, init_error)
-        self._enter(environment, State.DYING, None)
+        self._environments.enter(environment, State.DYING, None)
         return [complete, Kill(environment.process, 0.0)]
 
     def _rest(self, environment: Environment, now: float) -> list[Command]:
@@ -365,7 +333,7 @@ class FunctionMachine:
             return [self._start(environment, now, redone=False)]
         environment.redone = True
         end_s = environment.born_s + self.settings.lifetime_s_max
-        self._enter(environment, State.COLD, max(now, min(end_s, now + self.settings.idle_s_max)))
+        self._environments.enter(environment, State.COLD, max(now, min(end_s, now + self.settings.idle_s_max)))
         return []
 
     def _release(self, environment: Environment) -> list[Command]:
@@ -378,10 +346,9 @@ class FunctionMachine:
     def _discard(self, environment: Environment, grace_s: float) -> list[Command]:
         environment.removed = True
         if environment.process is None:
-            self._enter(environment, State.COLD, None)
-            del self._environments[environment.id]
+            self._environments.remove(environment)
             return [Remove(environment.id)]
-        self._enter(environment, State.DYING, None)
+        self._environments.enter(environment, State.DYING, None)
         return [Kill(environment.process, grace_s)]
 
     def _is_new(self, error_type: str, payload: bytes) -> bool:

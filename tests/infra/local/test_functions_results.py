@@ -175,6 +175,27 @@ def handler(event, context): return os.getpid()
     run(tmp_path, source, scenario, runtime="python3.13")
 
 
+def test_a_function_has_as_many_descriptors_as_on_aws(tmp_path: Path) -> None:
+    """fact 11.14"""
+    source = """
+import errno, os
+def handler(event, context):
+    opened = []
+    try:
+        while len(opened) < 2_000: opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return [errno.errorcode[error.errno], opened[-1]]
+    finally:
+        for number in opened: os.close(number)
+"""
+
+    async def scenario(service: FunctionService) -> None:
+        assert await answer(service) == ["EMFILE", 1_023]
+        assert await answer(service) == ["EMFILE", 1_023]
+
+    run(tmp_path, source, scenario)
+
+
 def test_each_invocation_has_its_trace_id_and_log_lines_carry_its_request_id(tmp_path: Path) -> None:
     """fact 11.11"""
     source = """

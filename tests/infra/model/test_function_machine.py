@@ -431,4 +431,4 @@ def test_the_deadlines_that_are_kept_do_not_grow_with_the_number_of_invocations(
         outside.fetch(outside.only)
         outside.answer(outside.only)
         outside.now += 0.001
-    assert len(outside.machine._deadlines.heap) < 100
+    assert len(outside.machine._environments._deadlines.heap) < 100
