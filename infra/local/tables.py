@@ -13,7 +13,6 @@ and is left out.
 
 import asyncio
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from urllib.parse import unquote
 
 from infra.local.http import Request, Response
 from infra.local.services import ServiceCallError, Services
+from infra.local.table_access import Access, of_operation, of_statement
 from infra.model.table import (
     Decision,
     TableCapacity,
@@ -36,12 +36,8 @@ from infra.model.table import (
 
 PATH = "/_local/tables/"
 TARGET = "DynamoDB_20120810."
-WRITES = {"PutItem", "UpdateItem", "DeleteItem"}
-READS = {"GetItem", "Query"}
 _LIMIT_MAX = 1_000_000_000  # beyond it a number is a mistake: infinity, or units of another kind
 _LATENCY_S_MAX = 60.0  # DynamoDB's clients give up after as long
-
-_TABLE = re.compile(r'\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|FROM)\s+"?([A-Za-z0-9_.-]+)"?', re.IGNORECASE)
 
 
 @dataclass
@@ -52,17 +48,6 @@ class _Metered:
     partition_key: str
     sort_key: str | None
     counts: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    """What one request or statement does to one table."""
-
-    table: str
-    is_write: bool
-    key: Mapping[str, Mapping[str, Any]]  # empty when it is not known: then nothing is metered
-    sent_bytes: int
-    consistent: bool = True
 
 
 class TableFront:
@@ -122,7 +107,7 @@ class TableFront:
             return _error("com.amazon.coral.service#SerializationException", "the body is not a JSON object")
         if operation == "BatchExecuteStatement":
             return await self._batch(request, payload)
-        accesses = [_statement(payload)] if operation == "ExecuteStatement" else [_item_access(operation, payload)]
+        accesses = [of_statement(payload)] if operation == "ExecuteStatement" else [of_operation(operation, payload)]
         await self._wait(accesses)
         for access in accesses:
             refused = None if access is None else await self._refusal(access)
@@ -135,7 +120,7 @@ class TableFront:
         statements = payload.get("Statements")
         if not isinstance(statements, list):
             return await self._pass(request, request.body)
-        accesses = [_statement(statement) for statement in statements]
+        accesses = [of_statement(statement) for statement in statements]
         await self._wait(accesses)
         refused = [None if access is None else await self._refusal(access) for access in accesses]
         if not any(refused):
@@ -154,13 +139,13 @@ class TableFront:
         ]
         return Response(200, json.dumps(answer).encode(), {"content-type": "application/x-amz-json-1.0"})
 
-    async def _wait(self, accesses: list["_Access | None"]) -> None:
+    async def _wait(self, accesses: list[Access | None]) -> None:
         tables = [self._tables.get(access.table) for access in accesses if access is not None]
         latency_s = max((metered.latency_s for metered in tables if metered is not None), default=0.0)
         if latency_s > 0:
             await asyncio.sleep(latency_s)
 
-    async def _refusal(self, access: _Access) -> tuple[Throttling, str] | None:
+    async def _refusal(self, access: Access) -> tuple[Throttling, str] | None:
         """None: it may run. Otherwise how it is refused, and the table's ARN."""
         metered = self._tables.get(access.table)
         if metered is None or metered.partition_key not in access.key:
@@ -177,7 +162,7 @@ class TableFront:
             return None
         return throttling(decision, metered.capacity.limits, is_write=access.is_write), metered.arn
 
-    async def _stored_bytes(self, access: _Access, metered: _Metered) -> int:
+    async def _stored_bytes(self, access: Access, metered: _Metered) -> int:
         names = [name for name in (metered.partition_key, metered.sort_key) if name is not None]
         if any(name not in access.key for name in names):
             return 0
@@ -193,61 +178,6 @@ class TableFront:
     async def _pass(self, request: Request, body: bytes) -> Response:
         headers = {**request.headers, "content-length": str(len(body))}
         return await self._services.call(request.method, request.path, headers=headers, body=body)
-
-
-def _item_access(operation: str, payload: Mapping[str, Any]) -> _Access | None:
-    if operation not in WRITES | READS or not isinstance(payload.get("TableName"), str):
-        return None
-    table: str = payload["TableName"]
-    if operation == "PutItem" and isinstance(payload.get("Item"), dict):
-        return _Access(table, True, payload["Item"], item_size(payload["Item"]))
-    key = payload.get("Key")
-    consistent = payload.get("ConsistentRead") is True
-    return _Access(table, operation in WRITES, key if isinstance(key, dict) else {}, 0, consistent)
-
-
-def _statement(statement: Any) -> _Access | None:
-    """What a PartiQL statement touches. Only keys given as parameters are seen."""
-    if not isinstance(statement, dict) or not isinstance(statement.get("Statement"), str):
-        return None
-    text: str = statement["Statement"]
-    found = _TABLE.search(text)
-    if found is None:
-        return None
-    parameters = statement.get("Parameters") or []
-    key = _parameters_by_name(text, parameters)
-    is_write = not text.lstrip()[:6].upper().startswith("SELECT")
-    is_insert = found.group(1).upper().startswith("INSERT")
-    sent = item_size(key) if is_insert else 0
-    return _Access(found.group(2), is_write, key, sent, statement.get("ConsistentRead") is True)
-
-
-def _parameters_by_name(text: str, parameters: list[Any]) -> dict[str, Mapping[str, Any]]:
-    """Parameters of `'name': ?` (INSERT) and, after WHERE, of `name = ?`. Question marks inside quotes do not count."""
-    named: dict[str, Mapping[str, Any]] = {}
-    where = re.search(r"\bWHERE\b", text, re.IGNORECASE)
-    for index, mark in enumerate(_marks(text)):
-        before = text[:mark].rstrip()
-        inserted = re.search(r"'([^']+)'\s*:$", before)
-        compared = re.search(r'"?([A-Za-z0-9_.-]+)"?\s*=$', before) if where and mark > where.start() else None
-        match = inserted or compared
-        if match is not None and index < len(parameters) and isinstance(parameters[index], dict):
-            named.setdefault(match.group(1), parameters[index])
-    return named
-
-
-def _marks(text: str) -> list[int]:
-    """Positions of the parameters' question marks."""
-    quote = ""
-    found = []
-    for position, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character == "?":
-            found.append(position)
-    return found
 
 
 def _limits(body: bytes) -> tuple[TableLimits, float]:
