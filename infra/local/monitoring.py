@@ -22,6 +22,7 @@ from infra.model.metrics import (
     of_invocation,
     of_mapping,
     of_shards,
+    of_tables,
 )
 from infra.model.shard import ShardCounters
 
@@ -45,6 +46,10 @@ class Streams(Protocol):
     def counters(self, stream_arn: str, /) -> Mapping[str, ShardCounters]: ...
 
 
+class Tables(Protocol):
+    def throttled(self) -> Mapping[str, Mapping[str, int]]: ...
+
+
 class Monitoring:
     """`log_line`, `invocation` and `mapping_metric` are for the services; `start` and `stop` the handing over."""
 
@@ -57,6 +62,8 @@ class Monitoring:
         self._line_count = self._line_bytes = 0
         self._functions: Functions | None = None
         self._streams: Streams | None = None
+        self._tables: Tables | None = None
+        self._seen_tables: Mapping[str, Mapping[str, int]] = {}
         self._seen_shards: dict[str, Mapping[str, ShardCounters]] = {}
         self._handing_over = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
@@ -64,9 +71,9 @@ class Monitoring:
         self.dropped_lines = 0
         self.dropped_measurements = 0
 
-    def attach(self, functions: Functions, streams: Streams) -> None:
+    def attach(self, functions: Functions, streams: Streams, tables: Tables) -> None:
         """Whose counters are read from now on."""
-        self._functions, self._streams = functions, streams
+        self._functions, self._streams, self._tables = functions, streams, tables
 
     # -- what the services call ------------------------------------------------------------------------------------
 
@@ -117,7 +124,7 @@ class Monitoring:
             try:
                 await self._hand_over_lines()
                 if metrics:
-                    self._read_shards()
+                    self._read_counters()
                     await self._hand_over_metrics()
             except Exception:  # told, and the next round goes on
                 log.exception("metrics and logs of this round are lost")
@@ -153,10 +160,13 @@ class Monitoring:
                     log.debug("%s: %s", namespace, error)
                 await asyncio.sleep(0)
 
-    def _read_shards(self) -> None:
-        if self._streams is None:
+    def _read_counters(self) -> None:
+        if self._streams is None or self._tables is None:
             return
         now = self._clock()
+        throttled = self._tables.throttled()
+        self._add(of_tables(self._seen_tables, throttled, now))
+        self._seen_tables = throttled
         seen = {}
         for arn in self._streams.stream_arns():
             seen[arn] = self._streams.counters(arn)

@@ -91,6 +91,8 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         report_sink=monitoring.invocation,
     )
     mappings = _mappings(options, kinesis, functions, mounted, monitoring)
+    tables = TableFront(mounted)
+    monitoring.attach(functions, kinesis, tables)
     cloudformation = CloudFormationService()
     gateway = Gateway(
         mounted.app,
@@ -98,7 +100,7 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         functions=functions,
         mappings=mappings,
         cloudformation=cloudformation,
-        tables=TableFront(mounted),
+        tables=tables,
         before_observing=monitoring.hand_over,
     )
     return Parts(mounted, kinesis, functions, mappings, monitoring, cloudformation, gateway)
@@ -184,7 +186,6 @@ async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, dat
         )
     except DeployError as error:
         raise StackError(f"{options.template}: {error}", USAGE) from error
-    parts.monitoring.attach(parts.functions, parts.kinesis)
     parts.cloudformation.stack = deployed_stack(blueprint)
 
 

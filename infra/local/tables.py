@@ -57,10 +57,15 @@ class TableFront:
         self._services = services
         self._clock = clock
         self._tables: dict[str, _Metered] = {}
+        self._throttled: dict[str, Counter[str]] = {}
 
     @property
     def active(self) -> bool:
         return bool(self._tables)
+
+    def throttled(self) -> dict[str, dict[str, int]]:
+        """By table, how many accesses were refused since the start: `write` and `read`, also of released tables."""
+        return {table: dict(counts) for table, counts in self._throttled.items()}
 
     async def limit(self, table: str, limits: TableLimits, *, latency_s: float = 0.0) -> None:
         """From now on `table` has this capacity, with full burst. Raises ServiceCallError: there is no such table."""
@@ -160,6 +165,7 @@ class TableFront:
         metered.counts[f"{'write' if access.is_write else 'read'}_{decision.value}"] += 1
         if decision is Decision.ALLOWED:
             return None
+        self._throttled.setdefault(access.table, Counter())["write" if access.is_write else "read"] += 1
         return throttling(decision, metered.capacity.limits, is_write=access.is_write), metered.arn
 
     async def _stored_bytes(self, access: Access, metered: _Metered) -> int:

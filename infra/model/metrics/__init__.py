@@ -6,7 +6,7 @@ up until they are handed over.
 
 from infra.model.metrics.buffer import Datum, Measurement, MetricBuffer
 from infra.model.metrics.embedded import embedded
-from infra.model.metrics.measurements import Invocation, of_invocation, of_mapping, of_shards
+from infra.model.metrics.measurements import Invocation, of_invocation, of_mapping, of_shards, of_tables
 
 __all__ = [
     "Datum",
@@ -17,4 +17,5 @@ __all__ = [
     "of_invocation",
     "of_mapping",
     "of_shards",
+    "of_tables",
 ]

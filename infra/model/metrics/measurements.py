@@ -1,7 +1,8 @@
-"""PURE: what Lambda and Kinesis publish about a function, an event source mapping and a stream.
+"""PURE: what Lambda, Kinesis and DynamoDB publish about a function, an event source mapping, a stream and a table.
 
-AWS: "Types of metrics for Lambda functions", "Monitoring Kinesis with CloudWatch"; facts 8.7 to 8.12. Only the
-dimensions that this project's alarms and dashboard use: FunctionName, EventSourceMappingUUID, StreamName, ShardId.
+AWS: "Types of metrics for Lambda functions", "Monitoring Kinesis with CloudWatch", "DynamoDB metrics and dimensions";
+facts 8.7 to 8.12. Only the dimensions that this project's alarms and dashboard use: FunctionName,
+EventSourceMappingUUID, StreamName, ShardId, TableName.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from infra.model.shard import ShardCounters
 
 LAMBDA = "AWS/Lambda"
 KINESIS = "AWS/Kinesis"
+DYNAMODB = "AWS/DynamoDB"
 
 # ShardCounters' field -> name at the stream, name at the shard, unit. AWS publishes a stream's reads under other names.
 _OF_SHARD = {
@@ -79,3 +81,14 @@ def of_shards(
         for field, total in totals.items():
             name, _, unit = _OF_SHARD[field]
             yield Measurement(KINESIS, name, of_stream, unit, total, now)
+
+
+def of_tables(
+    before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[str, int]], now: float
+) -> Iterator[Measurement]:
+    """Refused accesses between two countings of `write` and `read` by table. A table without any has none."""
+    for table, counts in after.items():
+        for kind, name in (("write", "WriteThrottleEvents"), ("read", "ReadThrottleEvents")):
+            change = counts.get(kind, 0) - before.get(table, {}).get(kind, 0)
+            if change:
+                yield Measurement(DYNAMODB, name, (("TableName", table),), "Count", change, now)

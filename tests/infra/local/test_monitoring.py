@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ class Shards:
 
     def counters(self, _arn: str) -> Mapping[str, ShardCounters]:
         return {"shardId-0": ShardCounters(incoming_records=self.incoming)}
+
+
+@dataclass
+class Throttling:
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def throttled(self) -> Mapping[str, Mapping[str, int]]:
+        return {table: dict(counts) for table, counts in self.counts.items()}
 
 
 def statistics(services: Services, namespace: str, metric: str, **dimensions: str) -> dict[str, Any]:
@@ -115,7 +124,7 @@ def test_invocations_errors_throttles_durations_and_concurrency_are_published(se
 
     async def scenario() -> None:
         monitoring = Monitoring(services, clock=lambda: NOW)
-        monitoring.attach(Counted(), Shards())
+        monitoring.attach(Counted(), Shards(), Throttling())
         began_s = asyncio.get_running_loop().time()
         monitoring.invocation("g", Succeeded("1", b""), Report(began_s, 10.0, None))
         monitoring.invocation("g", FunctionError("2", "E", b"{}"), Report(began_s, 30.0, None))
@@ -146,7 +155,7 @@ def test_a_streams_metrics_are_what_came_between_two_readings(services: Services
     async def scenario() -> None:
         shards = Shards("arn:aws:kinesis:us-east-1:000000000000:stream/between")
         monitoring = Monitoring(services, clock=lambda: NOW)
-        monitoring.attach(Counted(), shards)
+        monitoring.attach(Counted(), shards, Throttling())
         for shards.incoming in (4, 4, 9):
             await monitoring.hand_over()
 
@@ -154,6 +163,20 @@ def test_a_streams_metrics_are_what_came_between_two_readings(services: Services
     assert statistics(services, "AWS/Kinesis", "IncomingRecords", StreamName="between")["Sum"] == 9
     by_shard = {"StreamName": "between", "ShardId": "shardId-0"}
     assert statistics(services, "AWS/Kinesis", "IncomingRecords", **by_shard)["SampleCount"] == 2
+
+
+def test_refused_accesses_of_a_table_are_its_throttle_events(services: Services) -> None:
+    async def scenario() -> None:
+        tables = Throttling()
+        monitoring = Monitoring(services, clock=lambda: NOW)
+        monitoring.attach(Counted(), Shards(), tables)
+        for tables.counts in ({"t": {"write": 2}}, {"t": {"write": 2}}, {"t": {"write": 7, "read": 1}}):
+            await monitoring.hand_over()
+
+    asyncio.run(scenario())
+    point = statistics(services, "AWS/DynamoDB", "WriteThrottleEvents", TableName="t")
+    assert (point["Sum"], point["SampleCount"]) == (7, 2)
+    assert statistics(services, "AWS/DynamoDB", "ReadThrottleEvents", TableName="t")["Sum"] == 1
 
 
 def test_lines_beyond_the_limit_are_counted_and_said_and_the_rest_arrives(

@@ -262,3 +262,11 @@ def test_wrong_limits_are_refused_with_a_sentence(
     assert response.status == status
     assert json.loads(response.body)["message"]
     assert not bench.front.active
+
+
+def test_refused_accesses_are_counted_by_table_and_stay_counted_when_it_is_released(bench: Bench) -> None:
+    bench.limit(write_units_per_s=1)
+    for number in range(4):
+        bench.call("PutItem", {"TableName": TABLE, "Item": {"pk": {"S": "counted"}, "sk": {"S": str(number)}}})
+    bench.front.release(TABLE)
+    assert bench.front.throttled() == {TABLE: {"write": 3}}
