@@ -81,11 +81,13 @@ def numbers(metrics: Metrics, ledger: Ledger, drain_s: float, unread: Unread) ->
 def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str, float | int | None]:
     """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found.
 
-    When an event that was there before is processed again is not to be seen: with such events there is no such rate.
+    Neither is known when the tables were not waited for. When an event that was there before is processed again is not
+    to be seen: with such events there is no such rate.
     """
-    nothing_new = ledger.stored_before and ledger.stored_before == ledger.stored + ledger.quarantined
+    is_drained = not ledger.not_yet_found
+    has_news = not ledger.stored_before or ledger.stored_before < ledger.stored + ledger.quarantined
     whole_s = metrics.latest_us / 1e6 + drain_s
-    processed = metrics.acknowledged - ledger.lost - ledger.not_yet_found
+    processed = metrics.acknowledged - ledger.lost
     return {
         "sent": ledger.sent,
         "stored": ledger.stored,
@@ -95,8 +97,8 @@ def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str
         "lost": ledger.lost,
         "not_yet_found": ledger.not_yet_found,
         "duplicates_applied": ledger.duplicates_applied,
-        "drain_s": None if nothing_new else round(drain_s, 3),
-        "processed_events_per_s": processed / whole_s if whole_s and not ledger.stored_before else None,
+        "drain_s": round(drain_s, 3) if is_drained and has_news else None,
+        "processed_events_per_s": processed / whole_s if whole_s and is_drained and not ledger.stored_before else None,
     }
 
 

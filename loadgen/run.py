@@ -1,6 +1,7 @@
 """SHELL: one load from its schedule to its report: send, wait until the tables have everything, make up the account."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LATE_AFTER_S = 0.010
 POLL_S = 0.5
 PAUSE_S = 0.05  # how soon a waiting load notices that it was interrupted
+RESULTS = "results.jsonl"
 REPORTS = ("report.json", "report.html")
 OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -81,9 +83,13 @@ class Load:
         have is read before anything is sent.
         """
         out = self._options.out
-        out.mkdir(parents=True, exist_ok=True)
-        for name in REPORTS:
-            (out / name).unlink(missing_ok=True)  # an earlier load's report does not belong to these results
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for name in REPORTS:
+                (out / name).unlink(missing_ok=True)  # an earlier load's report does not belong to these results
+            (out / RESULTS).write_text("")
+        except OSError as error:
+            raise CommandError(f"--out {out}: no reports can be written there: {error.strerror}", USAGE) from error
         try:
             with self._interrupts:
                 return self._report(*self._perform(schedule, before))
@@ -94,7 +100,7 @@ class Load:
     def _perform(self, schedule: Iterator[Due], before: Iterator[Due] | None) -> tuple[float, CommandError | None]:
         """Send and drain; returns the seconds of draining and what ended it too early, if anything did."""
         drain_s = 0.0
-        with (self._options.out / "results.jsonl").open("w") as self._lines, self._progress:
+        with (self._options.out / RESULTS).open("w") as self._lines, self._progress:
             try:
                 if before is not None:
                     self._look_before(before)
@@ -178,8 +184,7 @@ class Load:
             unread=self._unread,
         )
         write(options.out, document)
-        summarize(document)
-        print(f"Reports: {options.out}/report.html, report.json, results.jsonl")
+        summarize(document, f"Reports: {options.out}/report.html, report.json, {RESULTS}")
         if self._interrupts.seen:
             return INTERRUPTED
         if why is not None:
@@ -208,21 +213,30 @@ def late_after_us(packing: PackingSettings) -> int:
 
 
 def write(out: Path, document: Mapping[str, Any]) -> None:
-    """report.json and report.html."""
-    (out / "report.json").write_text(json.dumps(document, indent=1) + "\n")
-    (out / "report.html").write_text(page(document))
+    """report.json and report.html, each whole or not at all."""
+    for name, text in zip(REPORTS, (json.dumps(document, indent=1) + "\n", page(document)), strict=True):
+        part = out / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / name)
 
 
-def summarize(document: Mapping[str, Any]) -> None:
-    """The account and the most important numbers on stdout."""
-    print()
+def summarize(document: Mapping[str, Any], last_line: str = "") -> None:
+    """The account, the most important numbers and the verdict on stdout. A reader that has enough (`| head`) may go."""
+    try:
+        print("\n".join((*_summary(document), last_line)), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again at exit
+
+
+def _summary(document: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
     for row in report.ledger_rows(document):
-        print(f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}")
-    print()
+        yield f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}"
+    yield ""
     interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
     for name in (*interesting, "late_share", "throttled_attempts", "events_failed", "drain_s"):
-        print(f"  {name:<56} {report.number(document['numbers'][name]):>14}")
+        yield f"  {name:<56} {report.number(document['numbers'][name]):>14}"
     for threshold in document["thresholds"]:
-        print(f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}")
+        yield f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}"
     for sentence in (*report.notes(document), document["verdict"]):
-        print(f"\n{sentence}")
+        yield f"\n{sentence}"

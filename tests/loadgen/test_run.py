@@ -1,7 +1,10 @@
 """However a load ends, the reports are written and the exit status says what happened."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from infra.ops.errors import CommandError
 from loadgen import cli
 from loadgen.events import EventOptions, Generator
 from loadgen.report import Unread
@@ -17,6 +21,7 @@ from loadgen.run import Load, Options
 from loadgen.sender import Due
 from loadgen.truth import Truths
 from processor.core.packing import PackingSettings
+from tests.loadgen.test_verdict import made
 from tests.support.deployed import STACK, Deployed
 
 COUNT = 40
@@ -222,3 +227,39 @@ def test_a_second_load_of_the_same_events_says_what_was_there_before_and_passes(
     shown = " ".join(capsys.readouterr().out.split())
     assert f"already there before this load {COUNT - 1} applied by this load 1" in shown
     assert f"({COUNT - 1} of them were there before this load)" in shown
+
+
+def test_a_place_for_reports_that_cannot_be_written_is_a_usage_error_before_anything_is_sent(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CommandError, match="--out") as raised:
+            load(deployed, out, schedule())
+        assert raised.value.exit_status == 2
+    assert (tmp_path / "file").read_text() == "mine"
+    stream = deployed.client("kinesis")
+    shard = stream.list_shards(StreamName="events")["Shards"][0]["ShardId"]
+    start = {"StreamName": "events", "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+    assert stream.get_records(ShardIterator=stream.get_shard_iterator(**start)["ShardIterator"])["Records"] == []
+
+
+def test_a_reader_of_the_summary_that_goes_away_changes_no_exit_status(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from loadgen.run import summarize
+summarize(json.load(open(sys.argv[1])))
+sys.exit(42)
+"""
+    (tmp_path / "report.json").write_text(json.dumps(made()))
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "report.json"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (42, b"")

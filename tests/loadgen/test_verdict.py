@@ -111,3 +111,20 @@ def test_events_that_were_there_before_come_with_the_limit_of_what_can_be_seen()
 def test_events_given_up_come_with_the_threshold_that_would_fail_the_load() -> None:
     (note,) = report.notes(made(metrics=of_one_event(0, "DeadlineExceeded")))
     assert note.startswith("1 event never reached the stream")
+
+
+@pytest.mark.parametrize(
+    ("ledger", "drain_s", "is_rated"),
+    [
+        (BALANCED, 0.0, True),
+        (replace(BALANCED, stored_before=9), None, False),
+        (replace(BALANCED, stored_before=8), 0.0, False),
+        (replace(BALANCED, stored=2, not_yet_found=7), None, False),
+    ],
+)
+def test_a_rate_until_all_is_processed_is_named_only_when_that_was_seen(
+    ledger: Ledger, drain_s: float | None, is_rated: bool
+) -> None:
+    numbers = made(ledger, metrics=of_one_event(1))["numbers"]
+    assert numbers["drain_s"] == drain_s
+    assert (numbers["processed_events_per_s"] is not None) == is_rated
