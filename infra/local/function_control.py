@@ -29,6 +29,8 @@ _CREATING = {"StateReason": "The function is being created.", "StateReasonCode":
 async def create(functions: Functions, request: Request) -> Response:
     asked = content(request)
     name = parse(text(asked, "FunctionName"), region=functions.region, account_id=functions.account_id)
+    if name.qualifier is not None:
+        raise invalid(f"FunctionName {name.qualified_arn} has a qualifier; a function is created without one")
     configuration = created(asked, arn=name.arn)
     tags = {key: text(table(asked, "Tags"), key) for key in table(asked, "Tags")}
     code = await _unpacked(functions, name.name, table(asked, "Code"))

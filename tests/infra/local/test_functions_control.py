@@ -89,6 +89,7 @@ def _plain(name: str, **changes: Any) -> dict[str, Any]:
         ({"Architectures": ["X86_64"]}, "ValidationException", "Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"),
         ({"Handler": "with blank"}, "ValidationException", "'handler'"),
         ({"FunctionName": "invalid:function:name"}, "ValidationException", "Value 'invalid:function:name' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:"),
+        ({"FunctionName": "fn:live"}, "InvalidParameterValueException", "has a qualifier"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "InvalidParameterValueException", "Reserved keys used in this request: AWS_REGION"),
         ({"Environment": {"Variables": {"LARGE": "x" * 4_096}}}, "InvalidParameterValueException", "exceeded the 4KB limit. String measured: {\"LARGE\":\"xxx"),
         ({"Environment": {"Variables": {"1A": "x"}}}, "ValidationException", "'environment.variables'"),
