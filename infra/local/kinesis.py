@@ -41,6 +41,7 @@ class ShardView:
     adjacent_parent_shard_id: str | None
     starting_sequence_number: int
     closed: bool
+    hash_range: tuple[int, int]  # first and last hash key
 
 
 class KinesisService:
@@ -104,12 +105,26 @@ class KinesisService:
             self._store.close()
 
     def shards(self, stream_arn: str) -> list[ShardView]:
-        """Every shard that can still hold records, parents before their children. StreamError if the stream is gone."""
+        """Every shard that can still hold records, parents before their children.
+
+        `stream_arn` may be that of a consumer. StreamError if the stream or the consumer is gone.
+        """
         now = self._clock()
-        shards = self._account.by_arn(stream_arn, now).shards(now)
+        consumer_of = kinesis_consumers.stream_arn_of(stream_arn)
+        stream = self._account.by_arn(consumer_of or stream_arn, now)
+        if consumer_of:
+            stream.consumers.find(arn=stream_arn)
+        shards = stream.shards(now)
         self._save()
         return [
-            ShardView(s.shard_id, s.parent_id, s.adjacent_parent_id, s.starting_sequence_number, s.closed)
+            ShardView(
+                s.shard_id,
+                s.parent_id,
+                s.adjacent_parent_id,
+                s.starting_sequence_number,
+                s.closed,
+                (s.first_hash_key, s.last_hash_key),
+            )
             for s in shards
         ]
 
@@ -177,6 +192,11 @@ class KinesisService:
     def stream_arns(self) -> list[str]:
         """Of every stream there is now, those made over the API too."""
         return [stream.arn for stream in self._account.streams(self._clock())]
+
+    def latest(self, stream_arn: str) -> dict[str, int]:
+        """By shard id, the last sequence number given out (the shard's starting one if there was no record yet)."""
+        now = self._clock()
+        return {s.shard_id: s.latest_sequence_number for s in self._account.by_arn(stream_arn, now).shards(now)}
 
     def counters(self, stream_arn: str) -> dict[str, ShardCounters]:
         """By shard id, what happened since the shard was opened: a copy, to subtract an earlier one from."""

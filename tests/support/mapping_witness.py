@@ -35,6 +35,7 @@ class ScriptedShard:
     closed: bool = False
     records: list[StreamRecord] = field(default_factory=list)
     first_read: int | None = None
+    hash_range: tuple[int, int] = (0, 2**128 - 1)
 
     def behind(self, after: int) -> list[StreamRecord]:
         return self.records[bisect_right(self.records, after, key=lambda record: record.sequence_number) :]
