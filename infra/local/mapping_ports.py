@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -23,13 +23,17 @@ class ListedShard(Shard, Protocol):
 
 
 class Streams(Protocol):
-    """The stream as a poller sees it; `read` raises Throttled, all may raise StreamError."""
+    """The stream as a poller sees it; `read` raises Throttled, all may raise StreamError.
+
+    `latest` has the last sequence number of every shard listed; `wait` returns at the next put or reshard.
+    """
 
     def shards(self, stream_arn: str, /) -> Sequence[ListedShard]: ...
     def start_position(
         self, stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None, /
     ) -> Position: ...
     def read(self, stream_arn: str, shard_id: str, position: Position, limit: int, /) -> ReadResult: ...
+    def latest(self, stream_arn: str, /) -> Mapping[str, int]: ...
     async def wait(self, stream_arn: str, timeout_s: float, /) -> None: ...
     def subscribe(
         self,
@@ -143,6 +147,9 @@ class StreamsInMemory:
                 yield event
             else:
                 await self.wait("", due_s - self._clock())
+
+    def latest(self, _stream_arn: str) -> Mapping[str, int]:
+        return {each.shard_id: each.latest_sequence_number for each in self.stream.shards(self._clock())}
 
     async def wait(self, _stream_arn: str, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from infra.local.mapping_ports import Deliver as DeliverDocument
@@ -70,6 +70,7 @@ class MappingRunner:
         self._alarm: asyncio.TimerHandle | None = None
         self._under_way: set[asyncio.Task[None]] = set()  # invocations and deliveries
         self._awaiting: asyncio.Task[None] | None = None
+        self._latest: Mapping[str, int] = {}
         self._subscribed: dict[str, asyncio.Task[None]] = {}  # by shard
 
     def start(self) -> None:
@@ -267,12 +268,25 @@ class MappingRunner:
                 raise TypeError(f"not a position: {other!r}")
 
     async def _await_records(self) -> None:
+        changed: Collection[str] | None = None
         try:
-            await self._streams.wait(self._stream_arn, _AWAIT_S)
+            changed = self._changed()
+            if not changed:  # nothing came since it was last asked
+                await self._streams.wait(self._stream_arn, _AWAIT_S)
+                changed = self._changed()
+        except StreamError:  # it is gone: reading says so
+            await asyncio.sleep(_AWAIT_FAILED_S)
         except Exception:
             log.exception("%s: waiting for records failed; reading goes on at the base rate", self._stream_arn)
             await asyncio.sleep(_AWAIT_FAILED_S)
-        self._feed(self.machine.stream_changed)
+        self._feed(self.machine.stream_changed, changed)
+
+    def _changed(self) -> Collection[str] | None:
+        """The shards to which records came since it was last asked; None if the shards themselves changed."""
+        before, self._latest = self._latest, self._streams.latest(self._stream_arn)
+        if before.keys() != self._latest.keys():
+            return None if before else ()
+        return {shard_id for shard_id, number in self._latest.items() if before[shard_id] != number}
 
     async def _invoke(self, command: Invoke) -> None:
         outcome: InvokeOutcome

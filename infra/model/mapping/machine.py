@@ -9,7 +9,7 @@ was ahead of its shard's checkpoint sees records again). A changed configuration
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from infra.model.function import InvokeOutcome
@@ -176,12 +176,18 @@ class EventSourceMapping:
         self._context.timers.set(_LIST, now + self.config.pace.poll_interval_s)
         return self._context.take_commands()
 
-    def stream_changed(self, now: float) -> list[Command]:
-        """The answer to AwaitRecords: records were put, shards changed, or it was waited long enough."""
+    def stream_changed(self, now: float, shard_ids: Collection[str] | None = None) -> list[Command]:
+        """The answer to AwaitRecords: records were put, shards changed, or it was waited long enough.
+
+        `shard_ids`, if they are known, are those with something new: others keep their reads for their own records.
+        """
         self._awaiting = False
         for shard in self._shards.values():
-            shard.stream_changed()
-            self._poll(shard, now)
+            if shard_ids is None or shard.shard_id in shard_ids:
+                shard.stream_changed()
+                self._poll(shard, now)
+        if shard_ids is not None and not self._context.stopping:
+            self._await()
         return self._context.take_commands()
 
     def records_read(
@@ -322,10 +328,14 @@ class EventSourceMapping:
         command = shard.poll(now)
         if command is None:
             return
-        if isinstance(command, Read) and self.config.pace.read_on_put and not self._awaiting:
+        if isinstance(command, Read):
+            self._await()
+        self._context.commands.append(command)
+
+    def _await(self) -> None:
+        if self.config.pace.read_on_put and not self._awaiting:
             self._awaiting = True
             self._context.commands.append(AwaitRecords())
-        self._context.commands.append(command)
 
     def _moved(self, shard: ShardReader, now: float) -> list[Command]:
         self._advance(shard, now)
