@@ -313,6 +313,7 @@ class Lane:
         batch = self.batches.pop()
         if batch.ending is not None and self.shard.windows is not None:
             self.shard.windows.close()
+            self.shard.window_ended = True
         self.shard.held_records -= count
         self.shard.held_bytes -= sum(batch.sizes[:count])
         if count < len(batch):

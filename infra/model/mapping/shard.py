@@ -47,6 +47,7 @@ class ShardReader:
         self.held_bytes = 0
         self.lanes = [Lane(context, self, now) for _ in range(context.config.parallelization_factor)]
         self.windows = context.windows_of(shard_id)
+        self.window_ended = False  # and no checkpoint has told so yet
         self.caught_up_s = float("-inf")  # a read that began then reached the shard's tip
         self._last_sequence_number: int | None = None
         self.regrouping = False
@@ -215,15 +216,21 @@ class ShardReader:
     # How far it is done
 
     def checkpoint(self) -> Checkpoint | None:
-        """The new checkpoint if it has moved: the lowest unfinished record over all lanes, or past the last read."""
+        """The new checkpoint if it has moved: the lowest unfinished record over all lanes, or past the last read.
+
+        The same one again when a tumbling window has ended, for a snapshot without it is to be kept now.
+        """
+        window_ended, self.window_ended = self.window_ended, False
         if self._last_sequence_number is None:
-            return None
+            if not window_ended or isinstance(self.resume, StartingPosition):
+                return None
+            return Checkpoint(self.shard_id, self.resume)
         unfinished = [lowest for lane in self.lanes if (lowest := lane.lowest_unfinished()) is not None]
         if unfinished:
             position: AtSequenceNumber | AfterSequenceNumber = AtSequenceNumber(min(unfinished))
         else:
             position = AfterSequenceNumber(self._last_sequence_number)
-        if position == self.resume:
+        if position == self.resume and not window_ended:
             return None
         self.resume = position
         return Checkpoint(self.shard_id, position)

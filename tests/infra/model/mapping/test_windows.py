@@ -9,6 +9,7 @@ import pytest
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded, Throttled
 from infra.model.mapping import Checkpoint, Invoke, Pace
 from infra.model.mapping.positions import AfterSequenceNumber
+from infra.model.mapping.windows import open_windows
 from tests.support.mapping_windows import WindowWorld, counting, state_in
 from tests.support.mapping_world import EPOCH_S, FIRST, ONE, STREAM, raised
 
@@ -496,6 +497,29 @@ def test_a_restart_before_the_last_invocation_makes_up_for_it() -> None:
     assert again.sent == [[]]
     assert state_in(again.invokes[0][1]) == {"records": 1}
     assert again.completed == [ONE]
+
+
+def test_the_end_of_a_window_is_a_checkpoint() -> None:
+    """Although it does not move: whoever keeps snapshots is to keep one without the window now."""
+    world = windowed(pace=Pace(window_idle_close_s=0.0))
+    world.put("a")
+    world.start().run(5)
+    before = len(world.checkpoints)
+    kept: list[Any] = []
+    world.duration_s = lambda _: kept.append(world.machine.snapshot()["windows"]) or 0.0  # type: ignore[func-returns-value] # a list's append
+    world.run(10)
+    assert world.sent == [[0], []]
+    assert list(kept[0]) == [ONE]
+    assert world.checkpoints[before:] == [Checkpoint(ONE, AfterSequenceNumber(FIRST))]
+    again = windowed(
+        shards=0, snapshot={**world.machine.snapshot(), "windows": kept[0]}, pace=Pace(window_idle_close_s=0.0)
+    )
+    again.shards.update(world.shards)
+    again.windows.open = {ONE: (open_windows(kept[0])[ONE].window, {"records": 1})}
+    again.now = world.now
+    again.start().run(1)
+    assert again.sent == [[]]
+    assert again.checkpoints == [Checkpoint(ONE, AfterSequenceNumber(FIRST))]
 
 
 def test_disabling_keeps_the_open_window() -> None:
