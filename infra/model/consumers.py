@@ -74,7 +74,14 @@ class Consumers:
         for consumer in self._by_name.values():
             if name in (None, consumer.name) and arn in (None, consumer.arn):
                 return consumer
-        raise not_found(f"Consumer {name or arn}, account {self._account_id} not found.")
+        if arn is None:
+            raise not_found(f"Consumer {name}, account {self._account_id} not found.")
+        stream_name, _, consumer = arn.partition(":stream/")[2].partition("/consumer/")
+        consumer_name, _, created_s = consumer.partition(":")
+        raise not_found(
+            f"Consumer {consumer_name} with creation timestamp {created_s} under stream: {stream_name}, account "
+            f"{self._account_id} not found."
+        )
 
     def register(self, name: str, now: float, *, tags: Mapping[str, str] | None = None) -> Consumer:
         """Begins to create a consumer. Its ARN ends with the epoch second of its creation."""

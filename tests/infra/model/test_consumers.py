@@ -111,6 +111,15 @@ def test_a_name_is_taken_once_and_found_by_name_and_arn_together() -> None:
         stream.consumers.find(name="audit", arn=billing.arn)
 
 
+def test_a_consumer_that_is_not_there_is_told_in_the_words_of_aws() -> None:
+    """As recorded from AWS for a consumer that was named by its ARN."""
+    stream = make()
+    with pytest.raises(StreamError) as error:
+        stream.consumers.find(arn=f"{stream.arn}/consumer/audit:1789808633")
+    words = "Consumer audit with creation timestamp 1789808633 under stream: orders, account 111111111111 not found."
+    assert error.value.message == words
+
+
 def test_a_stream_with_consumers_is_deleted_only_with_them_and_ends_their_subscriptions() -> None:
     stream = make(transition_s=0.0)
     subscription = subscribed(stream)
