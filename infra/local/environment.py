@@ -21,6 +21,7 @@ from infra.local.runtime_api import RuntimeApi, RuntimeListener, Work
 
 _LAUNCHER = Path(__file__).with_name("awslambdaric_launcher.py")
 _READ_BYTES = 65_536
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _READS_MAX = 64  # of the pipe at once: 4 MiB, then other work has its turn
 
 
@@ -100,6 +101,16 @@ class Process:
                 if start >= 0:
                     self._memory_kib = int(status[start + 6 : start + 40].split()[0])
         return -(-self._memory_kib // 1024)
+
+    def memory_mib(self) -> int:
+        """Resident memory now; 0 when nobody knows (no /proc, no process)."""
+        if self._child is None:
+            return 0
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            kib = int(Path(f"/proc/{self._child.pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES // 1024
+            self._memory_kib = max(self._memory_kib, kib)
+            return kib // 1024
+        return 0
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

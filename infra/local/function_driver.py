@@ -32,6 +32,8 @@ from infra.model.function.configuration import Configuration
 
 log = logging.getLogger("infra.functions")
 
+MEMORY_CHECKED_EVERY_S = 0.25  # while anything runs; a function that takes more than its memory is killed then
+
 # Sees how every invocation ended, at that moment: the function's name, what came of it, its figures. The figures are
 # None when nothing ran (a throttle, a service error). What a metric needs is there: `Report.began_s` (in the event
 # loop's time) is when it began, by which Invocations, Errors and Duration are stamped; Throttled counts as neither.
@@ -86,6 +88,7 @@ class FunctionDriver:
         self._processes: dict[int, Process] = {}
         self._init_places: dict[int, Sequence[tuple[str, int]]] = {}  # by process
         self._alarm: asyncio.TimerHandle | None = None
+        self._memory_alarm: asyncio.TimerHandle | None = None
 
     # -- what the service asks -------------------------------------------------------------------------------------
 
@@ -96,6 +99,7 @@ class FunctionDriver:
         ticket = next(self._tickets)
         future: asyncio.Future[Invoked] = asyncio.get_running_loop().create_future()
         self._calls[ticket] = _Call(payload, client_context, function_arn, future)
+        self._watch_memory()
         self._perform(self.machine.invoke(ticket, request_id, self.now()))
         return await future
 
@@ -118,9 +122,10 @@ class FunctionDriver:
         processes = list(self._processes.values())
         self._perform(commands)
         await asyncio.gather(*(process.finished() for process in processes))
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        for alarm in (self._alarm, self._memory_alarm):
+            if alarm is not None:
+                alarm.cancel()
+        self._alarm = self._memory_alarm = None
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     @property
@@ -236,6 +241,19 @@ class FunctionDriver:
             self._alarm = None
         if deadline_s is not None:
             self._alarm = asyncio.get_running_loop().call_at(deadline_s, self._ring)
+
+    def _watch_memory(self) -> None:
+        if self._memory_alarm is None:
+            self._memory_alarm = asyncio.get_running_loop().call_later(MEMORY_CHECKED_EVERY_S, self._check_memory)
+
+    def _check_memory(self) -> None:
+        """AWS kills a function above its memory; callers see `signal: killed`."""
+        self._memory_alarm = None
+        for process in self._processes.values():
+            if process.memory_mib() > self.configuration.memory_mb:
+                process.kill(0.0)
+        if self._calls:
+            self._watch_memory()
 
     def _ring(self) -> None:
         self._alarm = None

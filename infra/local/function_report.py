@@ -67,5 +67,5 @@ def lines_after(outcome: InvokeOutcome, report: Report, memory_mb: int, memory_m
         f"END RequestId: {outcome.request_id}",
         f"REPORT RequestId: {outcome.request_id}\tDuration: {report.duration_ms:.2f} ms\t"
         f"Billed Duration: {billed_ms} ms\tMemory Size: {memory_mb} MB\t"
-        f"Max Memory Used: {memory_max_mib} MB{init}{status}",
+        f"Max Memory Used: {min(memory_max_mib, memory_mb)} MB{init}{status}",
     ]

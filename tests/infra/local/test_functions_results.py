@@ -13,7 +13,7 @@ import pytest
 from infra.local.functions import FunctionService
 from infra.local.http import Request
 from infra.model.function import FunctionError, Succeeded
-from tests.support.function_service import answer, call, run, until
+from tests.support.function_service import answer, call, failure, run, until
 
 EVALUATE = """
 import datetime, decimal, os, sys, threading, time
@@ -173,6 +173,29 @@ def handler(event, context): return os.getpid()
         assert service.counters("fn").invocations == 1
 
     run(tmp_path, source, scenario, runtime="python3.13")
+
+
+def test_a_function_above_its_memory_is_killed_and_the_next_call_has_a_new_process(tmp_path: Path) -> None:
+    """facts 4.1, 4.6, 11.14, 11.15"""
+    source = """
+import os, time
+def handler(event, context):
+    kept = b"x" * (event * 1_048_576)
+    time.sleep(20 if event > 100 else 0)
+    return os.getpid()
+"""
+
+    async def scenario(service: FunctionService) -> None:
+        pid = await answer(service, 10)
+        kind, message = await failure(service, 150)
+        assert (kind, message.partition("Error: ")[2]) == (
+            "Runtime.ExitError",
+            "Runtime exited with error: signal: killed",
+        )
+        assert "Max Memory Used: 128 MB\tStatus: error" in service.log_lines("fn")[-1]
+        assert await answer(service, 10) != pid
+
+    run(tmp_path, source, scenario, memory_mb=128)
 
 
 def test_a_function_has_as_many_descriptors_as_on_aws(tmp_path: Path) -> None:
