@@ -17,6 +17,7 @@ from infra.intrinsics import BlueprintError
 __all__ = [
     "Blueprint",
     "BlueprintError",
+    "ConsumerBlueprint",
     "FunctionBlueprint",
     "MappingBlueprint",
     "NamedBlueprint",
@@ -36,6 +37,16 @@ class StreamBlueprint:
     retention_hours: int
     encrypted: bool
     record_size_kib_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerBlueprint:
+    """A consumer of a stream, for enhanced fan-out."""
+
+    logical_id: str
+    name: str
+    arn: str
+    stream_arn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,7 @@ class Blueprint:
     not_emulated: tuple[str, ...]  # logical ids of known resources that the local runtime does not create
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]  # the values used, defaults included; lists joined by commas
+    consumers: tuple[ConsumerBlueprint, ...] = ()
 
 
 def load(
@@ -137,11 +149,12 @@ def load(
         return tuple(_named(stack, logical_id, kind, found) for logical_id, found in of(kind))
 
     streams = tuple(_stream(stack, *found) for found in of("AWS::Kinesis::Stream"))
+    consumers = tuple(_consumer(stack, *found, streams) for found in of("AWS::Kinesis::StreamConsumer"))
     functions = tuple(_function(stack, *found) for found in of("AWS::Serverless::Function"))
     buckets, queues, topics = map(named, ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic"))
     mappings = tuple(_mapping(stack, *found) for found in of("AWS::Lambda::EventSourceMapping"))
     for mapping in mappings:
-        _check_ends(mapping, streams, functions, (*buckets, *queues, *topics))
+        _check_ends(mapping, (*streams, *consumers), functions, (*buckets, *queues, *topics))
     return Blueprint(
         stack_name=stack_name,
         region=region,
@@ -154,6 +167,7 @@ def load(
         queues=queues,
         topics=topics,
         log_groups=named("AWS::Logs::LogGroup"),
+        consumers=consumers,
         not_emulated=tuple(logical_id for logical_id, kind in types.items() if kind in NOT_EMULATED_TYPES),
         outputs=stack.outputs(),
         parameters={
@@ -177,6 +191,24 @@ def _stream(stack: Stack, logical_id: str, properties: Properties) -> StreamBlue
         retention_hours=properties.integer("RetentionPeriodHours", 24, 24, 8760),
         encrypted=bool(encryption.values) and encryption.string("EncryptionType", allowed=("KMS",)) == "KMS",
         record_size_kib_max=properties.integer("MaxRecordSizeInKiB", 1024, 1024, 10240),
+    )
+
+
+def _consumer(
+    stack: Stack, logical_id: str, properties: Properties, streams: tuple[StreamBlueprint, ...]
+) -> ConsumerBlueprint:
+    stream_arn = properties.string("StreamARN")
+    known = [stream.arn for stream in streams]
+    if stream_arn not in known:
+        raise BlueprintError(
+            f"{properties.path}.StreamARN",
+            f"{stream_arn} is not in this template; its streams are {', '.join(known) or 'none'}",
+        )
+    return ConsumerBlueprint(
+        logical_id=logical_id,
+        name=properties.string("ConsumerName"),
+        arn=stack.arn(logical_id),
+        stream_arn=stream_arn,
     )
 
 
@@ -240,12 +272,12 @@ def _mapping(stack: Stack, logical_id: str, properties: Properties) -> MappingBl
 
 def _check_ends(
     mapping: MappingBlueprint,
-    streams: tuple[StreamBlueprint, ...],
+    sources: tuple[StreamBlueprint | ConsumerBlueprint, ...],
     functions: tuple[FunctionBlueprint, ...],
     destinations: tuple[NamedBlueprint, ...],
 ) -> None:
     ends = [
-        ("EventSourceArn", mapping.event_source_arn, [stream.arn for stream in streams], "streams"),
+        ("EventSourceArn", mapping.event_source_arn, [source.arn for source in sources], "streams and consumers"),
         ("FunctionName", mapping.function_arn, [function.arn for function in functions], "functions"),
     ]
     if mapping.on_failure_destination_arn is not None:

@@ -20,7 +20,8 @@ NOT_EMULATED: Final = "known, not emulated"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a resource type is named. The strings are formats over name, arn, partition, region, account, url_suffix.
+    """How a resource type is named. The strings are formats over name, arn, partition, region, account, url_suffix;
+    a stream's consumer has stream_arn and created_s too.
 
     `ref` None: `Ref` to it is refused. `name_property` None: the name is a stable UUID.
     """
@@ -53,6 +54,19 @@ IDENTITIES: Final[Mapping[str, Identity]] = {
     ),
     "AWS::Kinesis::Stream": Identity(
         "Name", "arn:{partition}:kinesis:{region}:{account}:stream/{name}", "{name}", _ARN, 128
+    ),
+    "AWS::Kinesis::StreamConsumer": Identity(
+        "ConsumerName",
+        "{stream_arn}/consumer/{name}:{created_s}",
+        "{arn}",
+        {
+            "ConsumerARN": "{arn}",
+            "ConsumerCreationTimestamp": "{created_s}",
+            "ConsumerName": "{name}",
+            "ConsumerStatus": "ACTIVE",
+            "StreamARN": "{stream_arn}",
+        },
+        128,
     ),
     "AWS::Lambda::EventSourceMapping": Identity(
         None,
@@ -138,6 +152,11 @@ PROPERTIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "StreamEncryption": {"EncryptionType": EMULATED, "KeyId": NOT_EMULATED},
         "StreamModeDetails": {"StreamMode": EMULATED},
         "DesiredShardLevelMetrics": NOT_EMULATED,
+        "Tags": NOT_EMULATED,
+    },
+    "AWS::Kinesis::StreamConsumer": {
+        "ConsumerName": EMULATED,
+        "StreamARN": EMULATED,
         "Tags": NOT_EMULATED,
     },
     "AWS::Lambda::EventSourceMapping": {

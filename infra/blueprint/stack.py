@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from zlib import crc32
 
 from infra.blueprint import parameters as parameter_values
 from infra.blueprint.resources import IDENTITIES, PROPERTIES, check_properties, check_type, default_name
@@ -22,6 +23,7 @@ _RESOURCE_KEYS: Final = (
     "Metadata",
 )
 _FUNCTION: Final = "AWS::Serverless::Function"
+_CONSUMER: Final = "AWS::Kinesis::StreamConsumer"
 
 
 class Stack:
@@ -173,9 +175,24 @@ class Stack:
         return self._format(logical_id, attributes[attribute])
 
     def _format(self, logical_id: str, pattern: str) -> str:
-        values = {"name": self.name(logical_id), **self._place()}
+        values = {"name": self.name(logical_id), **self._place(), **self._consumed(logical_id)}
         arn = IDENTITIES[self._resources[logical_id]["Type"]].arn.format(**values)
         return pattern.format(arn=arn, **values)
+
+    def _consumed(self, logical_id: str) -> dict[str, str]:
+        """A consumer's ARN begins with its stream's and ends with the second of its creation, which follows from its
+        names here."""
+        if self._resources[logical_id]["Type"] != _CONSUMER:
+            return {}
+        path = f"Resources.{logical_id}.Properties.StreamARN"
+        written = self._written(logical_id).get("StreamARN")
+        if written is None or path in self._naming:
+            raise BlueprintError(path, "a consumer needs the ARN of its stream here")
+        self._naming.add(path)
+        stream_arn = plain(evaluate(written, path, self._scope), path)
+        self._naming.remove(path)
+        created_s = 1_600_000_000 + crc32(f"{self._stack_name}/{logical_id}".encode()) % 100_000_000
+        return {"stream_arn": stream_arn, "created_s": str(created_s)}
 
     def _place(self) -> dict[str, str]:
         names = {"partition": "Partition", "region": "Region", "account": "AccountId", "url_suffix": "URLSuffix"}

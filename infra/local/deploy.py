@@ -6,10 +6,18 @@ and without a client library: a client library in this process would cost more m
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from infra.blueprint import Blueprint, FunctionBlueprint, MappingBlueprint, NamedBlueprint, StreamBlueprint
+from infra.blueprint import (
+    Blueprint,
+    ConsumerBlueprint,
+    FunctionBlueprint,
+    MappingBlueprint,
+    NamedBlueprint,
+    StreamBlueprint,
+)
 from infra.local.services import ServiceCallError, Services
 from infra.local.staging import stage
 from infra.model.stream_error import StreamError
@@ -35,6 +43,7 @@ class DeployError(Exception):
 
 class Streams(Protocol):
     def create_stream(self, blueprint: StreamBlueprint, /) -> object: ...
+    def create_consumer(self, blueprint: ConsumerBlueprint, /) -> object: ...
 
 
 class Functions(Protocol):
@@ -60,11 +69,7 @@ async def deploy(
     `template_dir` is what CodeUri is relative to; code is copied below `data_dir`. Mappings are added last and do not
     poll yet.
     """
-    for stream in blueprint.streams:
-        try:
-            streams.create_stream(stream)
-        except StreamError as error:
-            raise DeployError(f"{stream.logical_id} could not be created: {error}") from error
+    _create_streams(streams, blueprint)
     await _create_named(services, blueprint)
     for table in blueprint.tables:
         await _attempt(table.logical_id, _create_table(services, table.create_parameters, table.expiry_attribute))
@@ -76,6 +81,18 @@ async def deploy(
             raise DeployError(f"{function.logical_id}: {error}") from error
     for mapping in blueprint.mappings:
         mappings.add(mapping)
+
+
+def _create_streams(streams: Streams, blueprint: Blueprint) -> None:
+    creating: list[tuple[str, Callable[[], object]]] = [
+        *((stream.logical_id, partial(streams.create_stream, stream)) for stream in blueprint.streams),
+        *((consumer.logical_id, partial(streams.create_consumer, consumer)) for consumer in blueprint.consumers),
+    ]
+    for logical_id, create in creating:
+        try:
+            create()
+        except StreamError as error:
+            raise DeployError(f"{logical_id} could not be created: {error}") from error
 
 
 def _stage(function: FunctionBlueprint, template_dir: Path, data_dir: Path) -> Path:

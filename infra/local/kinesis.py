@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra.blueprint import StreamBlueprint
+from infra.blueprint import ConsumerBlueprint, StreamBlueprint
 from infra.local import kinesis_consumers, kinesis_operations, kinesis_shapes, kinesis_wire
 from infra.local.http import Request, Response
 from infra.local.kinesis_records import encryption
@@ -94,6 +94,15 @@ class KinesisService:
         else:
             stream = self._account.create(blueprint.name, now, ready=True, **wanted)
         stream.deploy(now, **wanted)
+        self._save()
+
+    def create_consumer(self, blueprint: ConsumerBlueprint) -> None:
+        """Registers the consumer of a template, ACTIVE at once, unless the data directory has it. StreamError if there
+        is another one of its name."""
+        now = self._clock()
+        stream = self._account.by_arn(blueprint.stream_arn, now)
+        if blueprint.arn not in [consumer.arn for consumer in stream.consumers.all()]:
+            stream.register_consumer(blueprint.name, now, arn=blueprint.arn)
         self._save()
 
     def close(self) -> None:

@@ -282,6 +282,10 @@ def deployed_stack(blueprint: Blueprint) -> DeployedStack:
     )
     resources = [StackResource(part.logical_id, part.name, kind) for kind, parts in named for part in parts]
     resources += [
+        StackResource(consumer.logical_id, consumer.arn, "AWS::Kinesis::StreamConsumer")
+        for consumer in blueprint.consumers
+    ]
+    resources += [
         StackResource(mapping.logical_id, mapping.uuid, "AWS::Lambda::EventSourceMapping")
         for mapping in blueprint.mappings
     ]

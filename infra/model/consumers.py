@@ -76,15 +76,18 @@ class Consumers:
                 return consumer
         if arn is None:
             raise not_found(f"Consumer {name}, account {self._account_id} not found.")
-        stream_name, _, consumer = arn.partition(":stream/")[2].partition("/consumer/")
-        consumer_name, _, created_s = consumer.partition(":")
+        stream_name, _, named = arn.partition(":stream/")[2].partition("/consumer/")
+        consumer_name, _, created_s = named.partition(":")
         raise not_found(
             f"Consumer {consumer_name} with creation timestamp {created_s} under stream: {stream_name}, account "
             f"{self._account_id} not found."
         )
 
-    def register(self, name: str, now: float, *, tags: Mapping[str, str] | None = None) -> Consumer:
-        """Begins to create a consumer. Its ARN ends with the epoch second of its creation."""
+    def register(
+        self, name: str, now: float, *, tags: Mapping[str, str] | None = None, arn: str | None = None
+    ) -> Consumer:
+        """Begins to create a consumer. Its ARN ends with the epoch second of its creation, unless it is given: then it
+        is ACTIVE at once."""
         if name in self._by_name:
             raise in_use(f"Consumer {name} under stream {self._stream_arn} already exists.")
         if len(self._by_name) >= CONSUMERS_MAX:
@@ -93,8 +96,12 @@ class Consumers:
             )
         if sum(consumer.status == "CREATING" for consumer in self._by_name.values()) >= CREATING_MAX:
             raise limit_exceeded(f"{CREATING_MAX} consumers are being created for {self._stream_arn}; wait for one.")
-        arn = f"{self._stream_arn}/consumer/{name}:{int(now)}"
-        consumer = Consumer(name, arn, now, "CREATING", now + self._transition_s, dict(tags or {}))
+        created_at_s, ready_at_s = now, now + self._transition_s
+        if arn is None:
+            arn = f"{self._stream_arn}/consumer/{name}:{int(now)}"
+        else:
+            created_at_s, ready_at_s = float(arn.rpartition(":")[2]), now
+        consumer = Consumer(name, arn, created_at_s, "CREATING", ready_at_s, dict(tags or {}))
         self._by_name[name] = consumer
         self.settle(now)
         return consumer

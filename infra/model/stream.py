@@ -100,12 +100,17 @@ class Stream(StreamState):
 
     # ---- consumers
 
-    def register_consumer(self, name: str, now: float, tags: Mapping[str, str] | None = None) -> Consumer:
-        """Begins to create a consumer. The stream may be ACTIVE or UPDATING."""
+    def register_consumer(
+        self, name: str, now: float, tags: Mapping[str, str] | None = None, *, arn: str | None = None
+    ) -> Consumer:
+        """Begins to create a consumer; with an `arn`, a template's, it is ACTIVE at once.
+
+        The stream may be ACTIVE or UPDATING.
+        """
         self.settle(now)
         if self.status not in ("ACTIVE", "UPDATING"):
             raise self._not_active()
-        consumer = self.consumers.register(name, now, tags=tags)
+        consumer = self.consumers.register(name, now, tags=tags, arn=arn)
         self.revision += 1
         return consumer
 

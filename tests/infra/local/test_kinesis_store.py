@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.blueprint import StreamBlueprint
+from infra.blueprint import ConsumerBlueprint, StreamBlueprint
 from infra.local.http import Request
 from infra.local.kinesis import KinesisService
 from infra.local.kinesis_store import StoreError, StreamStore
@@ -487,3 +487,19 @@ def test_after_kill_9_every_acknowledged_put_is_there_with_the_same_number(tmp_p
             position, ended = result.position, not result.records
     assert len(acknowledged) >= 2_000
     assert {line.strip() for line in acknowledged} <= found
+
+
+def test_a_templates_consumer_is_there_at_once_and_after_a_restart_the_same(tmp_path: Path) -> None:
+    stack = Restartable(tmp_path, transition_s=100.0)
+    deploy(stack)
+    consumer = ConsumerBlueprint("Consumer", "quick", f"{ARN}/consumer/quick:1650000000", ARN)
+    stack.service.create_consumer(consumer)
+    for _ in range(2):
+        [shown] = stack.call("ListStreamConsumers", StreamARN=ARN)["Consumers"]
+        assert (shown["ConsumerARN"], shown["ConsumerStatus"]) == (consumer.arn, "ACTIVE")
+        assert shown["ConsumerCreationTimestamp"] == 1_650_000_000
+        stack.restart()
+        deploy(stack)
+        stack.service.create_consumer(consumer)
+    with pytest.raises(StreamError, match="already exists"):
+        stack.service.create_consumer(ConsumerBlueprint("Consumer", "quick", f"{ARN}/consumer/quick:1", ARN))
