@@ -173,3 +173,48 @@ def test_no_share_admits_more_than_it_has_whatever_is_reserved_and_provisioned(
             else:
                 with pytest.raises(ConcurrencyRefusedError):
                     made.provision(name, value)
+
+
+def most(times: list[float], rate_per_s: float) -> float:
+    """The most that any span of time had above what flows in at `rate_per_s` while it lasts."""
+    return max(
+        (last - first + 1 - (times[last] - times[first]) * rate_per_s)
+        for first in range(len(times))
+        for last in range(first, len(times))
+    )
+
+
+GAPS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30)), min_size=1, max_size=25)
+
+
+@given(GAPS)
+def test_in_no_span_of_time_is_a_function_given_more_requests_than_ten_per_second_and_unit(
+    bursts: list[tuple[int, int]],
+) -> None:
+    """fact 8.3"""
+    made, now, admitted_at = account(a=1), 0.0, []
+    for gap_eighths, requests in bursts:
+        now += gap_eighths / 8
+        for _ in range(requests):
+            if made.admit("a", now) is None:
+                admitted_at.append(now)
+                made.release("a")
+    assert most(admitted_at, 10.0) <= 10.001
+
+
+@given(GAPS)
+def test_in_no_span_of_time_does_a_function_gain_more_than_a_thousand_and_a_hundred_a_second(
+    bursts: list[tuple[int, int]],
+) -> None:
+    """fact 8.2: 1,000 environments in 10 s, refilled continuously and not saved up"""
+    made, now, gained_at = account(a=None), 0.0, []
+    while made.grow("a", now):
+        gained_at.append(now)
+    assert len(gained_at) == 1_000
+    gained_at.clear()
+    for gap_eighths, environments in bursts:
+        now += gap_eighths / 8
+        gained_at += [now for _ in range(environments) if made.grow("a", now)]
+    if gained_at:
+        assert most([0.0, *gained_at], 100.0) <= 1_000
+        assert len(gained_at) <= now * 100.0 + 0.001
