@@ -16,6 +16,7 @@ from infra.model.function import (
     Start,
 )
 from infra.sim.environment import Function, Handling, Process, Raised, Responded
+from infra.sim.violation import Violation
 
 if TYPE_CHECKING:
     from infra.model.mapping import Invoke
@@ -38,6 +39,8 @@ class Fleet:
         self._processes: dict[int, Process] = {}
         self._tickets: dict[int, tuple[Invoke, Done]] = {}
         self._numbered = 0
+        self._reserved = reserved_concurrency
+        self._busy: dict[int, float] = {}  # process that has an invocation -> when it must have answered
         self.deadline_s = float("inf")
 
     @property
@@ -60,7 +63,7 @@ class Fleet:
                     self._processes[process] = Process(process, self._function)
                     self._clock.later(INIT_S * (0.5 + self._random.random()), self._ready, process)
                 case Send(process, ticket, request_id, deadline_s):
-                    self._machine.fetched(process)
+                    self._begin(process, deadline_s)
                     invoke = self._tickets[ticket][0]
                     label = f"#{ticket}"
                     self._clock.say(f"runs {label} p{process} {invoke.shard_id[-4:]} n={len(invoke.records)}")
@@ -68,11 +71,21 @@ class Fleet:
                     self._resume(process, request_id, handling)
                 case Kill(process, _):
                     self._processes.pop(process, None)
+                    self._busy.pop(process, None)
                     self._clock.later(0.001, self._exited, process)
                 case Complete(ticket, outcome):
                     _, done = self._tickets.pop(ticket)
                     done(outcome)
         self.deadline_s = self._machine.next_deadline_s or float("inf")
+
+    def _begin(self, process: int, deadline_s: float) -> None:
+        """A process gets an invocation: one at a time, and no more of them than are reserved."""
+        if process in self._busy:
+            raise Violation("concurrency", f"process {process} has an invocation and gets another one")
+        self._busy[process] = deadline_s
+        if self._reserved is not None and len(self._busy) > self._reserved:
+            raise Violation("concurrency", f"{len(self._busy)} invocations run, {self._reserved} are reserved")
+        self._machine.fetched(process)
 
     def _ready(self, process: int) -> None:
         if process in self._processes:
@@ -85,6 +98,8 @@ class Fleet:
         """Runs a process until it next waits; one that was killed meanwhile stays where it is."""
         if process not in self._processes:
             return
+        if self._clock.now > self._busy[process] + 0.001:
+            raise Violation("timeout", f"process {process} runs on after the function's timeout")
         try:
             seconds = next(handling)
         except StopIteration as end:
@@ -94,6 +109,7 @@ class Fleet:
 
     def _ended(self, process: int, request_id: str, how: object) -> None:
         now = self._clock.now
+        del self._busy[process]
         match how:
             case Responded(payload):
                 self._perform(self._machine.responded(process, request_id, payload, now))

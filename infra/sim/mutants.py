@@ -6,7 +6,7 @@ They reach into private parts, as mistakes do. Names say what the broken thing d
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from infra.model.function import InvokeOutcome, ServiceError, Throttled
+from infra.model.function import Account, FunctionMachine, InvokeOutcome, Kill, ServiceError, Throttled
 from infra.model.mapping import lineage, response
 from infra.model.mapping.batch import Batch
 from infra.model.mapping.commands import Checkpoint
@@ -225,6 +225,15 @@ def reports_the_next_record(right: Any) -> Any:
     return answer
 
 
+def timeout_lets_live(right: Any) -> Any:
+    """The outcome is a timeout, but the process is not killed."""
+
+    def failed(self: FunctionMachine, *arguments: Any, **named: Any) -> list[Any]:
+        return [command for command in right(self, *arguments, **named) if not isinstance(command, Kill)]
+
+    return failed
+
+
 PATCHES: dict[str, tuple[Patch, ...]] = {
     "budget not reset by progress": ((Batch, "rest", budget_not_reset),),
     "right half first": ((Lane, "_failed", right_half_first),),
@@ -244,6 +253,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "partial response ignored": ((Lane, "_first_failed", lambda _: lambda _self, batch, _payload: len(batch)),),
     "one call too many": ((Lane, "_failed", one_call_too_many),),
     "new request id for a retry": ((Lane, "_wait", new_id_for_a_retry),),
+    "checkpoint stands still": ((ShardReader, "checkpoint", _always(None)),),
     "snapshot of what was read": ((EventSourceMapping, "snapshot", snapshot_of_what_was_read),),
     "commit without identity condition": ((table, "_page_condition", no_identity_condition),),
     "commit without bound on a page": ((table, "_page_condition", no_bound_condition),),
@@ -254,6 +264,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     ),
     "lost answer taken for success": ((Commit, "_later", lost_answer_is_success),),
     "failed items acknowledged": ((Commit, "_fail", _always(None)),),
+    "reserved concurrency ignored": ((Account, "admit", _always(None)), (Account, "release", _always(None))),
+    "timeout does not end the process": ((FunctionMachine, "_failed", timeout_lets_live),),
     "quarantine forgotten": ((environment, "keeps", _always([])),),
     "next record reported": ((environment.Process, "_answer", reports_the_next_record),),
 }

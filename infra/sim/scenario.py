@@ -12,6 +12,7 @@ from infra.sim.faults import Faults
 T = TypeVar("T")
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
+START_S = 1_795_425_000.0  # the virtual clock begins here, and so do all records
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:failures"
 BUCKET = "arn:aws:s3:::failures"
 
@@ -38,6 +39,8 @@ class Scenario:
     timeout_s: int = 60
     reserved_concurrency: int = -1
     destination: str = BUCKET
+    starting_position: str = "TRIM_HORIZON"
+    starting_position_timestamp_s: float | None = None
 
     aggregate: int = 100
     keys: int = 200
@@ -69,7 +72,8 @@ class Scenario:
             function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:simulated",
             event_source_arn=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/simulated",
             role_arn=f"arn:aws:iam::{ACCOUNT}:role/simulated",
-            starting_position="TRIM_HORIZON",
+            starting_position=self.starting_position,
+            starting_position_timestamp_s=self.starting_position_timestamp_s,
             batch_size=self.batch_size,
             batching_window_s=self.batching_window_s,
             parallelization_factor=self.parallelization_factor,
@@ -121,7 +125,10 @@ def varied(seed: int) -> dict[str, Any]:
     def one(choices: Sequence[T]) -> T:
         return random.choice(choices)
 
+    at_timestamp = one([False, False, True])
     settings: dict[str, Any] = {
+        "starting_position": "AT_TIMESTAMP" if at_timestamp else "TRIM_HORIZON",
+        "starting_position_timestamp_s": START_S if at_timestamp else None,
         "shards": one([1, 1, 2, 3, 5]),
         "batch_size": one([1, 2, 3, 5, 10, 25, 100, 1_000]),
         "batching_window_s": one([0, 0, 0, 1, 2, 5]),

@@ -335,6 +335,15 @@ class Witness:
             raise Violation("checkpoint", f"{shard_id} is called completed, but {why}")
         self.completed.add(shard_id)
 
+    def ends(self) -> None:
+        """All is settled and it has been quiet for a while: the checkpoints say so."""
+        for shard in self.shards.values():
+            if shard.order and shard.shard_id not in self.completed and shard.reach < shard.order[-1].number:
+                raise Violation(
+                    "checkpoint",
+                    f"that of {shard.shard_id} stays at {shard.reach}, though {shard.order[-1].number} is settled",
+                )
+
     @property
     def finished(self) -> bool:
         """Every record is settled, every closed shard completed."""

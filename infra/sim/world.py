@@ -37,14 +37,13 @@ from infra.sim.ledger import check
 from infra.sim.memo import Rules
 from infra.sim.numbers import Border
 from infra.sim.producer import Producer
-from infra.sim.scenario import ACCOUNT, REGION, Scenario
+from infra.sim.scenario import ACCOUNT, REGION, START_S, Scenario
 from infra.sim.stock import stock
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 from infra.sim.witness import Witness
 from processor.core.statements import Table
 
-START_S = 1_795_425_000.0
 HEALED_AFTER_S = 300.0  # after the last put nothing goes wrong any more: then everything must come to its end
 SETTLED_AFTER_S = 3_600.0  # within this
 REMEMBERED_CHECKPOINTS = 3  # a lease move may begin at an older one: writing a checkpoint takes time
@@ -101,6 +100,7 @@ class World:
         self._until(lambda: self.producer.done and self.witness.finished)
         quiet_s = self.clock.now + LATE_S_MAX + 1.0
         self._until(lambda: self.clock.now >= quiet_s and not self.fleet.running)
+        self.witness.ends()
         self.applied = check(
             self.witness.shards.values(),
             stock(self.scenario.aggregate, self.scenario.keys, self.scenario.window_s).truths,

@@ -21,7 +21,7 @@ def test_a_run_without_a_violation_exits_with_0_and_prints_the_trace(capsys: pyt
 
 
 def test_a_violation_exits_with_1_and_prints_the_command_that_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["simulate", "--vary", "--seeds", "20", "--keys", "3", "--no-bisect"]
+    arguments = ["simulate", "--vary", "--seeds", "8", "--keys", "3", "--no-bisect"]
     assert main([*arguments, "--mutation", "next record reported"]) == 1
     first = capsys.readouterr().out
     found = re.search(r"seed (\d+): VIOLATION of '([^']+)': .*\n.* trace ([0-9a-f]{16})\n", first)
