@@ -127,5 +127,9 @@ class WindowWorld(World):
         assert isinstance(self.witness, WindowWitness)
         return self.witness
 
+    def tell_subscribers(self) -> None:
+        """An event to every subscription, if only to say that there is nothing."""
+        self._wake()
+
     def of(self, shard_id: str) -> list[Invoke]:
         return [invoke for _, invoke in self.invokes if invoke.shard_id == shard_id]

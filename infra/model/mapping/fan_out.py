@@ -70,6 +70,8 @@ class FanOutReader(ShardReader):
         end_of_shard: bool,
     ) -> None:
         position = self.position if continuation is None else AfterSequenceNumber(continuation)
+        if millis_behind_latest == 0:
+            self.caught_up_s = now
         self.records_read(
             now,
             user_records(records, self.hash_range),
@@ -78,8 +80,6 @@ class FanOutReader(ShardReader):
             end_of_shard=end_of_shard,
         )
         self.reading = True
-        if millis_behind_latest == 0:
-            self.caught_up_s = now
         if records:  # also if none of them is delivered: they are processed
             self._last_sequence_number = records[-1].sequence_number
 

@@ -118,7 +118,7 @@ class ShardReader:
         self._begun()
         self.context.count("PolledEventCount", len(records))
         if millis_behind_latest == 0:
-            self.caught_up_s = self._last_read_at_s
+            self.caught_up_s = max(self.caught_up_s, self._last_read_at_s)
         if records:
             self._distribute(self._filtered(records))
             self._last_sequence_number = records[-1].sequence_number

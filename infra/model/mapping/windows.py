@@ -3,8 +3,9 @@
 AWS: services-kinesis-windows, and recordings of it. A record's window follows from its arrival time; the function gets
 the window's state with every batch and answers with the next one; an invocation without records ends the window, and
 the state is gone. What is open is kept for every shard in the mapping's `open_windows`, which snapshots carry: together
-with the checkpoint they say how far the state goes, so that a restart loses no state and counts nothing twice. AWS
-promises only that every record is processed at least once.
+with the checkpoint they say how far the state goes, so that a restart loses no state and counts nothing twice (but with
+fan-out an aggregate of which a part was settled comes again as a whole). AWS promises only that every record is
+processed at least once.
 
 A window ends when a record of a later one is next in the shard, when the shard ends, when it is idle (the shard was
 read to its tip `Pace.window_idle_close_s` after the window's end), or early, when its state has grown too large. After

@@ -247,6 +247,20 @@ def test_an_idle_window_is_closed_two_minutes_after_its_end() -> None:
     assert world.run(600).sent == [[0], []]
 
 
+def test_with_fan_out_an_idle_window_is_closed_by_an_event_without_records() -> None:
+    """Facts 7.6, 2.18: a subscription says from time to time that there is nothing."""
+    world = windowed(event_source_arn=STREAM + "/consumer/quick:1789808973")
+    world.put("a")
+    world.start()
+    for _ in range(25):
+        world.run(5)
+        world.tell_subscribers()
+    assert world.sent == [[0]]
+    world.run(5)
+    world.tell_subscribers()
+    assert world.run(1).sent == [[0], []]
+
+
 def test_a_window_is_not_idle_while_the_shard_cannot_be_read() -> None:
     """Fact 7.6: more of its records may be there."""
     world = windowed(pace=Pace(window_idle_close_s=0.0))
