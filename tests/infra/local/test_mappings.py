@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.http import Request
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
-from infra.model.stream import StreamError
+from infra.model.stream import Entry, Stream, StreamError
 from tests.support.mapping_house import BUCKET, EPOCH_S, FUNCTION, STREAM, House, blueprint, run, values
 
 
@@ -339,6 +339,34 @@ def test_a_disabled_mapping_does_not_poll() -> None:
         assert not house.functions.calls
         assert not house.metrics
         assert (await house.get())[1]["EventSourceMappings"][0]["State"] == "Disabled"
+        await house.service.stop()
+
+    run(test())
+
+
+def test_an_idle_shard_reacts_to_a_put_within_50_ms_whatever_comes_to_another() -> None:
+    """Fact 2.17: faster than AWS, which polls once per second, and never above the reads that a shard allows."""
+
+    async def test() -> None:
+        clock = asyncio.get_running_loop().time
+        stream = Stream("events", account_id="000000000000", region="us-east-1", shard_count=2, now=clock())
+        house = House(stream=stream)
+        await house.service.start()
+
+        async def traffic() -> None:
+            while True:
+                house.streams.put([Entry("busy", b"busy", 0)])
+                await asyncio.sleep(0.02)
+
+        busy = asyncio.create_task(traffic())
+        for number in range(40):
+            await asyncio.sleep(1.03)
+            house.streams.put([Entry("idle", str(number).encode(), 2**127)])
+            await house.until(lambda number=number: [str(number)] in house.delivered, within_s=0.05)  # type: ignore[misc] # mypy cannot type the default
+        busy.cancel()
+        counters = [shard.counters for shard in stream.shards(clock())]
+        assert [each.read_provisioned_throughput_exceeded for each in counters] == [0, 0]
+        assert all(each.get_records <= 43 * 5 for each in counters)
         await house.service.stop()
 
     run(test())
