@@ -27,8 +27,8 @@ def project(folder: Path, rules: str) -> Path:
     ("rules", "said"),
     [
         ("\nimport no_such_module\n", "processor/rules.py:2: "),
-        ("def effects(event, settings:\n", "processor/rules.py:1: "),
-        ("x = {}\n\ny = x['absent']\n", "processor/rules.py:3: "),
+        pytest.param("def effects(event, settings:\n", "processor/rules.py:1: ", marks=pytest.mark.slow),
+        pytest.param("x = {}\n\ny = x['absent']\n", "processor/rules.py:3: ", marks=pytest.mark.slow),
     ],
     ids=["import", "syntax", "exception"],
 )
