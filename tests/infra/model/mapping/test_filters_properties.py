@@ -150,7 +150,7 @@ def interpreted(pattern: Any, node: Any, data: Any, path: list[str]) -> bool:
     return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(patterns, min_size=1, max_size=3), st.lists(documents, min_size=1, max_size=6))
 def test_compiled_filters_do_what_their_definition_says(found: list[Any], values: list[Any]) -> None:
     """Facts 6.1, 6.7."""
