@@ -264,6 +264,43 @@ def test_a_deleted_function_is_gone_with_its_code_and_processes_and_its_name_is_
     assert call(endpoint, name)["code"] == "another"
 
 
+def test_of_creations_at_the_same_time_one_wins_and_the_others_leave_no_code(
+    endpoint: LambdaEndpoint, name: str
+) -> None:
+    statuses: list[int] = []
+
+    def create() -> None:
+        try:
+            statuses.append(endpoint.create(name)["ResponseMetadata"]["HTTPStatusCode"])
+        except endpoint.client.exceptions.ResourceConflictException:
+            statuses.append(409)
+
+    threads = [threading.Thread(target=create) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert sorted(statuses) == [201, 409, 409, 409, 409]
+    code = endpoint.ask(lambda service: service.surroundings.code_dir) / name
+    assert len(list(code.iterdir())) == 1
+
+
+def test_what_runs_when_its_function_is_deleted_ends_by_itself(endpoint: LambdaEndpoint, name: str) -> None:
+    slow = "import time\ndef handler(event, context):\n    print('begun', flush=True)\n    time.sleep(0.3)\n    return 'done'"
+    endpoint.create(name, slow)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(call(endpoint, name)))
+    thread.start()
+    wait(lambda: "begun" in endpoint.ask(lambda service: service.log_lines(name)))
+    endpoint.client.delete_function(FunctionName=name)
+    assert endpoint.refused("invoke", FunctionName=name)[0] == 404
+    thread.join(LIMIT_S)
+    assert answers == ["done"]
+    wait(lambda: not endpoint.ask(lambda service: name in service.account))
+    environments = endpoint.ask(lambda service: service.surroundings.data_dir) / "environments" / name
+    assert list(environments.iterdir()) == []
+
+
 def test_an_event_to_an_alias_is_run_by_its_version(endpoint: LambdaEndpoint, name: str) -> None:
     endpoint.create(name, "def handler(event, context): print('ran', context.function_version)", Publish=True)
     endpoint.client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
