@@ -11,7 +11,7 @@ from infra.sim.scenario import Scenario
 from infra.sim.simulation import Result, simulate
 
 CHUNK = 20  # seeds that a process is given at once
-COLLECT_EVERY = 10  # simulations between two collections of young garbage
+COLLECT_EVERY = 100  # simulations between two collections of young garbage: a world that is over leaves little
 
 
 @dataclass(slots=True)

@@ -54,13 +54,13 @@ def simulate(scenario: Scenario, *, memo: bool = True, echo: Callable[[str], obj
         else:
             world.run()
     except Violation as found:
-        violation = found
+        violation = found.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - whatever a machine raises is what the simulation is there to find
         violation = Violation("no exception", _where(error))
     producer, witness, function = world.producer, world.witness, world.function
     met = dict(function.faults_met)
     met |= {"producer_resend": producer.resent, "malformed": producer.malformed, "clock_skew": world.border.skewed}
-    return Result(
+    result = Result(
         seed=scenario.seed,
         trace_hash=trace.hash,
         put=producer.events,
@@ -74,6 +74,8 @@ def simulate(scenario: Scenario, *, memo: bool = True, echo: Callable[[str], obj
         violation=violation,
         last_lines=trace.last if violation else [],
     )
+    world.dismantle()
+    return result
 
 
 def _where(error: BaseException) -> str:
