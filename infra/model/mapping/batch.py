@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from infra.model.mapping.documents import Failure
+from infra.model.mapping.config import MappingConfig
+from infra.model.mapping.documents import Condition, Discarded, Failure
 from infra.model.mapping.events import ENVELOPE_BYTES
-from infra.model.mapping.windows import Ending, Window
+from infra.model.mapping.windows import Ending, Window, WindowInvoke
 from infra.model.stream import StreamRecord
 
 
@@ -24,6 +25,7 @@ class Batch:
     attempts: int = 0
     refusals: int = 0
     failure: Failure = Failure.NOT_SENT  # of the last attempt
+    ran_version: str = "$LATEST"  # in the last attempt
     window: Window | None = None
     ending: Ending | None = None
     due_s: float = 0.0
@@ -47,6 +49,34 @@ class Batch:
             if record.arrived_at_ms >= oldest_ms:
                 return place
         return len(self.records)
+
+    def discarded(
+        self,
+        config: MappingConfig,
+        shard_id: str,
+        condition: Condition,
+        *,
+        at_ms: int,
+        object_name: str,
+        window: WindowInvoke | None,
+    ) -> Discarded:
+        """What its document says. A version that the function's ARN names is the one that ran; an alias leads to one."""
+        named = config.function_version
+        return Discarded(
+            mapping_uuid=config.uuid,
+            function_arn=config.function_arn,
+            function_version=named if named.isdecimal() or named == "$LATEST" else self.ran_version,
+            stream_arn=config.event_source_arn,
+            shard_id=shard_id,
+            request_id=self.request_id,
+            condition=condition,
+            attempts=self.attempts,
+            failure=self.failure,
+            discarded_at_ms=at_ms,
+            object_name=object_name,
+            records=self.records,
+            window=window,
+        )
 
 
 def batch_length(sizes: Sequence[int], sizes_sum: int, *, records_max: int, event_bytes_max: int) -> int:

@@ -18,7 +18,7 @@ from infra.model.function import FunctionError, InvokeOutcome, ServiceError, Suc
 from infra.model.mapping.batch import Batch, batch_length
 from infra.model.mapping.commands import Deliver, Invoke, Metric
 from infra.model.mapping.context import CALL_FAILED, OK, Context
-from infra.model.mapping.documents import Condition, Discarded, Failure
+from infra.model.mapping.documents import Condition, Failure
 from infra.model.mapping.events import ENVELOPE_BYTES
 from infra.model.mapping.response import INVALID, first_failed
 from infra.model.mapping.windows import ShardWindows, WindowInvoke, state_of
@@ -87,6 +87,8 @@ class Lane:
         # AWS: the window of a stream's lane begins anew when its previous invocation ends.
         self.window_opened_s = now
         batch = self.batches[-1]
+        if isinstance(outcome, Succeeded | FunctionError):
+            batch.ran_version = outcome.version
         match outcome:
             case Succeeded(payload=payload):
                 self._ran(batch, self._first_failed(batch, payload), now)
@@ -286,19 +288,12 @@ class Lane:
             self.context.count("DroppedEventCount", len(batch))
             self._settle(len(batch))
             return
-        discarded = Discarded(
-            mapping_uuid=config.uuid,
-            function_arn=config.function_arn,
-            function_version=config.function_version,
-            stream_arn=config.event_source_arn,
-            shard_id=self.shard.shard_id,
-            request_id=batch.request_id,
-            condition=condition,
-            attempts=batch.attempts,
-            failure=batch.failure,
-            discarded_at_ms=int(now * 1000),
+        discarded = batch.discarded(
+            config,
+            self.shard.shard_id,
+            condition,
+            at_ms=int(now * 1000),
             object_name=self.context.new_id(),
-            records=batch.records,
             window=self._window_invoke(batch),
         )
         number = self.context.number()
