@@ -39,7 +39,8 @@ EXIT_STATUS = (
     "Exit status: 0 passed; 1 the ledger does not balance, a threshold failed or a line could not be read; 2 usage; "
     "3 the target does not answer or took nothing; 130 interrupted."
 )
-DRAIN_HELP = "when all is sent, wait until nothing more comes into the tables for so long (default 30)"
+DRAIN_HELP = "when all is sent, wait until nothing more comes into the tables for so long (default 60)"
+DRAIN_TIMEOUT_S = 60.0  # twice the longest wait of the local stack's event source mapping between two attempts
 RATE_MAX = 1_000_000
 DURATION_S_MAX = 7 * 86_400
 
@@ -99,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         load.add_argument("--aggregate", default="100", metavar="N|off", help="events per Kinesis record (default 100)")
         load.add_argument("--threshold", action="append", default=[], metavar="EXPR", help=THRESHOLD_HELP)
         load.add_argument("--out", type=Path, metavar="DIR", help="where the reports go (default out/<time>)")
-        load.add_argument("--drain-timeout", type=float, default=30.0, metavar="S", help=DRAIN_HELP)
+        load.add_argument("--drain-timeout", type=float, default=DRAIN_TIMEOUT_S, metavar="S", help=DRAIN_HELP)
         load.add_argument(
             "--settle", type=float, default=3.0, metavar="S", help="then wait before the final account (default 3)"
         )

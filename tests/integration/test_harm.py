@@ -188,10 +188,11 @@ def test_everything_at_once_and_the_ledger_balances(start: Callable[..., Up], tm
     given = ("ShardCount=1", "BatchSize=100", "BatchingWindowSeconds=0", f"MaximumRetryAttempts={retries}")
     up = start("--template", str(template), *parameters(*given))
     table = up.ready["tables"][0]
+    patience = "60" if retries else "25"
     # One shard takes 1 MiB a second, and this is nearly twice that.
     arguments = ["--rate", "900", "--event-bytes", "2048", "--duration", "25", "--aggregate", "off", "--keys", "500"]
     load = Load(
-        up, tmp_path / "load", *arguments, "--duplicates", "0.1", "--malformed", "0.05", "--drain-timeout", "25"
+        up, tmp_path / "load", *arguments, "--duplicates", "0.1", "--malformed", "0.05", "--drain-timeout", patience
     )
     with Killer(up.process.pid, every_s=1.0) as killer:
         until(lambda: puts_refused(up) > 100, "puts beyond the quota")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra.model.mapping import Pace
 from loadgen import cli, report
 from loadgen.ledger import Expectations, Findings, settle
 from loadgen.metrics import Metrics
@@ -37,6 +38,12 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
     except SystemExit as exit_:
         status = int(exit_.code or 0)
     return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [RUN, ["replay", "file"]])
+def test_what_lambda_may_still_retry_is_not_called_lost(arguments: list[str]) -> None:
+    """A batch that was throttled again and again waits this long between two attempts: no progress is no loss yet."""
+    assert cli.parser().parse_args(arguments).drain_timeout >= 2 * Pace().retry_interval_s_max
 
 
 @pytest.mark.parametrize(
