@@ -60,7 +60,7 @@ class Batch:
         object_name: str,
         window: WindowInvoke | None,
     ) -> Discarded:
-        """What its document says. A version that the function's ARN names is the one that ran; an alias leads to one."""
+        """What its document says. The version is the one that the function's ARN names, or to which its alias led."""
         named = config.function_version
         return Discarded(
             mapping_uuid=config.uuid,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from infra.model.function import FunctionError
 from infra.model.mapping import AfterSequenceNumber, AtSequenceNumber, Checkpoint
 from infra.model.mapping.documents import timestamp
 from infra.model.mapping.shard import lane_of
@@ -72,6 +73,17 @@ def test_the_qualifier_of_the_function_is_kept() -> None:
     assert document["requestContext"]["functionArn"] == FUNCTION + ":1"
     assert document["responseContext"]["executedVersion"] == "1"
     assert world.invokes[0][1].function_arn == FUNCTION + ":1"
+
+
+def test_the_version_to_which_an_alias_led_is_the_one_that_ran_last() -> None:
+    """Fact 5.6."""
+    world = discarding(QUEUE, function_arn=FUNCTION + ":live")
+    versions = iter(("3", "4"))
+    world.answer = lambda invoke: FunctionError(invoke.request_id, "E", b"{}", next(versions))
+    world.run(5)
+    document = json.loads(world.documents[0][1].body())
+    assert document["requestContext"]["functionArn"] == FUNCTION + ":live"
+    assert document["responseContext"]["executedVersion"] == "4"
 
 
 def test_a_mapping_on_a_consumer_names_the_consumer_in_events_and_documents() -> None:
