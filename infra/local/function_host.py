@@ -48,6 +48,11 @@ class Surroundings:
         """Where code that came through the API is unpacked, one folder below it for every upload."""
         return self.data_dir / "code"
 
+    @property
+    def environments_dir(self) -> Path:
+        """Where the environments' /tmp are, one folder for every driver below the function's."""
+        return self.data_dir / "environments"
+
 
 class FunctionHost:
     """`environment` comes on top of the configuration's own. Raises ConcurrencyRefusedError."""
@@ -185,7 +190,7 @@ class FunctionHost:
         driver = self._drivers[configuration.version] = FunctionDriver(
             configuration,
             FunctionMachine(settings, around.account, self.counters),
-            scratch=(around.data_dir / "environments" / name / unique).resolve(),
+            scratch=around.environments_dir / name / unique,
             stream_prefix=unique,
             variables=self._variables(configuration),
             log=self.log,

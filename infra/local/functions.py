@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -27,6 +29,8 @@ from infra.model.function import (
 from infra.model.function.configuration import Configuration
 from infra.model.function.record import FunctionRecord
 from infra.model.function.refusals import RefusedError, conflict, no_function
+
+_RANDOM_NAME = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")
 
 
 class FunctionService:
@@ -66,6 +70,7 @@ class FunctionService:
             report_sink,
             clock,
         )
+        _sweep(self.surroundings)
         self.hosts: dict[str, FunctionHost] = {}
         self._deleting: dict[asyncio.Task[None], FunctionHost] = {}
         self._stopping = False
@@ -206,3 +211,11 @@ class FunctionService:
             other is not host and other.record.latest.name == name for other in self._deleting.values()
         ):
             self.account.forget(name)
+
+
+def _sweep(surroundings: Surroundings) -> None:
+    """Removes what a process that was killed has left: environments and uploaded code, which have random names."""
+    for folder in (surroundings.environments_dir, surroundings.code_dir):
+        for left in folder.glob("*/*"):
+            if _RANDOM_NAME.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)

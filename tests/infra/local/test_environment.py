@@ -151,3 +151,17 @@ def test_staging_says_what_is_missing_and_never_copies_a_folder_into_itself(tmp_
     with pytest.raises(ValueError, match="one inside the other"):
         stage(code, tmp_path)
     assert (code / "kept.py").exists()
+
+
+def test_what_a_killed_service_left_is_removed_by_the_next_one_and_nothing_else(tmp_path: Path) -> None:
+    left = [
+        tmp_path / "environments" / "fn" / "0123456789abcdef" / "environment-1",
+        tmp_path / "code" / "fn" / "0123456789abcdef0123456789abcdef",
+    ]
+    others = [tmp_path / "code" / "mine" / "src", tmp_path / "environments" / "fn" / "notes", tmp_path / "elsewhere"]
+    for folder in left + others:
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+    FunctionService("000000000000", "us-east-1", tmp_path)
+    assert [path.exists() for path in left] == [False, False]
+    assert all((path / "file").exists() for path in others)
