@@ -11,10 +11,10 @@ from typing import Any
 
 from infra.sim.quarantine import position
 from infra.sim.rules import LATEST_SK, RECORD_SK
+from infra.sim.seen import SeenShard
 from infra.sim.stock import Truth
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
-from infra.sim.witness import SeenShard
 
 _bytes, _quantity = attrgetter("bytes"), attrgetter("quantity")
 Items = Mapping[tuple[str, str], Mapping[str, Any]]

@@ -138,7 +138,7 @@ def varied(seed: int) -> dict[str, Any]:
         "record_age_s": one([-1, -1, 60, 90]),
         "report": one([True, True, True, False]),
         "timeout_s": one([8, 20, 60]),
-        "reserved_concurrency": one([-1, -1, -1, 1, 2]),
+        "reserved_concurrency": one([-1, -1, -1, -1, 1, 3]),
         "destination": one([BUCKET, QUEUE]),
         "aggregate": one([1, 1, 2, 5, 20]),
         "keys": one([1, 3, 10, 60]),

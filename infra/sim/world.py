@@ -100,7 +100,6 @@ class World:
         self._until(lambda: self.producer.done and self.witness.finished)
         quiet_s = self.clock.now + LATE_S_MAX + 1.0
         self._until(lambda: self.clock.now >= quiet_s and not self.fleet.running)
-        self.witness.ends()
         self.applied = check(
             self.witness.shards.values(),
             stock(self.scenario.aggregate, self.scenario.keys, self.scenario.window_s).truths,
@@ -151,7 +150,7 @@ class World:
         if self._seconds_idle > HEALED_AFTER_S + SETTLED_AFTER_S and not self.witness.finished:
             raise Violation(
                 "liveness",
-                f"{self.witness.unsettled} records are not settled {SETTLED_AFTER_S:g} s after the last fault",
+                f"{SETTLED_AFTER_S:g} s after the last fault: {self.witness.unfinished()}",
             )
         if random.random() < self.faults.lease_move and not self.witness.finished:
             self._move_lease()
