@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import NamedTuple, TypeAlias
 
+from loadgen.identities import Identities
 from loadgen.truth import Truth
 from processor.core.effects import Number
 
@@ -42,7 +43,7 @@ class Expected:
     amounts of acknowledged identities that were not.
     """
 
-    digests: set[str] = field(default_factory=set)
+    digests: Identities = field(default_factory=Identities)
     sums: list[Number | None] = field(default_factory=list)
     unknown: dict[str, tuple[Number | None, ...]] = field(default_factory=dict)
     before: frozenset[str] = frozenset()
@@ -50,7 +51,7 @@ class Expected:
 
 
 class Expectations:
-    """Everything that must be found. Memory: about 100 bytes per distinct event, nothing of its payload."""
+    """Everything that must be found. Memory: 8 bytes per distinct event, nothing of its payload."""
 
     def __init__(self, measures: Sequence[str]) -> None:
         self.measures = tuple(measures)
@@ -66,6 +67,14 @@ class Expectations:
         window.before = frozenset().union(*(page.ids for page in pages))
         for page in pages:
             window.changed_sums = added(window.changed_sums, page.sums)
+
+    def known_before(self) -> dict[WindowKey, frozenset[str]]:
+        """The identities that were there before, for the expectations of another sender."""
+        return {key: window.before for key, window in self.windows.items() if window.before}
+
+    def tell_before(self, known: Mapping[WindowKey, frozenset[str]]) -> None:
+        for key, identities in known.items():
+            self._window(*key).before = identities
 
     def acknowledged(self, truths: Iterable[Truth], shard_id: str, sequence_number: str) -> None:
         """A Kinesis record is in the stream, with these user records in this order."""
@@ -90,6 +99,20 @@ class Expectations:
                 self.malformed_unknown += 1
             elif uncertain:
                 self._window(truth.pk, truth.window).unknown[truth.digest] = truth.amounts
+
+    def merge(self, other: "Expectations") -> None:
+        """Take in what another sender of the same load put. It shares no window's identity with us, and it was told
+        what was there before without its sums (`known_before`)."""
+        for (pk, start), theirs in other.windows.items():
+            window = self._window(pk, start)
+            window.digests.absorb(theirs.digests)
+            window.sums = added(window.sums, theirs.sums)
+            window.changed_sums = added(window.changed_sums, theirs.changed_sums)
+            window.unknown.update(theirs.unknown)
+        self.quarantine.update(other.quarantine)
+        self.events_acknowledged += other.events_acknowledged
+        self.events_failed += other.events_failed
+        self.malformed_unknown += other.malformed_unknown
 
     def _window(self, pk: str, start: str) -> Expected:
         window = self.windows.get((pk, start))
@@ -153,10 +176,12 @@ def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
         listed += len(page.ids)
         counted += page.events
         sums = added(sums, page.sums)
-    unknown = expected.unknown.keys() - expected.digests
-    missing = expected.digests - found
+    unknown = {identity for identity in expected.unknown if identity not in expected.digests}
+    missing = frozenset(identity for identity in expected.digests if identity not in found)
     unknown_stored = unknown & found
-    foreign_before = len((expected.before & found) - expected.digests - unknown)
+    before = expected.before & found
+    stored_before = sum(identity in expected.digests for identity in before)
+    foreign_before = len(before) - stored_before - len(before & unknown)
     foreign = len(found) - (len(expected.digests) - len(missing)) - len(unknown_stored) - foreign_before
     wanted = expected.changed_sums if foreign_before else expected.sums
     for identity in unknown_stored - (expected.before if foreign_before else frozenset()):
@@ -165,11 +190,11 @@ def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
     return WindowCheck(
         stored=len(expected.digests) - len(missing),
         unknown_stored=len(unknown_stored),
-        missing=frozenset(missing),
+        missing=missing,
         applied_again=(listed - len(found)) + abs(counted - listed),
         foreign=foreign,
         sums="not checked" if missing or foreign else compared,
-        stored_before=len(expected.digests & expected.before & found),
+        stored_before=stored_before,
         foreign_before=foreign_before,
     )
 
@@ -272,7 +297,9 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
         foreign=sum(check.foreign for check in checks.values()),
         foreign_before=sum(check.foreign_before for check in checks.values()),
         copies=well_formed_acknowledged - identities,
-        unknown=sum(len(window.unknown.keys() - window.digests) for window in expected.windows.values())
+        unknown=sum(
+            identity not in window.digests for window in expected.windows.values() for identity in window.unknown
+        )
         + expected.malformed_unknown,
         unknown_stored=sum(check.unknown_stored for check in checks.values()),
         misfiled=dict(misfiled),

@@ -9,45 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from loadgen.histogram import Histogram
 from loadgen.results import PutResult
 
-# 2**10 buckets per power of two: a reported value is off by less than one part in 1,024.
-PRECISION_BITS = 10
+# A second's own histogram is coarser: percentiles within 1.6 %, so that an hour of seconds is a few megabytes.
+SECOND_BITS = 6
 SCHEDULED_ONLY = ("events_late", "late_max_ms", "late_share", "latency_")  # beginnings of the names
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+SUMS = (
+    "offered", "acknowledged", "failed", "uncertain", "late", "copies", "malformed", "records", "records_failed",
+    "attempts", "size", "throttled_records",
+)  # fmt: skip
 THROTTLED = "ProvisionedThroughputExceededException"
-
-
-class Histogram:
-    """Counts of whole microseconds, in buckets of less than 0.1 % of their value. Memory does not grow with the run."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-        self.count, self.total, self.highest = 0, 0, 0
-
-    def add(self, value_us: int) -> None:
-        """Negative values (a clock set back) count as 0."""
-        value_us = max(0, value_us)
-        shift = max(0, value_us.bit_length() - PRECISION_BITS - 1)
-        self._counts[value_us >> shift << shift] += 1
-        self.count += 1
-        self.total += value_us
-        self.highest = max(self.highest, value_us)
-
-    def quantile_us(self, share: float) -> int | None:
-        """The smallest value that at least `share` of all values do not exceed; None without values."""
-        if not self.count:
-            return None
-        rank, seen = share * self.count, 0
-        for value_us in sorted(self._counts):
-            seen += self._counts[value_us]
-            if seen >= rank:
-                return value_us
-        return self.highest
-
-    @property
-    def mean_us(self) -> float | None:
-        return self.total / self.count if self.count else None
 
 
 @dataclass(slots=True)
@@ -58,7 +31,16 @@ class Second:
     acknowledged: int = 0
     failed: int = 0
     errors: int = 0
-    latency: Histogram = field(default_factory=Histogram)
+    throttled: Counter[str] = field(default_factory=Counter)  # by shard, attempts; "unknown" when the answer names none
+    latency: Histogram = field(default_factory=lambda: Histogram(SECOND_BITS))
+
+    def merge(self, other: "Second") -> None:
+        self.offered += other.offered
+        self.acknowledged += other.acknowledged
+        self.failed += other.failed
+        self.errors += other.errors
+        self.throttled.update(other.throttled)
+        self.latency.merge(other.latency)
 
 
 class Metrics:
@@ -72,6 +54,8 @@ class Metrics:
         self.errors: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.shards: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
+        self.throttled_records = 0
         self.offered = self.acknowledged = self.failed = self.uncertain = self.late = 0
         self.copies = self.malformed = 0
         self.records = self.records_failed = self.attempts = self.size = 0
@@ -85,7 +69,7 @@ class Metrics:
         self.errors.update(result.errors)
         self.latest_us = max(self.latest_us, result.done_us)
         if result.errors:
-            self.seconds[result.done_us // 1_000_000].errors += len(result.errors)
+            self._attempts_failed(result)
         if self.late_after_us is not None:
             self._lateness(result, self.late_after_us)
         for due_us in result.due_us:
@@ -108,6 +92,29 @@ class Metrics:
         for due_us in result.due_us if self.late_after_us is not None else ():
             self.latency.add(result.done_us - due_us)
             second.latency.add(result.done_us - due_us)
+
+    def _attempts_failed(self, result: PutResult) -> None:
+        """Each failed attempt in the second of its answer, and a throttled one at its shard, as far as that is known."""
+        known = result.failed_attempts or [(result.done_us, None)] * len(result.errors)
+        for code, (at_us, shard_id) in zip(result.errors, known, strict=True):
+            second = self.seconds[at_us // 1_000_000]
+            second.errors += 1
+            if code == THROTTLED:
+                second.throttled[shard_id or "unknown"] += 1
+                self.throttled[shard_id or "unknown"] += 1
+        self.throttled_records += THROTTLED in result.errors
+
+    def merge(self, other: "Metrics") -> None:
+        """Take in another sender's numbers of the same load: as if all results had been added here."""
+        self.latency.merge(other.latency)
+        for number, second in other.seconds.items():
+            self.seconds[number].merge(second)
+        for name in ("errors", "failures", "shards", "throttled"):
+            getattr(self, name).update(getattr(other, name))
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.latest_us = max(self.latest_us, other.latest_us)
+        self.late_us_max = max(self.late_us_max, other.late_us_max)
 
     def _lateness(self, result: PutResult, late_after_us: int) -> None:
         sent_us = result.done_us if result.put_us is None else result.put_us
@@ -136,6 +143,7 @@ class Metrics:
             "attempts": self.attempts,
             "failed_attempts": self.errors.total(),
             "throttled_attempts": self.errors[THROTTLED],
+            "throttled_records": self.throttled_records,
             "bytes_acknowledged": self.size,
             "elapsed_s": elapsed_s,
             "acknowledged_events_per_s": self.acknowledged / elapsed_s if elapsed_s else None,
@@ -161,6 +169,7 @@ class Metrics:
                     "acknowledged": second.acknowledged,
                     "failed": second.failed,
                     "failed_attempts": second.errors,
+                    "throttled_attempts": second.throttled.total(),
                     "latency_p50_ms": milliseconds(second.latency.quantile_us(0.5)),
                     "latency_p99_ms": milliseconds(second.latency.quantile_us(0.99)),
                 }

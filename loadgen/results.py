@@ -19,7 +19,8 @@ class PutResult(NamedTuple):
 
     `due_us`: per event, in the order of the subsequence numbers. `put_us`: start of the first attempt, None: never
     tried. `done_us`: when it was acknowledged or given up. `copies`, `malformed`: how many of the events are
-    deliberate ones. `errors`: the error code of every failed attempt. `failed`: None, or why it was given up.
+    deliberate ones. `errors`: the error code of every failed attempt; `failed_attempts`: when its answer came, and the
+    shard that the answer names (or None), empty in a file that does not have it. `failed`: None, or why it was given up.
     `uncertain`: some answer was lost, so the record may be in the stream once more than acknowledged.
     """
 
@@ -36,6 +37,7 @@ class PutResult(NamedTuple):
     errors: Sequence[str]
     failed: str | None
     uncertain: bool
+    failed_attempts: Sequence[tuple[int, str | None]] = ()
 
 
 def encode(result: PutResult) -> str:
@@ -55,6 +57,7 @@ def encode(result: PutResult) -> str:
             "shard": result.shard_id,
             "sequence_number": result.sequence_number,
             "errors": list(result.errors),
+            "failed_attempts": [list(attempt) for attempt in result.failed_attempts],
             "failed": result.failed,
             "uncertain": result.uncertain,
         },
@@ -80,6 +83,7 @@ def decode(line: str) -> PutResult:
             tuple(found["errors"]),
             found["failed"],
             found["uncertain"],
+            tuple((at_us, shard_id) for at_us, shard_id in found.get("failed_attempts", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{type(error).__name__}: {error}") from error

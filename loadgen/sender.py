@@ -8,6 +8,7 @@ generated until it shrinks; those events are sent late, and are counted so.
 
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from loadgen.results import PutResult
 from loadgen.truth import Truth
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import Packed, Packer, PackingSettings, UnpackableError
-from processor.core.resend import Acknowledged, Entry, Failed, Outbox, Reply, RetryPolicy, Settled
+from processor.core.resend import Acknowledged, CallFailed, Entry, Failed, Outbox, Reply, RetryPolicy, Settled, Written
 
 CONNECTIONS = 4
 WAITING_BYTES_MAX = 32 * 1024 * 1024
@@ -27,6 +28,8 @@ TURN_S_MAX = 0.25
 # for each of 2,500 events per second costs more CPU than everything else that is done with them.
 TICK_S = 0.005
 DRAIN_S_MAX = 60.0
+# AWS: PutRecords, "Rate exceeded for shard shardId-000000000001 in stream ...": the only place that names the shard.
+SHARD_ID = re.compile(r"shardId-\d{1,20}")
 
 
 class Due(NamedTuple):
@@ -61,15 +64,21 @@ class Sender:
         self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[tuple[Taken, Reply | Exception]] = queue.SimpleQueue()
         self._flying: dict[int, Taken] = {}
+        self._attempts: dict[int, list[tuple[int, str | None]]] = {}  # failed ones, by entry, until it ends
         self._start_s = 0.0
+        self.started_s = 0.0  # Unix time of the schedule's 0
         self.stopping = threading.Event()
 
-    def run(self, schedule: Iterator[Due]) -> None:
-        """Returns when every event was acknowledged or given up, or soon after `stopping` is set."""
+    def run(self, schedule: Iterator[Due], start_s: float | None = None) -> None:
+        """Returns when every event was acknowledged or given up, or soon after `stopping` is set.
+
+        `start_s`: the monotonic clock's time of the schedule's 0, common to several senders; None: now.
+        """
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(CONNECTIONS)]
         for worker in workers:
             worker.start()
-        self._start_s = time.monotonic()
+        self._start_s = time.monotonic() if start_s is None else start_s
+        self.started_s = time.time() - (time.monotonic() - self._start_s)
         try:
             self._loop(schedule)
         finally:
@@ -163,11 +172,20 @@ class Sender:
                 del self._flying[id(taken)]
                 if isinstance(reply, Exception):
                     raise reply
+                self._note_failed(taken, reply)
                 jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
                 self._settled(self._outbox.settle(taken, reply, self._now_s(), jitter))
                 taken, reply = self._replies.get_nowait()
         except queue.Empty:
             return
+
+    def _note_failed(self, taken: Taken, reply: Reply) -> None:
+        now_us = int(self._now_s() * 1e6)
+        answers = [reply] * len(taken) if isinstance(reply, CallFailed) else reply
+        for entry, answer in zip(taken, answers, strict=True):
+            if not isinstance(answer, Written):
+                shard = SHARD_ID.search(answer.message)
+                self._attempts.setdefault(id(entry), []).append((now_us, shard[0] if shard else None))
 
     def _abandon(self) -> None:
         """Stop: wait (bounded) for the calls in flight, give up the rest. A call without an answer may have written."""
@@ -200,5 +218,6 @@ class Sender:
                 errors=tuple(entry.errors),
                 failed=None if isinstance(outcome, Acknowledged) else outcome.code,
                 uncertain=outcome.uncertain,
+                failed_attempts=tuple(self._attempts.pop(id(entry), ())),
             )
             self._on_settled(result, truths)

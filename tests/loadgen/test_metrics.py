@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.metrics import PRECISION_BITS, THROTTLED, Histogram, Metrics
+from loadgen.histogram import PRECISION_BITS, Histogram
+from loadgen.metrics import THROTTLED, Metrics
 from loadgen.results import PutResult, ResultsError, decode, decode_all, encode
 
 MOMENT_US = st.integers(0, 10**9)
@@ -150,3 +151,26 @@ def test_without_a_schedule_nothing_is_late_and_there_is_no_latency() -> None:
     assert (named["events_acknowledged"], named["elapsed_s"]) == (2, 1.5)
     assert [row["latency_p99_ms"] for row in metrics.timeline()] == [None, None]
     assert [row["acknowledged"] for row in metrics.timeline()] == [0, 2]
+
+
+@given(st.lists(RESULTS, max_size=10), st.lists(RESULTS, max_size=10))
+def test_two_senders_numbers_are_added_up_as_if_one_had_sent_everything(
+    one: list[PutResult], other: list[PutResult]
+) -> None:
+    whole, first, second = Metrics(10_000), Metrics(10_000), Metrics(10_000)
+    for metrics, results in ((whole, one + other), (first, one), (second, other)):
+        for result in results:
+            metrics.add(result)
+    first.merge(second)
+    assert first.named() == whole.named()
+    assert first.seconds == whole.seconds
+    assert (first.shards, first.throttled, first.errors) == (whole.shards, whole.throttled, whole.errors)
+
+
+def test_throttled_attempts_are_counted_at_the_shard_and_in_the_second_of_their_answer() -> None:
+    metrics = Metrics(10_000)
+    attempts = ((500_000, "shardId-7"), (1_500_000, "shardId-7"), (2_500_000, None))
+    metrics.add(put([0], 0, 3_500_000, errors=(THROTTLED,) * 3, attempts=4, failed_attempts=attempts))
+    assert [row["throttled_attempts"] for row in metrics.timeline()] == [1, 1, 1, 0]
+    assert metrics.throttled == {"shardId-7": 2, "unknown": 1}
+    assert (metrics.named()["throttled_records"], metrics.named()["throttled_attempts"]) == (1, 3)

@@ -1,0 +1,53 @@
+"""PURE: a histogram of whole microseconds with logarithmic buckets (as HDR histograms have): exact to a known share of
+the value, in memory that does not grow with the number of values; two of them add up to one."""
+
+from collections import Counter
+
+# 2**10 buckets per power of two: a reported value is off by less than one part in 1,024.
+PRECISION_BITS = 10
+
+
+class Histogram:
+    """Counts of values in buckets of less than one part in 2**`bits` of their value."""
+
+    def __init__(self, bits: int = PRECISION_BITS) -> None:
+        self._bits = bits
+        self._counts: Counter[int] = Counter()
+        self.count, self.total, self.highest = 0, 0, 0
+
+    def add(self, value_us: int, times: int = 1) -> None:
+        """Negative values (a clock set back) count as 0."""
+        value_us = max(0, value_us)
+        shift = max(0, value_us.bit_length() - self._bits - 1)
+        self._counts[value_us >> shift << shift] += times
+        self.count += times
+        self.total += value_us * times
+        self.highest = max(self.highest, value_us)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Histogram) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def merge(self, other: "Histogram") -> None:
+        """Take in the values of another one of the same precision."""
+        assert other._bits == self._bits
+        self._counts.update(other._counts)
+        self.count += other.count
+        self.total += other.total
+        self.highest = max(self.highest, other.highest)
+
+    def quantile_us(self, share: float) -> int | None:
+        """The smallest value that at least `share` of all values do not exceed; None without values."""
+        if not self.count:
+            return None
+        rank, seen = share * self.count, 0
+        for value_us in sorted(self._counts):
+            seen += self._counts[value_us]
+            if seen >= rank:
+                return value_us
+        return self.highest
+
+    @property
+    def mean_us(self) -> float | None:
+        return self.total / self.count if self.count else None

@@ -1,0 +1,101 @@
+"""PURE: a set of event identities in eight bytes each, because a load of ten minutes has millions of them.
+
+An identity is a 64-bit digest as 11 base64url characters (`processor.core.events.digest`). New ones are kept in a
+small set, and go from there into sorted arrays that are merged when they are of similar size, so that each is moved a
+logarithmic number of times. Text that is no such digest is kept as it is.
+"""
+
+from array import array
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, MutableSet
+
+RECENT_MAX = 1024
+LAST_CHARACTERS = frozenset("AEIMQUYcgkosw048")  # the others would say bits beyond the 64th
+DIGEST_CHARACTERS = 11
+
+
+def number_of(identity: str) -> int | None:
+    """The digest as a number; None: it is no digest."""
+    if len(identity) != DIGEST_CHARACTERS or identity[-1] not in LAST_CHARACTERS:
+        return None
+    try:
+        raw = urlsafe_b64decode(identity + "=")
+    except (Error, ValueError):
+        return None
+    return int.from_bytes(raw) if len(raw) == 8 and not {"+", "/"} & set(identity) else None
+
+
+def text_of(number: int) -> str:
+    return urlsafe_b64encode(number.to_bytes(8)).decode()[:DIGEST_CHARACTERS]
+
+
+class Identities(MutableSet[str]):
+    """A set of texts; what is asked for and iterated over are the texts. Nothing is ever taken out."""
+
+    __slots__ = ("_arrays", "_others", "_recent", "_size")
+
+    def __init__(self, identities: Iterable[str] = ()) -> None:
+        self._recent: set[int] = set()
+        self._arrays: list[array[int]] = []
+        self._others: set[str] = set()
+        self._size = 0
+        for identity in identities:
+            self.add(identity)
+
+    @classmethod
+    def _from_iterable(cls, identities: Iterable[str]) -> "Identities":  # type: ignore[override]  # texts, not any S
+        return cls(identities)
+
+    def __contains__(self, identity: object) -> bool:
+        if not isinstance(identity, str):
+            return False
+        number = number_of(identity)
+        return identity in self._others if number is None else self._has(number)
+
+    def _has(self, number: int) -> bool:
+        if number in self._recent:
+            return True
+        for kept in self._arrays:
+            place = bisect_left(kept, number)
+            if place < len(kept) and kept[place] == number:
+                return True
+        return False
+
+    def add(self, identity: str) -> None:
+        number = number_of(identity)
+        if number is None:
+            self._others.add(identity)
+        elif not self._has(number):
+            self._recent.add(number)
+            self._size += 1
+            if len(self._recent) >= RECENT_MAX:
+                self._keep()
+
+    def _keep(self) -> None:
+        newest = array("Q", sorted(self._recent))
+        self._recent = set()
+        while self._arrays and len(self._arrays[-1]) <= 2 * len(newest):
+            newest = array("Q", sorted((*self._arrays.pop(), *newest)))
+        self._arrays.append(newest)
+
+    def absorb(self, other: "Identities") -> None:
+        """Add all of another set that has none of ours."""
+        self._arrays += other._arrays
+        self._recent |= other._recent
+        self._others |= other._others
+        self._size += other._size
+        if len(self._recent) >= RECENT_MAX:
+            self._keep()
+
+    def discard(self, value: str) -> None:
+        raise NotImplementedError("an acknowledged event stays acknowledged")
+
+    def __len__(self) -> int:
+        return self._size + len(self._others)
+
+    def __iter__(self) -> Iterator[str]:
+        for kept in (*self._arrays, self._recent):
+            yield from map(text_of, kept)
+        yield from self._others
