@@ -12,7 +12,6 @@ from typing import Any
 
 from infra.model.function import InvokeOutcome, ServiceError, Throttled
 from infra.model.mapping import (
-    AtSequenceNumber,
     AwaitRecords,
     Checkpoint,
     Command,
@@ -30,6 +29,7 @@ from infra.model.stream import Stream, StreamError
 from infra.model.stream import Throttled as ReadThrottled
 from infra.sim import faults as fault_names
 from infra.sim import reshard
+from infra.sim.checkpoints import Checkpoints
 from infra.sim.clockwork import Clockwork, Trace
 from infra.sim.environment import LATE_S_MAX, Function
 from infra.sim.fleet import Fleet
@@ -46,7 +46,6 @@ from processor.core.statements import Table
 
 HEALED_AFTER_S = 300.0  # after the last put nothing goes wrong any more: then everything must come to its end
 SETTLED_AFTER_S = 3_600.0  # within this
-REMEMBERED_CHECKPOINTS = 3  # a lease move may begin at an older one: writing a checkpoint takes time
 STEPS_MAX = 2_000_000
 _NEVER = float("inf")
 
@@ -86,7 +85,7 @@ class World:
         self.applied = 0
         self._awaiting = False
         self._mapping_s = _NEVER
-        self._checkpoints: dict[str, list[object]] = {}
+        self._checkpoints = Checkpoints()
         self._began: EventSourceMapping
         self._begin(None)
 
@@ -173,35 +172,13 @@ class World:
 
     def _move_lease(self) -> None:
         snapshot = json.loads(json.dumps(self.machine.snapshot()))
-        self._check_snapshot(snapshot)
-        resumed = {}
-        for shard_id, position in snapshot["shards"].items():
-            earlier = self._checkpoints.get(shard_id)
-            if earlier and self._random.random() < 0.5:
-                older = earlier[0]
-                position = {"type": _kind(older), "sequence_number": str(older.sequence_number)}  # type: ignore[attr-defined]  # a checkpoint's position
-                snapshot["shards"][shard_id] = position
-            if "sequence_number" in position:
-                resumed[shard_id] = int(position["sequence_number"]) - (position["type"] == "AT_SEQUENCE_NUMBER")
+        resumed = self._checkpoints.resume(snapshot, self._random)
         self.clock.say(f"lease {self.witness.lease + 1} from {json.dumps(snapshot['shards'])}")
         self.function.meet("lease_move")
         self.witness.moved(resumed)
         self._awaiting = False
-        self._checkpoints.clear()
         self._begin(snapshot)
         self._feed(self.machine, self.machine.start)
-
-    def _check_snapshot(self, snapshot: dict[str, Any]) -> None:
-        """The snapshot says what the Checkpoint commands said."""
-        for shard_id, told in self._checkpoints.items():
-            saved = snapshot["shards"].get(shard_id)
-            newest = told[-1]
-            if shard_id not in snapshot["completed"] and (
-                saved is None or saved.get("sequence_number") != str(newest.sequence_number)  # type: ignore[attr-defined]  # as above
-            ):
-                raise Violation(
-                    "checkpoint", f"the snapshot has {saved} for {shard_id}, the last checkpoint was {newest}"
-                )
 
     def _feed(self, machine: EventSourceMapping, tell: Callable[..., list[Command]], *arguments: Any) -> None:
         """Tells the machine something and performs what it wants; a machine that has lost its lease hears nothing."""
@@ -219,9 +196,7 @@ class World:
                     self._read(command)
                 case Checkpoint(shard_id, position):
                     self.witness.checkpoints(command)
-                    told = self._checkpoints.setdefault(shard_id, [])
-                    told.append(position)
-                    del told[:-REMEMBERED_CHECKPOINTS]
+                    self._checkpoints.told(shard_id, position)
                 case AwaitRecords():
                     self._awaiting = True
                 case Metric("DroppedEventCount", value):
@@ -234,7 +209,7 @@ class World:
                     self._deliver(command)
                 case CompleteShard(shard_id):
                     self.witness.completes(shard_id)
-                    self._checkpoints.pop(shard_id, None)
+                    self._checkpoints.forget(shard_id)
 
     def _stream_changed(self) -> None:
         if self._awaiting:
@@ -349,10 +324,6 @@ class World:
 
 def _nobody(_: InvokeOutcome) -> None:
     """The outcome of a second delivery is nobody's business."""
-
-
-def _kind(position: object) -> str:
-    return "AT_SEQUENCE_NUMBER" if isinstance(position, AtSequenceNumber) else "AFTER_SEQUENCE_NUMBER"
 
 
 def _outcome(outcome: InvokeOutcome) -> str:
