@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow conformance check facts format lock clean bench
+.PHONY: help venv demo test test-slow conformance check facts format lock clean bench simulate
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,9 @@ facts: venv  ## which facts about AWS are shown by tests, declared, missing (doc
 format: venv  ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+simulate: venv  ## 10,000 small worlds in virtual time, every fault, on all cores (SEEDS=n, SEED=first)
+	$(BIN)/infra simulate --vary --seed $(or $(SEED),1) --seeds $(or $(SEEDS),10000) --events 200 --processes $$(getconf _NPROCESSORS_ONLN)
 
 bench: venv  ## every benchmark, each against its reference in one run
 	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== benchmarks.$$name"; \
