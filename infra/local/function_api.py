@@ -50,7 +50,10 @@ async def handle(functions: Functions, request: Request) -> Response:
     try:
         answer = _answer(functions, request)
         if answer is not None:
-            return await answer if inspect.isawaitable(answer) else answer
+            given = await answer if inspect.isawaitable(answer) else answer
+            if request.method != "GET" and not request.path.endswith("/invocations"):
+                functions.keep()
+            return given
     except RefusedError as refused:
         return error(refused.status, refused.code, refused.message)
     message = f"{request.method} {request.path} is not served by the local stack"

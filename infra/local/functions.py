@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from infra.blueprint import FunctionBlueprint
@@ -16,6 +17,7 @@ from infra.local import function_api, function_code, function_names
 from infra.local.function_driver import Invoked, ReportSink
 from infra.local.function_host import FunctionHost, Surroundings
 from infra.local.function_log import LineSink
+from infra.local.function_store import FunctionStore, Kept
 from infra.local.http import Request, Response
 from infra.model.function import (
     IDLE_S_MAX,
@@ -29,6 +31,8 @@ from infra.model.function import (
 from infra.model.function.configuration import Configuration
 from infra.model.function.record import FunctionRecord
 from infra.model.function.refusals import RefusedError, conflict, no_function
+
+log = logging.getLogger("infra.functions")
 
 _RANDOM_NAME = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")
 
@@ -70,13 +74,23 @@ class FunctionService:
             report_sink,
             clock,
         )
-        _sweep(self.surroundings)
         self.hosts: dict[str, FunctionHost] = {}
+        self._store = FunctionStore(self.surroundings.data_dir / "functions-of-the-api.json")
+        self._kept: set[str] = set()  # names of the functions that came through the API
+        self._resumed = False
+        self._restore()
         self._deleting: dict[asyncio.Task[None], FunctionHost] = {}
         self._stopping = False
 
     def add(self, blueprint: FunctionBlueprint, *, task_root: Path, environment: Mapping[str, str]) -> None:
-        """`environment` comes on top of the blueprint's own. ValueError when AWS would not accept the concurrency."""
+        """`environment` comes on top of the blueprint's own. ValueError when AWS would not accept the concurrency.
+
+        A function of that name that was made through the API in an earlier run gives way.
+        """
+        if blueprint.name in self._kept and not self._resumed:
+            self._kept.discard(blueprint.name)
+            self.hosts.pop(blueprint.name).log.close()
+            self.account.forget(blueprint.name)
         if blueprint.name in self.hosts:
             raise ValueError(f"function {blueprint.name} exists already; give it another name")
         code = function_code.of_folder(task_root.resolve())
@@ -119,11 +133,13 @@ class FunctionService:
         host = FunctionHost(FunctionRecord(made), self.surroundings)
         host.record.tags = tags
         self.hosts[made.name] = host
+        self._kept.add(made.name)
         return host
 
     def delete(self, name: str) -> None:
         """The function is gone for every caller at once; what runs ends by itself."""
         host = self.hosts.pop(name)
+        self._kept.discard(name)
         self.account.provision(name, 0)
         self.account.reserve(name, None)
         task = asyncio.get_running_loop().create_task(self._delete(name, host))
@@ -152,12 +168,19 @@ class FunctionService:
         client_context: str | None = None,
     ) -> Invoked:
         """Like `invoke`, with the log's tail. Raises RefusedError when there is no such version or alias."""
+        self._resume()
         if self._stopping:
             return Invoked(ServiceError(f"ServiceException: function {host.record.latest.name} is being stopped"), b"")
         return await host.invoke(payload, request_id=request_id, qualifier=qualifier, client_context=client_context)
 
     async def handle(self, request: Request) -> Response:
+        self._resume()
         return await function_api.handle(self, request)
+
+    def keep(self) -> None:
+        """Functions made through the API are there again after a restart as they are now."""
+        names = sorted(self._kept)
+        self._store.write([Kept(self.hosts[name].record, self.account.reserved(name)) for name in names])
 
     async def stop(self) -> None:
         """Ends all children (SIGTERM, then SIGKILL); invocations under way end as ServiceError."""
@@ -197,6 +220,27 @@ class FunctionService:
         """Runtime processes of the function that live now."""
         return self._host(name).pids
 
+    def _restore(self) -> None:
+        used = set()
+        for record, reserved in self._store.read():
+            try:
+                self.hosts[record.latest.name] = FunctionHost(record, self.surroundings, reserved=reserved)
+                self.account.provision(record.latest.name, record.total_provisioned(without=""))
+            except ValueError as refused:
+                self.hosts.pop(record.latest.name, None)
+                log.warning("function %s of an earlier run is lost: %s", record.latest.name, refused)
+                continue
+            self._kept.add(record.latest.name)
+            used |= {Path(each.code) for each in (record.latest, *record.versions.values())}
+        _sweep(self.surroundings, used)
+
+    def _resume(self) -> None:
+        """Provisioned concurrency of restored functions starts with the first thing that is asked."""
+        if not self._resumed:
+            self._resumed = True
+            for name in self._kept:
+                self.hosts[name].apply_provisioned()
+
     def _host(self, name: str) -> FunctionHost:
         if name in self.hosts:
             return self.hosts[name]
@@ -213,9 +257,9 @@ class FunctionService:
             self.account.forget(name)
 
 
-def _sweep(surroundings: Surroundings) -> None:
-    """Removes what a process that was killed has left: environments and uploaded code, which have random names."""
+def _sweep(surroundings: Surroundings, used: Collection[Path]) -> None:
+    """Removes what a process that was killed has left: environments and unused code, which have random names."""
     for folder in (surroundings.environments_dir, surroundings.code_dir):
         for left in folder.glob("*/*"):
-            if _RANDOM_NAME.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+            if _RANDOM_NAME.fullmatch(left.name) and left not in used and left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)

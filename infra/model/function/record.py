@@ -71,6 +71,30 @@ class FunctionRecord:
         self.tags: Mapping[str, str] = {}
         self._published = 0
 
+    # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def plain(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {
+            "latest": dataclasses.asdict(self.latest),
+            "versions": [dataclasses.asdict(version) for version in self.versions.values()],
+            "published": self._published,
+            "aliases": [dataclasses.asdict(alias) for alias in self.aliases.values()],
+            "provisioned": {name: dataclasses.asdict(config) for name, config in self.provisioned.items()},
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> FunctionRecord:
+        """What `plain` gave. Raises KeyError or TypeError for something else."""
+        record = cls(Configuration(**plain["latest"]))
+        record.versions = {each["version"]: Configuration(**each) for each in plain["versions"]}
+        record._published = plain["published"]
+        record.aliases = {each["name"]: Alias(**each) for each in plain["aliases"]}
+        record.provisioned = {name: ProvisionedConfig(**each) for name, each in plain["provisioned"].items()}
+        record.tags = plain["tags"]
+        return record
+
     # -- versions --------------------------------------------------------------------------------------------------
 
     def version(self, qualifier: str | None, share: float = 1.0) -> Configuration:

@@ -6,13 +6,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.function_code import UNZIPPED_BYTES_MAX
+from infra.local.functions import FunctionService
 from infra.model.function import Succeeded
-from tests.support.function_service import LIMIT_S
+from tests.support.function_service import ACCOUNT, LIMIT_S, REGION, blueprint
 from tests.support.lambda_endpoint import LambdaEndpoint, lambda_endpoint, zipped
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function"
@@ -344,3 +346,52 @@ def test_the_accounts_limits_and_use_are_told(endpoint: LambdaEndpoint, name: st
     assert after["AccountUsage"]["FunctionCount"] == before["AccountUsage"]["FunctionCount"] + 1
     assert after["AccountLimit"]["CodeSizeUnzipped"] == UNZIPPED_BYTES_MAX
     endpoint.client.delete_function(FunctionName=name)
+
+
+def test_functions_made_through_the_api_are_there_again_after_a_restart(tmp_path: Path) -> None:
+    with lambda_endpoint(tmp_path) as first:
+        first.create("fn", WHO % "first", Publish=True, Tags={"a": "b"}, Environment={"Variables": {"SAY": "hello"}})
+        first.client.update_function_code(FunctionName="fn", ZipFile=zipped({"app.py": WHO % "second"}))
+        first.client.create_alias(FunctionName="fn", Name="live", FunctionVersion="1")
+        first.client.put_provisioned_concurrency_config(
+            FunctionName="fn", Qualifier="live", ProvisionedConcurrentExecutions=1
+        )
+        first.client.put_function_concurrency(FunctionName="fn", ReservedConcurrentExecutions=3)
+        first.create("gone")
+        first.client.delete_function(FunctionName="gone")
+        before = first.client.get_function(FunctionName="fn")
+        assert call(first, "fn")["code"] == "second"
+    with lambda_endpoint(tmp_path) as second:
+        after = second.client.get_function(FunctionName="fn")
+        for part in ("Configuration", "Code", "Concurrency", "Tags"):
+            assert after[part] == before[part]
+        assert [each["FunctionName"] for each in second.client.list_functions()["Functions"]] == ["fn"]
+        assert call(second, "fn")["code"] == "second"
+        old = call(second, "fn", Qualifier="live")
+        assert (old["code"], old["version"], old["say"]) == ("first", "1", "hello")
+        wait(lambda: second.service.hosts["fn"].machine("1") is not None)
+        config = {"FunctionName": "fn", "Qualifier": "live"}
+        wait(lambda: second.client.get_provisioned_concurrency_config(**config)["Status"] == "READY")
+        second.client.update_function_configuration(FunctionName="fn", Description="changed")
+        assert second.client.publish_version(FunctionName="fn")["Version"] == "2"
+
+
+def test_a_function_of_the_template_takes_the_place_of_one_of_that_name_from_an_earlier_run(tmp_path: Path) -> None:
+    with lambda_endpoint(tmp_path) as first:
+        first.create("fn", WHO % "of the api")
+        first.client.put_function_concurrency(FunctionName="fn", ReservedConcurrentExecutions=900)
+    service = FunctionService(ACCOUNT, REGION, tmp_path / "data")
+    service.add(blueprint(reserved_concurrency=5), task_root=tmp_path, environment={})
+    assert service.account.reserved("fn") == 5
+    assert service.hosts["fn"].record.latest.code == str(tmp_path)
+    service.keep()
+    assert FunctionService(ACCOUNT, REGION, tmp_path / "data").names == ()
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[1]", '[{"record": {"latest": {}}, "reserved": null}]', '{"a": 1}'])
+def test_kept_functions_that_cannot_be_read_are_told_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: str
+) -> None:
+    (tmp_path / "functions-of-the-api.json").write_text(kept)
+    assert FunctionService(ACCOUNT, REGION, tmp_path).names == ()
+    assert "functions of an earlier run are lost" in caplog.text
