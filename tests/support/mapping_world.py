@@ -243,7 +243,8 @@ class World:
             self._subscribed[shard_id] = behind[-1].sequence_number
         last = self._subscribed[shard_id] or FIRST - 1
         if shard.closed:
-            self._later(0, lambda: self._end(shard_id))
+            del self._subscribed[shard_id]
+            self._later(0, lambda: self.machine.subscription_ended(self.now, shard_id))
         return self.machine.records_pushed(
             self.now,
             shard_id,
