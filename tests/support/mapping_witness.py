@@ -20,6 +20,7 @@ from infra.model.mapping import (
     MappingConfig,
     Read,
     StartingPosition,
+    Subscribe,
 )
 from infra.model.mapping.response import INVALID, first_failed
 from infra.model.stream import StreamRecord
@@ -91,16 +92,22 @@ class Witness:
     # Reading
 
     def reads(self, read: Read) -> None:
-        shard = self.shards[read.shard_id]
         assert read.shard_id not in self._reading, "two reads of one shard at once"
+        assert 1 <= read.limit <= 10_000
+        self._reading.add(read.shard_id)
+        self._begins(read)
+
+    def subscribes(self, subscribe: Subscribe) -> None:
+        self._begins(subscribe)
+
+    def _begins(self, command: Read | Subscribe) -> None:
+        shard = self.shards[command.shard_id]
         for parent in (shard.parent_shard_id, shard.adjacent_parent_shard_id):
             assert parent is None or parent not in self.shards or not self.unsettled(parent), (
                 "a child before its parent"
             )
-        assert 1 <= read.limit <= 10_000
-        self._reading.add(read.shard_id)
         if shard.first_read is None:
-            shard.first_read = shard.after(read.position)
+            shard.first_read = shard.after(command.position)
 
     def has_read(self, read: Read) -> None:
         self._reading.remove(read.shard_id)

@@ -187,6 +187,7 @@ class World:
                     self._read(command)
                 case Subscribe(shard_id, position):
                     assert shard_id not in self._subscribed, "two subscriptions at once"
+                    self.witness.subscribes(command)
                     self._subscribed[shard_id] = self.shards[shard_id].after(position)
                     self.subscriptions.append((self.now, command))
                     self._later(0, lambda shard_id=shard_id: self._push(shard_id))  # type: ignore[misc] # as above

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from infra.model.function import FunctionError, InvokeOutcome
 from infra.model.mapping import Delays, Invoke, MappingInUseError, Pace
-from tests.support.mapping_world import World, succeeded
+from tests.support.mapping_world import STREAM, World, succeeded
 
 DESTINATION = "arn:aws:s3:::failures"
 
@@ -84,6 +84,7 @@ def finish(world: World) -> None:
     st.sampled_from([Delays(), Delays(0.1, 0.5)]),
     st.sampled_from([4, 20_000]),
     st.sampled_from(["TRIM_HORIZON", "LATEST"]),
+    st.sampled_from([STREAM, STREAM + "/consumer/quick:1789808973"]),
 )
 def test_no_change_while_it_runs_loses_reorders_or_doubles(
     happenings: list[Step],
@@ -92,12 +93,14 @@ def test_no_change_while_it_runs_loses_reorders_or_doubles(
     delays: Delays,
     held_records_max: int,
     starting_position: str,
+    event_source_arn: str,
 ) -> None:
     """Facts 2.24, 3.2, 3.6."""
     world = World(
         shards=2,
         delays=delays,
         starting_position=starting_position,
+        event_source_arn=event_source_arn,
         on_failure_destination_arn=DESTINATION,
         retry_attempts_max=2,
         pace=Pace(held_records_max=held_records_max),
