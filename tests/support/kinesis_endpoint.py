@@ -60,6 +60,7 @@ class Endpoint:
         self._loop.run_until_complete(serve(gateway, config, shutdown_trigger=self._stop.wait, mode="asgi"))
 
     def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self.service.close)
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
         self._loop.close()
