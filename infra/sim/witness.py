@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import AtSequenceNumber, Checkpoint, Deliver, Invoke, MappingConfig, Read
 from infra.model.shard import Shard
+from infra.sim.environment import kinesis_records
 from infra.sim.seen import Flight, Key, Put, SeenShard
 from infra.sim.stock import Parcel
 from infra.sim.violation import Violation
+from processor.core.records import from_lambda
 
 EVENT_CHECKED_EVERY = 64  # invocations whose event is really built, read and compared
 EVENT_CHECKED_BYTES_MAX = 50_000
@@ -153,8 +155,8 @@ class Witness:
         event = invoke.event()
         if len(event) > self.config.pace.event_bytes_max:
             raise Violation("payload quota", f"an event of {len(event)} bytes")
-        numbers = [int(record["kinesis"]["sequenceNumber"]) for record in json.loads(event)["Records"]]
-        if numbers != [record.sequence_number for record in invoke.records]:
+        read = [from_lambda(record) for record in json.loads(event)["Records"]]
+        if read != kinesis_records(invoke.shard_id, invoke.records):
             raise Violation("event", "the event's records are not those of the batch")
 
     def has_invoked(self, invoke: Invoke, outcome: InvokeOutcome) -> None:
