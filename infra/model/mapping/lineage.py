@@ -1,9 +1,9 @@
 """PURE: which shards may be read, and from where. Children wait until their parents are completely processed."""
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from infra.model.mapping.positions import TRIM_HORIZON, StartingPosition
+from infra.model.mapping.positions import TRIM_HORIZON, Resume, StartingPosition, from_plain, to_plain
 
 
 class Shard(Protocol):
@@ -40,3 +40,52 @@ def starting_position(
     TRIM_HORIZON, or records put before they were found would be lost.
     """
     return configured if shard_id in first_listing else TRIM_HORIZON
+
+
+class Progress:
+    """How far a mapping is: the shards that are completed, and where those go on that are not being read now."""
+
+    def __init__(self, configured: StartingPosition) -> None:
+        self.completed: set[str] = set()  # a few dozen bytes per shard that ever was
+        self._configured = configured
+        self._resumable: dict[str, Resume] = {}
+        self._first_listing: frozenset[str] | None = None
+        self._listed: list[Shard] = []
+
+    def listed(self, shards: Sequence[Shard]) -> None:
+        self._listed = list(shards)
+        if self._first_listing is None:
+            self._first_listing = frozenset(shard.shard_id for shard in shards)
+            if self._configured.kind == "LATEST":
+                # A closed shard's latest record is its last one: there is nothing after it to read.
+                self.completed.update(shard.shard_id for shard in shards if shard.closed)
+
+    def begin(self, read: Collection[str]) -> Iterator[tuple[Shard, Resume]]:
+        """The shards to be read from now on besides those that are `read`, each with its place."""
+        for shard in startable(self._listed, read=read, completed=self.completed):
+            yield (
+                shard,
+                self._resumable.pop(shard.shard_id, None)
+                or starting_position(
+                    shard.shard_id, first_listing=self._first_listing or (), configured=self._configured
+                ),
+            )
+
+    def leave(self, positions: Mapping[str, Resume]) -> None:
+        """These are not read any more, and may be begun again there."""
+        self._resumable.update(positions)
+
+    def snapshot(self, reading: Mapping[str, Resume]) -> dict[str, Any]:
+        """Plain data; `reading` are the checkpoints of the shards that are being read."""
+        resume = {**self._resumable, **reading}
+        return {
+            "shards": {shard_id: to_plain(position) for shard_id, position in sorted(resume.items())},
+            "completed": sorted(self.completed),
+            "first_listing": None if self._first_listing is None else sorted(self._first_listing),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        self._resumable = {shard_id: from_plain(plain) for shard_id, plain in snapshot["shards"].items()}
+        self.completed = set(snapshot["completed"])
+        if snapshot["first_listing"] is not None:
+            self._first_listing = frozenset(snapshot["first_listing"])

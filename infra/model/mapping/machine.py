@@ -20,7 +20,7 @@ from infra.model.mapping.context import Context
 from infra.model.mapping.fan_out import FanOutReader, hash_range_of
 from infra.model.mapping.lane import Lane
 from infra.model.mapping.lifecycle import Delays, Lifecycle, State
-from infra.model.mapping.positions import Position, Resume, StartingPosition, from_plain, to_plain
+from infra.model.mapping.positions import Position, Resume, StartingPosition
 from infra.model.mapping.shard import ShardReader
 from infra.model.mapping.windows import open_windows
 from infra.model.stream import StreamRecord
@@ -46,10 +46,9 @@ class EventSourceMapping:
         self._changed_config: MappingConfig | None = None  # not in force yet
         self._stopped = False
         self._shards: dict[str, ShardReader] = {}
-        self._completed: set[str] = set()  # a few dozen bytes per shard that ever was
-        self._resumable: dict[str, Resume] = {}
-        self._first_listing: frozenset[str] | None = None
-        self._listed: list[lineage.Shard] = []
+        self._progress = lineage.Progress(
+            StartingPosition(config.starting_position, config.starting_position_timestamp_s)
+        )
         self._listing = False
         self._awaiting = False
         self._invocations: dict[int, Lane] = {}
@@ -100,22 +99,20 @@ class EventSourceMapping:
 
         A shard that began at LATEST and has not read a record yet goes on at the time at which it began.
         """
-        resume = self._resumable | {shard.shard_id: shard.resume for shard in self._shards.values()}
         return {
-            "shards": {shard_id: to_plain(position) for shard_id, position in sorted(resume.items())},
-            "completed": sorted(self._completed),
-            "first_listing": None if self._first_listing is None else sorted(self._first_listing),
+            **self._progress.snapshot(self._checkpoints),
             "last_processing_result": self.last_processing_result,
             "windows": {shard_id: each.to_plain() for shard_id, each in sorted(self._context.open_windows.items())},
         }
 
     def _restore(self, snapshot: Mapping[str, Any]) -> None:
-        self._resumable = {shard_id: from_plain(plain) for shard_id, plain in snapshot["shards"].items()}
-        self._completed = set(snapshot["completed"])
-        if snapshot["first_listing"] is not None:
-            self._first_listing = frozenset(snapshot["first_listing"])
+        self._progress.restore(snapshot)
         self._context.last_processing_result = snapshot["last_processing_result"]
         self._context.open_windows.update(open_windows(snapshot.get("windows", {})))
+
+    @property
+    def _checkpoints(self) -> dict[str, Resume]:
+        return {shard.shard_id: shard.resume for shard in self._shards.values()}
 
     # Inputs
 
@@ -161,12 +158,7 @@ class EventSourceMapping:
         """The whole listing: every shard within retention, closed ones too, with its parents."""
         self._listing = False
         self._context.timers.set(_LIST, now + self.config.pace.list_interval_s)
-        self._listed = list(shards)
-        if self._first_listing is None:
-            self._first_listing = frozenset(shard.shard_id for shard in shards)
-            if self.config.starting_position == "LATEST":
-                # A closed shard's latest record is its last one: there is nothing after it to read.
-                self._completed.update(shard.shard_id for shard in shards if shard.closed)
+        self._progress.listed(shards)
         self._begin_shards(now)
         return self._context.take_commands()
 
@@ -285,7 +277,7 @@ class EventSourceMapping:
         """Disabled, and what was under way has ended: only the checkpoints are kept."""
         quiet = self.settled and not any(shard.reading for shard in self._shards.values())
         if quiet and self._context.stopping and not self._stopped:
-            self._resumable |= {shard.shard_id: shard.resume for shard in self._shards.values()}
+            self._progress.leave(self._checkpoints)
             self._shards.clear()
             self._context.timers.clear_all()
 
@@ -311,11 +303,7 @@ class EventSourceMapping:
     def _begin_shards(self, now: float) -> None:
         if self._context.stopping:
             return
-        configured = StartingPosition(self.config.starting_position, self.config.starting_position_timestamp_s)
-        for shard in lineage.startable(self._listed, read=self._shards, completed=self._completed):
-            start = self._resumable.pop(shard.shard_id, None) or lineage.starting_position(
-                shard.shard_id, first_listing=self._first_listing or (), configured=configured
-            )
+        for shard, start in self._progress.begin(self._shards):
             make = FanOutReader if self.config.fan_out else ShardReader
             reader = self._shards[shard.shard_id] = make(
                 self._context, shard.shard_id, start, now, invocations=self._invocations, deliveries=self._deliveries
@@ -350,7 +338,7 @@ class EventSourceMapping:
         if shard.completed:
             self._context.timers.clear(shard)
             del self._shards[shard.shard_id]
-            self._completed.add(shard.shard_id)
+            self._progress.completed.add(shard.shard_id)
             self._context.commands.append(CompleteShard(shard.shard_id))
             self._begin_shards(now)
         else:

@@ -76,7 +76,7 @@ def finish(world: World) -> None:
     assert world.machine.settled
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(steps, max_size=16),
     durations,
@@ -121,7 +121,7 @@ def test_no_change_while_it_runs_loses_reorders_or_doubles(
     event(f"discarded: {bool(world.documents)}, resumed: {bool(world.witness.settled_before)}")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([1, 2, 3, 7, 10]), max_size=6), st.lists(st.sampled_from("abcdefgh"), max_size=60))
 def test_factor_changes_alone_deliver_every_record_once_and_in_the_order_of_its_key(
     factors: list[int], keys: list[str]
