@@ -15,16 +15,16 @@ from typing import Any
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
 from loadgen import interrupts, recordings, report
-from loadgen.events import EventOptions, Generator
+from loadgen.events import EventOptions
 from loadgen.metrics import SCHEDULED_ONLY, Metrics
-from loadgen.pacer import PROFILES, paced, schedule, total_events
+from loadgen.pacer import PROFILES, total_events
 from loadgen.readback import find_stack
 from loadgen.recorded import Recording
 from loadgen.results import ResultsError, decode_all
 from loadgen.run import INTERRUPTED, Load, Options, summarize, write
 from loadgen.sender import Due
+from loadgen.sources import GeneratedSource, Part, RecordedSource, Source
 from loadgen.thresholds import Threshold, ThresholdError, parse
-from loadgen.truth import Truths
 from processor.core.packing import PackingSettings
 
 THRESHOLD_HELP = (
@@ -41,6 +41,13 @@ EXIT_STATUS = (
 )
 DRAIN_HELP = "when all is sent, wait until nothing more comes into the tables for so long (default 60)"
 DRAIN_TIMEOUT_S = 60.0  # twice the longest wait of the local stack's event source mapping between two attempts
+PROFILE_HELP = (
+    "how the rate changes (default constant); backlog: constant while the event source mapping is disabled, then it is "
+    "enabled and the backlog drains"
+)
+PROCESSES_HELP = "sender processes, each with its part of the load (default 1); about one per core is of use"
+BACKLOG = "backlog"
+PROCESSES_MAX = 64
 RATE_MAX = 1_000_000
 DURATION_S_MAX = 7 * 86_400
 
@@ -75,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="generated events at a rate", epilog=EXIT_STATUS)
     run.add_argument("--rate", type=float, required=True, metavar="EVENTS_PER_S", help="the profile's highest rate")
     run.add_argument("--duration", type=float, required=True, metavar="S", help="seconds of load")
-    run.add_argument("--profile", choices=PROFILES, default="constant", help="how the rate changes (default constant)")
+    run.add_argument("--profile", choices=(*PROFILES, BACKLOG), default="constant", help=PROFILE_HELP)
     run.add_argument("--event-bytes", type=int, default=256, metavar="N", help="size of an event's JSON (default 256)")
     run.add_argument("--keys", type=int, default=1000, metavar="N", help="number of subjects (default 1000)")
     run.add_argument(
@@ -98,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
 
     for load in (run, replay):
         load.add_argument("--aggregate", default="100", metavar="N|off", help="events per Kinesis record (default 100)")
+        load.add_argument("--processes", type=int, default=1, metavar="N", help=PROCESSES_HELP)
         load.add_argument("--threshold", action="append", default=[], metavar="EXPR", help=THRESHOLD_HELP)
         load.add_argument("--out", type=Path, metavar="DIR", help="where the reports go (default out/<time>)")
         load.add_argument("--drain-timeout", type=float, default=DRAIN_TIMEOUT_S, metavar="S", help=DRAIN_HELP)
@@ -121,21 +129,26 @@ def run_run(arguments: argparse.Namespace) -> int:
             f"--duration must be above 0 and at most {DURATION_S_MAX:,} s, not {arguments.duration:g}", USAGE
         )
     events = _event_options(arguments)
-    total = total_events(arguments.profile, arguments.rate, arguments.duration)
+    total = total_events(_pacing(arguments), arguments.rate, arguments.duration)
     if total == 0:
         raise CommandError("this rate and duration make no event at all: raise one of them", USAGE)
     # With these two (and --seed) in the command, the same events are sent again.
     common = _common(arguments, total, {"run_id": events.run_id, "event_time": repr(events.started_s)})
     connection, stack = _connect(arguments)
 
-    def due() -> Iterator[Due]:
-        generator, truths = Generator(events), Truths(stack.settings)
-        for due_s in schedule(arguments.profile, arguments.rate, arguments.duration):
-            event = generator.next(due_s)
-            yield Due(due_s, event.partition_key, event.payload, truths.of_generated(event, int(due_s * 1e6)))
-
+    source = GeneratedSource(events, _pacing(arguments), arguments.rate, arguments.duration, stack.settings)
     # A new run id has never been sent; a given one may be a repetition.
-    return Load(connection, stack, common).run(due(), before=due() if arguments.run_id else None)
+    return Load(connection, stack, common).run(source, before=_whole(source, common) if arguments.run_id else None)
+
+
+def _pacing(arguments: argparse.Namespace) -> str:
+    return "constant" if arguments.profile == BACKLOG else str(arguments.profile)
+
+
+def _whole(source: Source, options: Options) -> Iterator[Due]:
+    """All events of all senders, one sender's after the other."""
+    parts = (source.due(Part(index, options.processes)) for index in range(options.processes))
+    return itertools.chain.from_iterable(parts)
 
 
 def _event_options(arguments: argparse.Namespace) -> EventOptions:
@@ -161,14 +174,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
     common = _common(arguments, None, {"format": recording.format}, scheduled=speed is not None)
     connection, stack = _connect(arguments)
 
-    def due() -> Iterator[Due]:
-        truths = Truths(stack.settings)
-        times, events = itertools.tee(recording.events())
-        for due_s, event in zip(paced((event.time_s for event in times), speed), events, strict=True):
-            truth = truths.of_payload(event.payload, int(due_s * 1e6))
-            yield Due(None if speed is None else due_s, event.partition_key, event.payload, truth)
-
-    return Load(connection, stack, common, recording.unread).run(due(), before=due())
+    source = RecordedSource(recording, speed, stack.settings)
+    return Load(connection, stack, common, recording.unread).run(source, before=source.due())
 
 
 def run_report(arguments: argparse.Namespace) -> int:
@@ -203,6 +210,8 @@ def _common(
     for name, seconds in (("--drain-timeout", arguments.drain_timeout), ("--settle", arguments.settle)):
         if not 0 <= seconds <= DURATION_S_MAX:
             raise CommandError(f"{name} must be 0 to {DURATION_S_MAX:,} s, not {seconds:g}", USAGE)
+    if not 1 <= arguments.processes <= PROCESSES_MAX:
+        raise CommandError(f"--processes must be 1 to {PROCESSES_MAX}, not {arguments.processes}", USAGE)
     thresholds: list[Threshold] = [parse(expression, report.known_numbers()) for expression in arguments.threshold]
     for threshold in thresholds:
         if not scheduled and threshold.name.startswith(SCHEDULED_ONLY):
@@ -221,6 +230,8 @@ def _common(
         settle_s=arguments.settle,
         total_events=total,
         scheduled=scheduled,
+        processes=arguments.processes,
+        backlog=getattr(arguments, "profile", None) == BACKLOG,
     )
 
 

@@ -103,9 +103,15 @@ def _render(run_id: str, event_id: str, key: int, time: str, size: int, quantity
 
 @dataclass(slots=True)
 class Generator:
-    """`next` makes the event of the next slot of the schedule."""
+    """`next` makes the event of the next slot of the schedule.
+
+    Several generators of one load share no identity: `first` is the first one's number, from 0, and `step` how many
+    generators there are.
+    """
 
     options: EventOptions
+    first: int = 0
+    step: int = 1
     _random: Random = field(init=False)
     _weights: list[float] = field(init=False)
     _recent: deque[Generated] = field(init=False)
@@ -118,7 +124,9 @@ class Generator:
     def __post_init__(self) -> None:
         options = self.options
         self._source = options.source
-        self._random = Random(f"{options.seed}/{options.run_id}")  # noqa: S311 - repeatable, not secret
+        sender = f"/{self.first} of {self.step}" if self.step > 1 else ""
+        self._ordinal = self._malformed = self.first
+        self._random = Random(f"{options.seed}/{options.run_id}{sender}")  # noqa: S311 - repeatable, not secret
         self._weights = list(accumulate((k + 1) ** -options.skew for k in range(options.keys)))
         self._recent = deque(maxlen=COPIES_FROM)
 
@@ -149,7 +157,7 @@ class Generator:
             self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         size, quantity_milli = int(draw() * 100_000), int(draw() * 1_000_000)
         ordinal = self._ordinal
-        self._ordinal += 1
+        self._ordinal += self.step
         event_id = f"{ordinal:010d}"
         time = f"{self._second_text}.{millis % 1000:03d}Z"
         payload = _render(options.run_id, event_id, key, time, size, quantity_milli, options.event_bytes)
@@ -159,6 +167,6 @@ class Generator:
 
     def _next_malformed(self, due_s: float) -> Generated:
         kind = kind_at(self._malformed)
-        self._malformed += 1
+        self._malformed += self.step
         event = self._fresh(due_s)
         return event._replace(payload=kind.spoil(event.partition_key, event.payload), kind=kind)

@@ -8,6 +8,7 @@ is taken, has no such latency and nothing late.
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from loadgen.histogram import Histogram
 from loadgen.results import PutResult
@@ -21,6 +22,16 @@ SUMS = (
     "attempts", "size", "throttled_records",
 )  # fmt: skip
 THROTTLED = "ProvisionedThroughputExceededException"
+
+
+class Turn(NamedTuple):
+    """How far a load is. `waiting`: events queued or in flight."""
+
+    acknowledged: int = 0
+    late: int = 0
+    failed_attempts: int = 0
+    throttled: int = 0
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -94,7 +105,7 @@ class Metrics:
             second.latency.add(result.done_us - due_us)
 
     def _attempts_failed(self, result: PutResult) -> None:
-        """Each failed attempt in the second of its answer, and a throttled one at its shard, as far as that is known."""
+        """Each failed attempt in the second of its answer, and a throttled one at its shard where that is known."""
         known = result.failed_attempts or [(result.done_us, None)] * len(result.errors)
         for code, (at_us, shard_id) in zip(result.errors, known, strict=True):
             second = self.seconds[at_us // 1_000_000]
@@ -122,6 +133,9 @@ class Metrics:
             if sent_us - due_us > late_after_us:
                 self.late += 1
                 self.late_us_max = max(self.late_us_max, sent_us - due_us)
+
+    def turn(self, waiting: int) -> Turn:
+        return Turn(self.acknowledged, self.late, self.errors.total(), self.errors[THROTTLED], waiting)
 
     def named(self) -> dict[str, float | int | None]:
         """The flat, documented names (docs/loadgen-report.md). None: there was nothing to measure."""

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from loadgen.metrics import Metrics
+from loadgen.metrics import Turn
 
 PLAIN_EVERY_S = 5.0
 
@@ -38,23 +38,28 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def sending(self, now_s: float, metrics: Metrics, waiting: int) -> None:
-        """`waiting`: events queued or in flight."""
-        rate = metrics.acknowledged / now_s if now_s else 0.0
-        text = f"{metrics.acknowledged:,} acknowledged ({rate:,.0f}/s), {waiting:,} waiting"
-        if metrics.late:
-            text += f", {metrics.late:,} sent late"
-        if metrics.errors:
-            text += f", {metrics.errors.total():,} failed attempts"
-        self._show("sending", text, metrics.acknowledged, self._total, now_s)
+    def sending(self, now_s: float, turn: Turn) -> None:
+        rate = turn.acknowledged / now_s if now_s > 0 else 0.0
+        text = f"{turn.acknowledged:,} acknowledged ({rate:,.0f}/s), {turn.waiting:,} waiting"
+        if turn.late:
+            text += f", {turn.late:,} sent late"
+        if turn.throttled:
+            text += f", {turn.throttled:,} throttled attempts"
+        if other := turn.failed_attempts - turn.throttled:
+            text += f", {other:,} {'other ' if turn.throttled else ''}failed attempts"
+        self._show("sending", text, turn.acknowledged, self._total, max(0.0, now_s))
 
-    def looked(self, windows: int, found: int) -> None:
-        """What the tables have before anything is sent; said once."""
-        text = f"before the load the table has {found:,} events in the {windows:,} windows of these events"
+    def say(self, text: str) -> None:
+        """Something that happened once."""
         if self._bar:
             self._bar.console.print(text)
         else:
             print(text, file=sys.stderr, flush=True)
+
+    def looked(self, windows: int, found: int) -> None:
+        """What the tables have before anything is sent; said once."""
+        text = f"before the load the table has {found:,} events in the {windows:,} windows of these events"
+        self.say(text)
 
     def draining(self, now_s: float, found: int, expected: int) -> None:
         """`now_s` counts from the start of the draining."""

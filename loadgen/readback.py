@@ -36,6 +36,8 @@ class Stack(NamedTuple):
     quarantine_table: str
     failure_bucket: str
     settings: RuleSettings
+    function: str = ""
+    mapping_id: str = ""
 
 
 def find_stack(connection: Connection) -> Stack:
@@ -54,6 +56,8 @@ def find_stack(connection: Connection) -> Stack:
             found["QuarantineTableName"],
             found["FailureBucketName"],
             settings,
+            found["FunctionName"],
+            found["MappingId"],
         )
     except (KeyError, ValueError) as error:
         raise CommandError(f"the stack {name} is not one of infra/template.yaml: {error}", ENVIRONMENT) from error

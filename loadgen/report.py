@@ -43,10 +43,12 @@ def document(
     metrics: Metrics,
     ledger: Ledger,
     drain_s: float,
+    drained: int = 0,
     checked: Sequence[Checked],
     unread: Unread,
 ) -> dict[str, Any]:
-    """The whole report as plain data. `drain_s`: from the last acknowledgement until everything was found.
+    """The whole report as plain data. `drain_s`: from the last acknowledgement (of a backlog: from enabling the
+    mapping) until everything was found; `drained`: distinct events found in that time.
 
     `problem`: why the run did not reach its end, or what it left could not be read (it is `partial`); else None.
     """
@@ -60,7 +62,7 @@ def document(
         "problem": problem,
         "configuration": dict(configuration),
         "ledger": {**asdict(ledger), "balanced": ledger.balanced},
-        "numbers": numbers(metrics, ledger, drain_s, unread),
+        "numbers": numbers(metrics, ledger, drain_s, unread, drained),
         "thresholds": [
             {"expression": str(check.threshold), "value": check.value, "passed": check.passed} for check in checked
         ],
@@ -73,12 +75,14 @@ def document(
     return {**found, "verdict": verdict(found), "passed": not shortcomings(found)}
 
 
-def numbers(metrics: Metrics, ledger: Ledger, drain_s: float, unread: Unread) -> dict[str, float | int | None]:
+def numbers(
+    metrics: Metrics, ledger: Ledger, drain_s: float, unread: Unread, drained: int = 0
+) -> dict[str, float | int | None]:
     """Every named number (docs/loadgen-report.md)."""
-    return {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s), "lines_unreadable": unread.lines}
+    return {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s, drained), "lines_unreadable": unread.lines}
 
 
-def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str, float | int | None]:
+def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float, drained: int) -> dict[str, float | int | None]:
     """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found.
 
     Neither is known when the tables were not waited for. When an event that was there before is processed again is not
@@ -98,6 +102,8 @@ def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float) -> dict[str
         "not_yet_found": ledger.not_yet_found,
         "duplicates_applied": ledger.duplicates_applied,
         "drain_s": round(drain_s, 3) if is_drained and has_news else None,
+        "drained_events": drained if is_drained and has_news else None,
+        "drain_events_per_s": drained / drain_s if drained and drain_s and is_drained and has_news else None,
         "processed_events_per_s": processed / whole_s if whole_s and is_drained and not ledger.stored_before else None,
     }
 

@@ -1,5 +1,6 @@
 """SHELL: one load from its schedule to its report: send, wait until the tables have everything, make up the account."""
 
+import contextlib
 import json
 import os
 import sys
@@ -12,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from infra.ops.errors import CommandError
 from loadgen import report
+from loadgen.backlog import Switch
 from loadgen.interrupts import Interrupts
 from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
 from loadgen.page import page
 from loadgen.progress import Progress
 from loadgen.readback import Readback, Stack
-from loadgen.results import PutResult, encode
-from loadgen.sender import CONNECTIONS, Due, Sender
+from loadgen.sender import CONNECTIONS, Due
+from loadgen.sending import Sending
+from loadgen.sources import Source
 from loadgen.thresholds import Threshold, check
-from loadgen.truth import Truth
-from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
-from processor.core.resend import RetryPolicy
 
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
@@ -43,7 +43,8 @@ class Options:
 
     `settle_s`: wait this long after everything was found before the final account, so that late copies of events could
     still do their harm: twice the default batching window, and more than a retry's first waits. `scheduled`: events are
-    due at times of their own, and not as soon as there is room.
+    due at times of their own, and not as soon as there is room. `processes`: how many send, each its part of the load.
+    `backlog`: the mapping is disabled while sending, and draining begins when it is enabled again.
     """
 
     command: Sequence[str]
@@ -55,6 +56,8 @@ class Options:
     settle_s: float
     total_events: int | None
     scheduled: bool = True
+    processes: int = 1
+    backlog: bool = False
 
 
 class Load:
@@ -71,12 +74,20 @@ class Load:
         self._findings, self._progress = Findings(), Progress(options.total_events)
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)
-        # The client repeats nothing by itself: every attempt and every lost answer must be counted.
-        self._put = PutRecords(connection.client("kinesis", attempts=1), stack.stream)
-        self._sender = Sender(self._put, options.packing, RetryPolicy(stop_lane=False), self._settled, self._turn)
-        self._interrupts = Interrupts(self._sender.stopping.set)
+        self._sending = Sending(
+            connection,
+            stack.stream,
+            options.packing,
+            self._metrics,
+            self._expected,
+            options.out / RESULTS,
+            options.processes,
+        )
+        self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
+        self._drained = 0
+        self._interrupts = Interrupts(self._sending.stop)
 
-    def run(self, schedule: Iterator[Due], before: Iterator[Due] | None = None) -> int:
+    def run(self, schedule: Iterator[Due] | Source, before: Iterator[Due] | None = None) -> int:
         """Returns the exit status; the files are in `options.out` whatever it is, unless it was interrupted twice.
 
         `before`: the same events once more, for a load whose events may be in the tables already: what their windows
@@ -97,18 +108,32 @@ class Load:
             print(f"loadgen: stopped at once; {out}/results.jsonl has what was put until then", file=sys.stderr)
             return INTERRUPTED
 
-    def _perform(self, schedule: Iterator[Due], before: Iterator[Due] | None) -> tuple[float, CommandError | None]:
+    def _perform(
+        self, schedule: Iterator[Due] | Source, before: Iterator[Due] | None
+    ) -> tuple[float, CommandError | None]:
         """Send and drain; returns the seconds of draining and what ended it too early, if anything did."""
         drain_s = 0.0
-        with (self._options.out / RESULTS).open("w") as self._lines, self._progress:
+        with self._progress:
             try:
                 if before is not None:
                     self._look_before(before)
-                self._sender.run(schedule)
+                self._send(schedule)
                 drain_s = self._drain()
             except CommandError as error:
                 return drain_s, error
         return drain_s, None
+
+    def _send(self, schedule: Iterator[Due] | Source) -> None:
+        if self._switch is None:
+            self._sending.run(schedule, self._progress.sending)
+            return
+        try:  # whatever happens, the mapping is enabled in the end
+            self._switch.off(lambda: self._interrupts.seen)
+            self._progress.say("the event source mapping is disabled: what is sent now becomes the backlog")
+            self._sending.run(schedule, self._progress.sending)
+        finally:
+            self._switch.on()
+            self._progress.say("the event source mapping is enabled again")
 
     def _look_before(self, events: Iterator[Due]) -> None:
         keys: set[WindowKey] = set()
@@ -119,31 +144,24 @@ class Load:
                 keys.add((event.truth.pk, event.truth.window))
         self._progress.looked(len(keys), self._readback.before(sorted(keys)))
 
-    def _turn(self, now_s: float, waiting: int) -> None:
-        self._progress.sending(now_s, self._metrics, waiting)
-
-    def _settled(self, result: PutResult, truths: tuple[Truth, ...]) -> None:
-        self._lines.write(encode(result) + "\n")
-        self._metrics.add(result)
-        if result.failed is None:
-            assert result.shard_id is not None
-            assert result.sequence_number is not None
-            self._expected.acknowledged(truths, result.shard_id, result.sequence_number)
-            return
-        self._expected.failed(truths, uncertain=result.uncertain)
-        if result.attempts == 1 and not self._metrics.acknowledged:
-            # Given up after one attempt is what waiting cannot cure (no such stream, not allowed): no use in going on.
-            self._sender.stopping.set()
-
     def _drain(self) -> float:
         """Poll until everything was found or nothing more comes; returns the seconds it took."""
         began_s = moved_s = time.monotonic()
+        first: int | None = None
         found = -1
         while not self._interrupts.seen:
-            self._readback.refresh(self._findings)
+            try:
+                self._readback.refresh(self._findings)
+            except CommandError as error:  # an endpoint that went away may come back
+                if not is_silence(error) or time.monotonic() - moved_s > self._options.drain_timeout_s:
+                    raise
+                self._pause(POLL_S)
+                continue
             now_s = time.monotonic()
             if self._findings.found() > found:
                 found, moved_s = self._findings.found(), now_s
+            first = found if first is None else first
+            self._drained = found - (0 if self._options.backlog else first)
             self._progress.draining(now_s - began_s, found, self._expected.distinct_events)
             if found >= self._expected.distinct_events or now_s - moved_s > self._options.drain_timeout_s:
                 break
@@ -164,9 +182,10 @@ class Load:
 
     def _report(self, drain_s: float, problem: CommandError | None) -> int:
         options, metrics = self._options, self._metrics
+        self._unread = self._sending.unread or self._unread
         why = self._why_partial(problem)
         ledger = settle(self._expected, self._findings, waited=self._waited)
-        numbers = report.numbers(metrics, ledger, drain_s, self._unread)
+        numbers = report.numbers(metrics, ledger, drain_s, self._unread, self._drained)
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
@@ -180,13 +199,17 @@ class Load:
             metrics=metrics,
             ledger=ledger,
             drain_s=drain_s,
+            drained=self._drained,
             checked=check(options.thresholds, numbers),
             unread=self._unread,
         )
-        write(options.out, document)
-        summarize(document, f"Reports: {options.out}/report.html, report.json, {RESULTS}")
+        unwritten = _try_to_write(options.out, document)
+        summarize(document, unwritten or f"Reports: {options.out}/report.html, report.json, {RESULTS}")
         if self._interrupts.seen:
             return INTERRUPTED
+        if self._sending.broken or unwritten:
+            print(f"loadgen: {why or unwritten}", file=sys.stderr)
+            return FAILED
         if why is not None:
             print(f"loadgen: {why}", file=sys.stderr)
             return USAGE if self._unread.broken else UNREACHABLE
@@ -195,7 +218,15 @@ class Load:
     def _why_partial(self, problem: CommandError | None) -> str | None:
         if self._interrupts.seen:
             return "interrupted"
-        return str(problem) if problem else self._unread.broken or self._took_nothing()
+        sending = self._sending
+        if sending.broken:
+            return f"{self._options.out}/{RESULTS} is not complete: {sending.broken}"
+        if problem:
+            return str(problem)
+        if sending.problems:
+            return "; ".join(sending.problems)
+        refused = f"the stream {self._stack.stream} takes nothing more: {sending.refused}" if sending.refused else None
+        return self._unread.broken or self._took_nothing() or refused
 
     def _took_nothing(self) -> str | None:
         """Why, when every single event was given up; else None."""
@@ -204,6 +235,23 @@ class Load:
             return None
         reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in metrics.failures.most_common(3))
         return f"the stream {self._stack.stream} took nothing: {reasons}"
+
+
+def is_silence(error: CommandError) -> bool:
+    """Nobody answered, as opposed to an answer that is a refusal."""
+    from botocore.exceptions import ConnectionError as NoConnection
+    from botocore.exceptions import HTTPClientError
+
+    return isinstance(error.__cause__, HTTPClientError | NoConnection)
+
+
+def _try_to_write(out: Path, document: Mapping[str, Any]) -> str | None:
+    """None: the reports are there; else why not."""
+    try:
+        write(out, document)
+    except OSError as error:
+        return f"{out}: the reports cannot be written: {error.strerror}; what was measured is above"
+    return None
 
 
 def late_after_us(packing: PackingSettings) -> int:
@@ -216,8 +264,13 @@ def write(out: Path, document: Mapping[str, Any]) -> None:
     """report.json and report.html, each whole or not at all."""
     for name, text in zip(REPORTS, (json.dumps(document, indent=1) + "\n", page(document)), strict=True):
         part = out / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(out / name)
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(out / name)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
 
 
 def summarize(document: Mapping[str, Any], last_line: str = "") -> None:

@@ -1,0 +1,78 @@
+"""SHELL: where a load's events come from, as values that can be sent to another process, and whole or a part of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, tee
+from typing import Protocol
+from zlib import crc32
+
+from loadgen.events import EventOptions, Generator
+from loadgen.pacer import paced, schedule
+from loadgen.recorded import Recording
+from loadgen.report import Unread
+from loadgen.sender import Due
+from loadgen.truth import Truths
+from processor.core.rule_api import RuleSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sender's part of a load: the `index`-th, from 0, of `of`."""
+
+    index: int = 0
+    of: int = 1
+
+
+WHOLE = Part()
+
+
+class Source(Protocol):
+    """`due` can be asked for as often as one likes; the parts together are the whole, and share no identity."""
+
+    def due(self, part: Part = WHOLE) -> Iterator[Due]: ...
+
+    @property
+    def unread(self) -> Unread: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedSource:
+    """Every `of`-th slot of the schedule belongs to the same part."""
+
+    events: EventOptions
+    profile: str
+    rate: float
+    duration_s: float
+    settings: RuleSettings
+
+    @property
+    def unread(self) -> Unread:
+        return Unread()
+
+    def due(self, part: Part = WHOLE) -> Iterator[Due]:
+        generator, truths = Generator(self.events, part.index, part.of), Truths(self.settings)
+        for due_s in islice(schedule(self.profile, self.rate, self.duration_s), part.index, None, part.of):
+            event = generator.next(due_s)
+            yield Due(due_s, event.partition_key, event.payload, truths.of_generated(event, int(due_s * 1e6)))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSource:
+    """A partition key's events belong to the same part: their order is kept, and so are equal ones together."""
+
+    recording: Recording
+    speed: float | None
+    settings: RuleSettings
+
+    @property
+    def unread(self) -> Unread:
+        return self.recording.unread
+
+    def due(self, part: Part = WHOLE) -> Iterator[Due]:
+        truths = Truths(self.settings)
+        times, events = tee(self.recording.events())
+        for due_s, event in zip(paced((event.time_s for event in times), self.speed), events, strict=True):
+            if part.of > 1 and crc32(event.partition_key.encode()) % part.of != part.index:
+                continue
+            truth = truths.of_payload(event.payload, int(due_s * 1e6))
+            yield Due(None if self.speed is None else due_s, event.partition_key, event.payload, truth)
