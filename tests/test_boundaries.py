@@ -18,7 +18,7 @@ PURE = [
     "processor/core", "processor/rules.py", "infra/blueprint", "infra/intrinsics.py", "infra/model",
     "loadgen/pacer.py", "loadgen/events.py", "loadgen/results.py", "loadgen/metrics.py", "loadgen/report.py",
     "loadgen/ledger.py", "loadgen/truth.py", "loadgen/recordings.py", "loadgen/thresholds.py", "loadgen/page.py",
-    "loadgen/chart.py",
+    "loadgen/chart.py", "loadgen/histogram.py", "loadgen/identities.py", "loadgen/books.py",
 ]  # fmt: skip
 
 # room -> the rooms of ours that it may import (longest prefix wins).
