@@ -63,13 +63,11 @@ class Progress:
     def begin(self, read: Collection[str]) -> Iterator[tuple[Shard, Resume]]:
         """The shards to be read from now on besides those that are `read`, each with its place."""
         for shard in startable(self._listed, read=read, completed=self.completed):
-            yield (
-                shard,
-                self._resumable.pop(shard.shard_id, None)
-                or starting_position(
-                    shard.shard_id, first_listing=self._first_listing or (), configured=self._configured
-                ),
-            )
+            if shard.shard_id in self._resumable:
+                yield shard, self._resumable.pop(shard.shard_id)
+            else:
+                first = self._first_listing or ()
+                yield shard, starting_position(shard.shard_id, first_listing=first, configured=self._configured)
 
     def leave(self, positions: Mapping[str, Resume]) -> None:
         """These are not read any more, and may be begun again there."""
