@@ -81,6 +81,8 @@ class BatchProcessor:
             self.telemetry.fault(report, trace(error))
             raise ProcessorFaultError(f"{type(error).__name__} while processing a batch: see fault_traceback") from None
         now_ms = self.clocks.wall_s() * 1000
+        undone = set(failed)
+        report.committed = [record.sequence_number for n, record in enumerate(records) if n not in undone]
         report.event_ages_ms = [now_ms - record.arrived_at_ms for record in records]
         report.commit_latency_ms = (self.clocks.monotonic_s() - start_s) * 1000
         self.telemetry.batch(report)

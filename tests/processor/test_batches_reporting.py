@@ -95,6 +95,8 @@ def test_metrics_say_what_became_of_the_batch(stage: Stage, capsys: pytest.Captu
     assert units["WriteUnits"] == "Count"
     assert set(units) == {*expected, "WriteUnits", "CommitLatency", "EventAge"}
     assert metrics["EventAge"] == [500.0] * 10
+    sent = [record["kinesis"]["sequenceNumber"] for record in event["Records"]]
+    assert metrics["Committed"] == [sent[n * 21 // 9] for n in range(10)]
     assert metrics["service"] == stage.service
     assert by_reason["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "reason"]]
     assert (by_reason["reason"], by_reason["EventsQuarantined"]) == ("not_json", [1.0])

@@ -40,6 +40,17 @@ def test_ages_are_a_bounded_spread_with_the_oldest_in_it(capsys: pytest.CaptureF
     assert (ages[0], ages[-1]) == (5000.0, 4001.0)
 
 
+def test_sequence_numbers_of_committed_records_are_a_bounded_spread_with_first_and_last(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    telemetry().batch(BatchReport("arn", 1000, "1", committed=[str(n) for n in range(1000)]))
+    (line,) = told(capsys)
+    numbers = line["Committed"]
+    assert isinstance(numbers, list)
+    assert len(numbers) == AGES_MAX
+    assert (numbers[0], numbers[-1]) == ("0", "999")
+
+
 def test_a_failure_says_where_why_and_how_many(capsys: pytest.CaptureFixture[str]) -> None:
     report = BatchReport("arn:stream", 9, "4711", records_failed=3)
     telemetry().failed(report, ["Throttling", "Throttling", "ChainFull"], {"Throttling": "", "ChainFull": "what to do"})
