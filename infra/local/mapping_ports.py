@@ -104,7 +104,9 @@ class StreamsInMemory:
         self._changed = asyncio.Event()
 
     def shards(self, stream_arn: str) -> Sequence[ShardInMemory]:
-        if stream_arn != self.stream.arn:
+        if "/consumer/" in stream_arn:
+            self.stream.consumers.find(arn=stream_arn)
+        elif stream_arn != self.stream.arn:
             raise not_found(f"Stream {stream_arn} not found.")
         found = self.stream.shards(self._clock())
         return [

@@ -414,3 +414,23 @@ def test_the_shard_count_is_updated_in_time_while_records_are_put() -> None:
     assert summary() == ("ACTIVE", 2)
     refusal = client.refusal("UpdateShardCount", StreamName="orders", TargetShardCount=5, ScalingType="UNIFORM_SCALING")
     assert refusal[0] == "LimitExceededException"
+
+
+def test_the_mode_of_a_stream_is_switched_twice_a_day_and_its_shards_stay(client: Client) -> None:
+    """Fact 9.12."""
+    arn = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders"
+
+    def switch(mode: str) -> dict[str, Any]:
+        return {"StreamARN": arn, "StreamModeDetails": {"StreamMode": mode}}
+
+    client.call("CreateStream", StreamName="elastic", StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    summary = client.call("DescribeStreamSummary", StreamName="elastic")["StreamDescriptionSummary"]
+    assert (summary["OpenShardCount"], summary["StreamModeDetails"]) == (4, {"StreamMode": "ON_DEMAND"})
+    client.call("UpdateStreamMode", **switch("ON_DEMAND"))
+    summary = client.call("DescribeStreamSummary", StreamName="orders")["StreamDescriptionSummary"]
+    assert (summary["OpenShardCount"], summary["StreamModeDetails"]) == (1, {"StreamMode": "ON_DEMAND"})
+    assert client.call("DescribeLimits")["OnDemandStreamCount"] == 2
+    client.call("UpdateStreamMode", **switch("PROVISIONED"))
+    assert client.refusal("UpdateStreamMode", **switch("ON_DEMAND"))[0] == "LimitExceededException"
+    client.clock.now += 86_401
+    client.call("UpdateStreamMode", **switch("ON_DEMAND"))

@@ -13,7 +13,7 @@ from infra.model.function import InvokeOutcome, Succeeded
 from infra.model.mapping import Pace
 from infra.model.subscription import Subscription
 from tests.support.kpl_format import aggregate
-from tests.support.mapping_house import FUNCTION, Lambda, blueprint, run
+from tests.support.mapping_house import FUNCTION, House, Lambda, blueprint, new_stream, run
 
 ACCOUNT = "000000000000"
 STREAM = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/events"
@@ -204,3 +204,22 @@ def test_a_mapping_is_created_on_a_consumer_through_the_api_and_refused_on_one_t
 async def _list(place: Place) -> tuple[int, dict[str, Any]]:
     response = await place.mappings.handle(Request("GET", "/2015-03-31/event-source-mappings/", {}, {}, b""))
     return response.status, json.loads(response.body)["EventSourceMappings"][0]
+
+
+def test_the_stream_in_memory_pushes_like_the_service() -> None:
+    async def test() -> None:
+        now = asyncio.get_running_loop().time()
+        stream = new_stream(now)
+        consumer = stream.register_consumer("quick", now)
+        house = House(stream=stream, event_source_arn=consumer.arn)
+        house.put("a")
+        await house.service.start()
+        await house.until(lambda: house.delivered == [["a"]])
+        house.put("b")
+        await house.until(lambda: house.delivered == [["a"], ["b"]], within_s=0.5)
+        await asyncio.sleep(400)
+        house.put("c")
+        await house.until(lambda: house.delivered == [["a"], ["b"], ["c"]], within_s=0.5)
+        await house.service.stop()
+
+    run(test())
