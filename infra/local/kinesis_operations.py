@@ -4,7 +4,7 @@
 its name or ARN. Inputs have been checked by `kinesis_shapes.check`. None is AWS's empty answer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.local import kinesis_wire as wire
@@ -16,6 +16,7 @@ from infra.local.kinesis_consumers import (
     register_consumer,
 )
 from infra.local.kinesis_records import Input, Output, get_records, get_shard_iterator, put_record, put_records
+from infra.local.kinesis_tags import add_tags, list_resource_tags, list_tags, remove_tags, tag_resource, untag_resource
 from infra.model import tags, tokens
 from infra.model.shard_filter import filtered
 from infra.model.stream import Stream
@@ -219,23 +220,6 @@ def update_mode(stream: Stream, body: Input, now: float) -> Output:
     return None
 
 
-def add_tags(stream: Stream, body: Input, _: float) -> Output:
-    stream.tags = tags.added(stream.tags, body["Tags"], stream.name, stream.account_id)
-    return None
-
-
-def remove_tags(stream: Stream, body: Input, _: float) -> Output:
-    stream.tags = tags.removed(stream.tags, body["TagKeys"])
-    return None
-
-
-def list_tags(stream: Stream, body: Input, _: float) -> Output:
-    after: str | None = body.get("ExclusiveStartTagKey")
-    keys: Sequence[str] = [key for key in sorted(stream.tags) if after is None or key > after]
-    page = keys[: body.get("Limit") or 50]
-    return {"Tags": [{"Key": key, "Value": stream.tags[key]} for key in page], "HasMoreTags": len(keys) > len(page)}
-
-
 OF_ACCOUNT: Mapping[str, Callable[[StreamAccount, Input, float], Output]] = {
     "CreateStream": create_stream,
     "DeregisterStreamConsumer": deregister_consumer,
@@ -245,7 +229,10 @@ OF_ACCOUNT: Mapping[str, Callable[[StreamAccount, Input, float], Output]] = {
     "ListShards": list_shards,
     "ListStreamConsumers": list_consumers,
     "ListStreams": list_streams,
+    "ListTagsForResource": list_resource_tags,
     "RegisterStreamConsumer": register_consumer,
+    "TagResource": tag_resource,
+    "UntagResource": untag_resource,
 }
 OF_STREAM: Mapping[str, Callable[[Stream, Input, float], Output]] = {
     "AddTagsToStream": add_tags,

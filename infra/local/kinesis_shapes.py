@@ -66,6 +66,7 @@ def _consumer_arn(*, required: bool = False) -> Member:
 
 _STREAM = (_name(), _arn())
 _CONSUMER = (_arn(), _consumer_name(), _consumer_arn())
+_RESOURCE = _text("ResourceARN", 1, 2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel)/\S+", required=True)
 _MODE = Member(
     "StreamModeDetails",
     "structure",
@@ -143,6 +144,7 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
         _text("NextToken", 1, 1_048_576),
     ),
     "ListTagsForStream": (*_STREAM, _text("ExclusiveStartTagKey", 1, 128), _integer("Limit", 1, 50)),
+    "ListTagsForResource": (_RESOURCE,),
     "MergeShards": (
         *_STREAM,
         _shard_id("ShardToMerge", required=True),
@@ -182,6 +184,11 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
                 Member("Timestamp", "timestamp"),
             ),
         ),
+    ),
+    "TagResource": (_RESOURCE, Member("Tags", "map", required=True, least=1, most=200)),
+    "UntagResource": (
+        _RESOURCE,
+        Member("TagKeys", "list", required=True, least=1, most=50, item=_text("member", 1, 128)),
     ),
     "UpdateMaxRecordSize": (_arn(required=True), _integer("MaxRecordSizeInKiB", 1024, 10240, required=True)),
     "UpdateShardCount": (

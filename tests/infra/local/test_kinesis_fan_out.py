@@ -79,6 +79,21 @@ def test_boto3_registers_describes_lists_and_deregisters_consumers(endpoint: End
     client.delete_stream(StreamName="orders", EnforceConsumerDeletion=True)
 
 
+def test_streams_and_consumers_are_tagged_by_their_arn(endpoint: Endpoint) -> None:
+    client = endpoint.client()
+    consumer_arn = client.register_stream_consumer(StreamARN=ARN, ConsumerName="audit", Tags={"a": "1"})["Consumer"][
+        "ConsumerARN"
+    ]
+    for arn, before in ((ARN, {}), (consumer_arn, {"a": "1"})):
+        client.tag_resource(ResourceARN=arn, Tags={"b": "2", "c": "3"})
+        client.untag_resource(ResourceARN=arn, TagKeys=["c", "never"])
+        tags = {tag["Key"]: tag["Value"] for tag in client.list_tags_for_resource(ResourceARN=arn)["Tags"]}
+        assert tags == {**before, "b": "2"}
+    assert client.list_tags_for_stream(StreamName="orders")["Tags"] == [{"Key": "b", "Value": "2"}]
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.tag_resource(ResourceARN=f"{ARN}/consumer/audit:1", Tags={"a": "1"})
+
+
 def test_neither_arn_nor_name_of_a_consumer_is_an_invalid_argument(endpoint: Endpoint) -> None:
     client = endpoint.client()
     with pytest.raises(client.exceptions.InvalidArgumentException):
