@@ -80,7 +80,10 @@ async def deploy(
         except ValueError as error:
             raise DeployError(f"{function.logical_id}: {error}") from error
     for mapping in blueprint.mappings:
-        mappings.add(mapping)
+        try:
+            mappings.add(mapping)
+        except ValueError as error:
+            raise DeployError(f"{mapping.logical_id}: {error}") from error
 
 
 def _create_streams(streams: Streams, blueprint: Blueprint) -> None:

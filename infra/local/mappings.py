@@ -73,7 +73,7 @@ class MappingService:
     # The template's
 
     def add(self, blueprint: MappingBlueprint) -> None:
-        """Raises MappingError if the same function already reads the same stream.
+        """Raises MappingError for what AWS refuses, as that the same function already reads the same stream.
 
         One that was kept goes on at its checkpoint, with what the API has changed of it, unless the template has been
         changed since (as CloudFormation leaves alone what a new template does not touch).
@@ -95,6 +95,7 @@ class MappingService:
             mapping.snapshot = saved["snapshot"]
             if saved["deployed"] == deployed:
                 mapping = mapping_managed.of_saved(saved)
+        mapping.config(self._pace)
         self._check_new_pair(mapping.event_source_arn, mapping.function_arn)
         self._mappings[mapping.uuid] = mapping
 

@@ -8,6 +8,7 @@ import pytest
 
 from infra.local.http import Request
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
+from infra.model.mapping.errors import MappingError
 from infra.model.stream import Entry, Stream, StreamError
 from tests.support.mapping_house import BUCKET, EPOCH_S, FUNCTION, STREAM, House, blueprint, run, values
 
@@ -312,6 +313,17 @@ def test_unknown_mappings_are_refused_in_the_shape_of_aws() -> None:
             response = await house.service.handle(request)
             assert response.status == 404
             assert response.headers["x-amzn-errortype"] == "ResourceNotFoundException"
+
+    run(test())
+
+
+@pytest.mark.parametrize("settings", [{"filters": ("{",)}, {"tumbling_window_s": 9, "parallelization_factor": 2}])
+def test_what_aws_would_refuse_of_a_template_is_refused_before_anything_runs(settings: dict[str, Any]) -> None:
+    """Facts 3.7, 6.8."""
+
+    async def test() -> None:
+        with pytest.raises(MappingError, match="InvalidParameterValueException"):
+            House(**settings)
 
     run(test())
 
