@@ -191,6 +191,7 @@ def test_a_template_that_changes_the_starting_position_makes_another_mapping(tmp
         before = {"LATEST": "TRIM_HORIZON", "TRIM_HORIZON": "LATEST"}[position]
         house = House(data_dir=tmp_path, starting_position=before)
         house.put("a")
+        await asyncio.sleep(1)
         await house.service.start()
         await asyncio.sleep(2)
         await house.service.stop()
