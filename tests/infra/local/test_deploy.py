@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -161,6 +162,18 @@ def test_a_function_gets_a_copy_that_holds_only_its_own_folder(services: Service
 def test_a_code_folder_that_is_missing_is_named_with_its_function(services: Services, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"StreamFunction: CodeUri nowhere/"):
         perform(blueprint(functions=(function("nowhere/"),)), services, tmp_path)
+
+
+def test_a_mapping_that_is_refused_is_named_with_the_reason(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_mappings: Mappings, _blueprint: MappingBlueprint) -> None:
+        raise ValueError("Invalid filter pattern definition.")
+
+    monkeypatch.setattr(Mappings, "add", refuse)
+    mapping = SimpleNamespace(logical_id="StreamMapping")
+    with pytest.raises(DeployError, match=r"StreamMapping: Invalid filter pattern definition\."):
+        perform(blueprint(mappings=(mapping,)), services, tmp_path)
 
 
 def test_a_resource_that_is_refused_is_named_with_the_services_reason(services: Services, tmp_path: Path) -> None:
