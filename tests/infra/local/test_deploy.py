@@ -12,6 +12,7 @@ import pytest
 
 from infra.blueprint import (
     Blueprint,
+    ConsumerBlueprint,
     FunctionBlueprint,
     MappingBlueprint,
     NamedBlueprint,
@@ -29,7 +30,8 @@ PLACE = {"region": "us-east-1", "account_id": "000000000000"}
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """The mounted services in this process; names in these tests begin with `deploy-` to be theirs alone."""
     before = dict(os.environ)
-    yield emulated.load(**PLACE, port=1, data_dir=tmp_path_factory.mktemp("ministack"))
+    folder = tmp_path_factory.mktemp("ministack")
+    yield emulated.load(region="us-east-1", account_id="000000000000", port=1, data_dir=folder)
     os.environ.clear()
     os.environ.update(before)
 
@@ -42,6 +44,9 @@ class Created:
     task_roots: dict[str, Path] = field(default_factory=dict)
 
     def create_stream(self, blueprint: StreamBlueprint) -> None:
+        self.order.append(blueprint.name)
+
+    def create_consumer(self, blueprint: ConsumerBlueprint) -> None:
         self.order.append(blueprint.name)
 
 
