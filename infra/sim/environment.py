@@ -34,7 +34,7 @@ RESERVE_S = CALL_MAX_S + 1.0
 LATE_S_MAX = 20.0
 """A statement whose sender is gone may still be applied this much later."""
 PAGES_PER_ANSWER = 40
-HOT_KEYS_MAX, HOT_S_MAX = 5, 20.0
+HOT_S_MAX = 40.0
 _REFUSED = Outcome("ProvisionedThroughputExceeded")
 
 
@@ -78,6 +78,7 @@ class Function:
     report: bool
     systemic_share: float
     cache_identities: int
+    hot_keys_max: int  # partition keys of a table that become hot at once
     hot: dict[str, float] = field(default_factory=dict)  # partition key of a table -> refused until then
     calls: int = 0
     events: int = 0  # user records handed to the rules or set aside, redeliveries included
@@ -216,10 +217,10 @@ class Process:
         """The whole call is refused, or some of its statements, or some partition keys become hot for seconds."""
         now_s, random = self.function.clock.now, self.function.random
         chance = random.random()
-        if not isinstance(step, Call) or chance < 0.3:
+        if not isinstance(step, Call) or chance < 0.2:
             return _answer_all(commit, step, "ThrottlingError", now_s)
-        if chance < 0.6:
-            for _ in range(random.randint(1, HOT_KEYS_MAX)):
+        if chance < 0.7:
+            for _ in range(random.randint(1, self.function.hot_keys_max)):
                 self.function.hot[random.choice(step.statements).pk] = now_s + HOT_S_MAX * random.random()
             return commit.answer(self._apply(step), now_s)
         table = self.function.tables[step.table]

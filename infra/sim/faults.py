@@ -23,12 +23,14 @@ class Faults:
     service_error: float = _fault(0.01, "invoke", "Lambda answers 5xx: the function does not run")
     slow_table: float = _fault(0.02, "table call", "0.3 to 8 s instead of milliseconds; the client gives up after 4 s")
     table_throttle: float = _fault(
-        0.03, "table call", "it, some of its statements, or for seconds all of some partition keys, are refused"
+        0.04, "table call", "it, some of its statements, or for seconds all of some partition keys, are refused"
     )
     lost_response: float = _fault(0.02, "table call", "it takes effect but is answered with a timeout or a 5xx")
     duplicate_delivery: float = _fault(0.01, "invocation", "a second environment gets the same batch at the same time")
     lease_move: float = _fault(0.02, "second", "the mapping begins again from its checkpoints; old invocations run on")
     reshard: float = _fault(0.02, "second", "a shard is split, or two are merged")
+    mapping_update: float = _fault(0.02, "second", "BatchSize and ParallelizationFactor change while it runs")
+    mapping_disable: float = _fault(0.01, "second", "the mapping is disabled, and enabled again after up to 15 s")
     clock_skew: float = _fault(0.05, "record", "its arrival time is up to 1 s off, so that arrival times go back")
     malformed: float = _fault(0.02, "record", "garbage of some kind, as user record or as a whole aggregate")
     destination_fails: float = _fault(0.1, "document", "the on-failure destination refuses it: the records are dropped")

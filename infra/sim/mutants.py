@@ -161,6 +161,14 @@ def snapshot_of_what_was_read(right: Any) -> Any:
     return snapshot
 
 
+def lanes_change_at_once(_right: Any) -> Any:
+    def regroup(self: ShardReader) -> None:
+        self.lanes = [*self.lanes, Lane(self.context, self, self._last_read_at_s)]
+        self._places.clear()
+
+    return regroup
+
+
 # ---- the processor
 
 
@@ -254,6 +262,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "one call too many": ((Lane, "_failed", one_call_too_many),),
     "new request id for a retry": ((Lane, "_wait", new_id_for_a_retry),),
     "checkpoint stands still": ((ShardReader, "checkpoint", _always(None)),),
+    "lanes change while they are busy": ((ShardReader, "regroup", lanes_change_at_once),),
+    "disabled mapping goes on": ((ShardReader, "may_begin", lambda _: property(lambda self: not self.regrouping)),),
     "snapshot of what was read": ((EventSourceMapping, "snapshot", snapshot_of_what_was_read),),
     "commit without identity condition": ((table, "_page_condition", no_identity_condition),),
     "commit without bound on a page": ((table, "_page_condition", no_bound_condition),),

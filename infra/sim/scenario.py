@@ -50,6 +50,7 @@ class Scenario:
     window_s: int = 3_600
     items: bool = False
     cache_identities: int = 150_000
+    hot_keys_max: int = 5
     short_numbers: bool = False
     pace: Pace = field(default_factory=Pace)
 
@@ -146,6 +147,7 @@ def varied(seed: int) -> dict[str, Any]:
         "window_s": one([5, 60, 3_600]),
         "items": one([False, False, True]),
         "cache_identities": one([0, 60, 150_000]),
+        "hot_keys_max": one([2, 5, 40]),
         "short_numbers": one([False, True]),
         "pace": Pace(
             poll_interval_s=one([5.0, 10.0]),

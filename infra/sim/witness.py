@@ -27,6 +27,9 @@ class Witness:
         self.config = config
         self.shards: dict[str, SeenShard] = {}
         self.lease = 1
+        self.enabled = True
+        self._factor_max, self._batch_max = config.parallelization_factor, config.batch_size
+        self._epoch = 1  # of settling: another one begins where records may come again
         self.unsettled = 0
         self.invocations = 0
         self.completed: set[str] = set()
@@ -60,15 +63,33 @@ class Witness:
     def moved(self, resumed: dict[str, int]) -> None:
         """Another machine has taken over; it begins behind these sequence numbers."""
         self.lease += 1
+        self._epoch += 1
+        self._factor_max, self._batch_max = self.config.parallelization_factor, self.config.batch_size
         self._flights.clear()
         for shard in self.shards.values():
             shard.reading, shard.in_flight = False, 0
             shard.reach = resumed.get(shard.shard_id, 0)
 
+    def reconfigured(self, config: MappingConfig) -> None:
+        """What was read or is under way keeps to the limits of before."""
+        self.config = config
+        self._factor_max = max(self._factor_max, config.parallelization_factor)
+        self._batch_max = max(self._batch_max, config.batch_size)
+
+    def switched(self, *, enabled: bool) -> None:
+        """An enabled mapping goes on at its checkpoints: a lane that was ahead of them sees records again."""
+        self.enabled = enabled
+        self._epoch += enabled
+
+    def _check_enabled(self, shard_id: str, what: str) -> None:
+        if not self.enabled:
+            raise Violation("disabled", f"{shard_id} is {what} while the mapping is disabled")
+
     # Reading
 
     def reads(self, read: Read) -> None:
         shard = self.shards[read.shard_id]
+        self._check_enabled(read.shard_id, "read")
         if shard.reading:
             raise Violation("one read per shard", f"{shard.shard_id} is read twice at once")
         shard.reading = True
@@ -87,24 +108,25 @@ class Witness:
 
     def invokes(self, now: float, invoke: Invoke) -> None:
         shard = self.shards[invoke.shard_id]
+        self._check_enabled(invoke.shard_id, "sent to the function")
         flight = Flight(self.lease, shard, [])
         self._check_records(invoke, shard, flight)
         self._check_batch(now, invoke, shard)
         self._flights[invoke.invocation_id] = flight
         shard.in_flight += 1
-        if shard.in_flight > self.config.parallelization_factor:
+        if shard.in_flight > self._factor_max:
             raise Violation("serial lanes", f"{shard.in_flight} invocations at once for {shard.shard_id}")
         self.invocations += 1
         if self.invocations % EVENT_CHECKED_EVERY == 1:
             self._check_event(invoke)
 
     def _check_records(self, invoke: Invoke, shard: SeenShard, flight: Flight) -> None:
-        puts, known, lease = flight.puts, shard.puts, self.lease
+        puts, known, lease, epoch = flight.puts, shard.puts, self.lease, self._epoch
         for record in invoke.records:
             put = known.get(record.sequence_number)
             if put is None:
                 raise Violation("only what was put", f"record {record.sequence_number} was not put to {shard.shard_id}")
-            if put.settled_last == lease:
+            if put.settled_last == epoch:
                 raise Violation(
                     "settled once", f"record {put.number} of {shard.shard_id} was settled and is sent again"
                 )
@@ -130,8 +152,8 @@ class Witness:
 
     def _check_batch(self, now: float, invoke: Invoke, shard: SeenShard) -> None:
         config, records = self.config, invoke.records
-        if not 1 <= len(records) <= config.batch_size:
-            raise Violation("batch size", f"{len(records)} records, BatchSize is {config.batch_size}")
+        if not 1 <= len(records) <= self._batch_max:
+            raise Violation("batch size", f"{len(records)} records, BatchSize is {self._batch_max}")
         batch = (shard.shard_id, len(records), records[0].sequence_number, records[-1].sequence_number)
         if self._batches.setdefault(invoke.request_id, batch) != batch:
             raise Violation("one request id, one batch", f"{invoke.request_id} names two different batches")
@@ -183,7 +205,7 @@ class Witness:
             if not put.settled:
                 put.settled = self.lease
                 self.unsettled -= 1
-            put.settled_last = self.lease
+            put.settled_last = self._epoch
 
     # Discarding
 

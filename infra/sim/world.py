@@ -6,6 +6,7 @@ another machine in its place; what the old one had under way goes on, unheard.
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -46,6 +47,7 @@ from processor.core.statements import Table
 
 HEALED_AFTER_S = 300.0  # after the last put nothing goes wrong any more: then everything must come to its end
 SETTLED_AFTER_S = 3_600.0  # within this
+DISABLED_S_MAX = 15.0
 STEPS_MAX = 2_000_000
 _NEVER = float("inf")
 
@@ -78,6 +80,7 @@ class World:
             scenario.report,
             scenario.systemic_share,
             scenario.cache_identities,
+            scenario.hot_keys_max,
         )
         reserved = None if scenario.reserved_concurrency == -1 else scenario.reserved_concurrency
         self.fleet = Fleet(self.function, self._random, timeout_s=scenario.timeout_s, reserved_concurrency=reserved)
@@ -151,8 +154,8 @@ class World:
                 "liveness",
                 f"{SETTLED_AFTER_S:g} s after the last fault: {self.witness.unfinished()}",
             )
-        if random.random() < self.faults.lease_move and not self.witness.finished:
-            self._move_lease()
+        if not self.witness.finished and self.witness.enabled:
+            self._disturb_mapping()
         if random.random() < self.faults.reshard and not self.producer.done:
             told = reshard.reshard(self.stream, random, clock.now)
             if told:
@@ -161,6 +164,27 @@ class World:
                 self.witness.shards_changed(self.stream.shards(clock.now))
                 self._stream_changed()
         clock.later(1.0, self._second)
+
+    def _disturb_mapping(self) -> None:
+        clock, random, faults = self.clock, self._random, self.faults
+        if random.random() < faults.lease_move:
+            self._move_lease()
+        if random.random() < faults.mapping_update:
+            factor, size = random.choice((1, 2, 4, 10)), random.choice((1, 3, 10, 100))
+            clock.say(f"update factor={factor} size={size}")
+            self.function.meet("mapping_update")
+            self.config = replace(self.config, parallelization_factor=factor, batch_size=size)
+            self.witness.reconfigured(self.config)
+            self._feed(self.machine, self.machine.update, self.config)
+        if random.random() < faults.mapping_disable:
+            self.function.meet("mapping_disable")
+            self._switch(False)
+            clock.later(DISABLED_S_MAX * random.random(), self._switch, True)
+
+    def _switch(self, enabled: bool) -> None:
+        self.clock.say("enabled" if enabled else "disabled")
+        self.witness.switched(enabled=enabled)
+        self._feed(self.machine, partial(self.machine.update, enabled=enabled))
 
     _seconds_idle = 0
 

@@ -73,7 +73,7 @@ def test_every_fault_happens_and_breaks_no_promise(name: str) -> None:
     if name == "destination_fails":
         faults = parse(f"{name}=0.5,crash_before_commit=0.5")
     scenarios = [
-        scenario(seed, 80, faults, template={}, vary=True, fixed={"retries": 2, "shards": 2}) for seed in range(1, 5)
+        scenario(seed, 80, faults, template={}, vary=True, fixed={"retries": 2, "rate": 20}) for seed in range(1, 5)
     ]
     tally, failures = run(scenarios)
     assert [str(failure.violation) for failure in failures] == []
