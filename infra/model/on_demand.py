@@ -86,9 +86,7 @@ class OnDemand:
 
     def _remember_peak(self, peak: float, now: float) -> None:
         hour = int(now) // _HOUR_S
-        while len(self._peaks) > 1 and self._peaks[0][0] < hour - PEAK_S // _HOUR_S:
-            self._peaks.popleft()
-        if self._peaks[0][0] < hour - PEAK_S // _HOUR_S:
+        while self._peaks and self._peaks[0][0] < hour - PEAK_S // _HOUR_S:
             self._peaks.popleft()
         while self._peaks and self._peaks[-1][1] <= peak:
             self._peaks.pop()

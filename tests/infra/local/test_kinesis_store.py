@@ -299,7 +299,10 @@ def test_numbers_never_come_again_although_all_records_are_gone(stack: Restartab
     stack.clock.now += 30 * HOUR
     stack.call("AddTagsToStream", StreamName="orders", Tags={"a": "b"})
     assert len(stack.logs()) == 1
+    latest = stack.service.latest(ARN)
+    assert number in latest.values()
     stack.restart()
+    assert stack.service.latest(ARN) == latest
     assert sum(map(len, stack.everything().values())) == 0
     assert int(stack.put(b"y")[0]) > number
 

@@ -242,6 +242,19 @@ def test_the_last_event_of_a_closed_shard_names_its_children_and_has_no_continua
     assert subscription.failure is None
 
 
+def test_a_closed_shard_is_pushed_to_its_end_before_its_children_are_named() -> None:
+    """Fact 9.9."""
+    stream = make()
+    numbers = put(stream, MIB // 4, T, 14)
+    subscription = subscribed(stream)
+    stream.split(FIRST, HASH_KEYS // 2, T + 1)
+    events = [event for _, event in events_until(stream, subscription, T + 1, T + 20)]
+    assert len(events) > 2
+    assert [record.sequence_number for event in events for record in event.records] == numbers
+    assert [len(event.children) for event in events] == [0] * (len(events) - 1) + [2]
+    assert [event.continuation is None for event in events] == [False] * (len(events) - 1) + [True]
+
+
 @given(st.lists(st.tuples(st.floats(0, 3), st.integers(2, 3 * MIB // 2), st.integers(1, 3)), max_size=12))
 def test_a_subscription_gives_everything_once_in_order_and_within_its_rate(steps: list[tuple[float, int, int]]) -> None:
     stream = Stream(

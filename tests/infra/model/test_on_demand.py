@@ -69,11 +69,9 @@ def test_a_stream_makes_room_for_double_its_peak_by_splitting() -> None:
 def peaks(stream: Stream, shards: float, now: float) -> float:
     """One minute at so many shards' whole quota, put in a few pieces; returns the minute's end."""
     for second in range(0, 60, 10):
+        stream.settle(now + second)  # as every put does
         for shard in stream.open_shards:
-            share = shards / len(stream.open_shards)
-            size = int(share * 10 * 2**20)
-            shard.counters.incoming_bytes += size
-        stream.settle(now + second)
+            shard.counters.incoming_bytes += int(shards / len(stream.open_shards) * 10 * 2**20)
     stream.settle(now + 60)
     return now + 60
 
@@ -137,6 +135,38 @@ def test_a_peak_is_remembered_for_thirty_days_and_then_room_is_given_back() -> N
     assert tiles(stream)
     stream.settle(now + 90 * DAY)
     assert len(stream.open_shards) == 4
+
+
+def test_room_is_given_back_by_half_within_fifteen_minutes() -> None:
+    stream = make()
+    now = T
+    for _ in range(3):
+        now = peaks(stream, len(stream.open_shards), now) + 15 * MINUTE
+    assert len(stream.open_shards) == 32
+    now += 31 * DAY
+    counts = []
+    for _ in range(50):
+        stream.settle(now)
+        counts.append(len(stream.open_shards))
+        now += MINUTE
+    assert counts[0] == 16
+    assert counts[14] == 16
+    assert counts[16] == 8
+    assert counts[-1] == 4
+
+
+def test_a_smaller_peak_counts_when_the_larger_one_is_forgotten() -> None:
+    """Fact 9.12."""
+    stream = make()
+    now = peaks(stream, 4, T) + 15 * MINUTE
+    now = peaks(stream, 8, now)
+    assert len(stream.open_shards) == 16
+    now += 10 * DAY
+    peaks(stream, 6, now)
+    stream.settle(now + 25 * DAY)
+    assert len(stream.open_shards) == 12
+    stream.settle(now + 32 * DAY)
+    assert len(stream.open_shards) < 12
 
 
 def test_a_stream_is_never_idle_below_four_shards_nor_busy_above_the_limit() -> None:

@@ -270,3 +270,21 @@ def test_the_checkpoint_of_an_aggregate_waits_for_the_last_of_its_user_records()
         assert AfterSequenceNumber(7) not in [checkpoint.position for checkpoint in of(Checkpoint, done)]
     last = made.invocation_finished(103.0, first.invocation_id, Succeeded("", b"null"))
     assert of(Checkpoint, last) == [Checkpoint(ONE, AfterSequenceNumber(7))]
+
+
+def test_an_idle_window_ends_although_nothing_but_empty_events_are_pushed() -> None:
+    """Fact 7.6."""
+    made = machine(tumbling_window_s=10, pace=Pace(window_idle_close_s=20.0))
+    listed(made, 100.0)
+    record = StreamRecord(7, "k", b"x", 101_000)
+    commands = made.records_pushed(101.0, ONE, [record], 7, millis_behind_latest=0, end_of_shard=False)
+    [first] = of(Invoke, commands)
+    made.invocation_finished(101.5, first.invocation_id, Succeeded("", b'{"state":{"n":1}}'))
+    ended_at = []
+    for second in range(105, 160, 5):
+        pushed = made.records_pushed(float(second), ONE, [], 7, millis_behind_latest=0, end_of_shard=False)
+        for invoke in of(Invoke, pushed):
+            assert json.loads(invoke.event())["isFinalInvokeForWindow"] is True
+            ended_at.append(second)
+            made.invocation_finished(second + 0.1, invoke.invocation_id, Succeeded("", b'{"state":{}}'))
+    assert ended_at == [130]
