@@ -50,7 +50,7 @@ class Scenario:
     window_s: int = 3_600
     items: bool = False
     cache_identities: int = 150_000
-    hot_keys_max: int = 5
+    hot_keys_max: int = 1
     short_numbers: bool = False
     pace: Pace = field(default_factory=Pace)
 
