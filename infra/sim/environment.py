@@ -34,7 +34,6 @@ RESERVE_S = CALL_MAX_S + 1.0
 LATE_S_MAX = 20.0
 """A statement whose sender is gone may still be applied this much later."""
 PAGES_PER_ANSWER = 40
-HOT_S_MAX = 40.0
 _REFUSED = Outcome("ProvisionedThroughputExceeded")
 
 
@@ -78,7 +77,8 @@ class Function:
     report: bool
     systemic_share: float
     cache_identities: int
-    hot_keys_max: int  # partition keys of a table that become hot at once
+    hot_keys_max: int  # partition keys of a table that become hot at once ...
+    hot_s_max: float  # ... and for how long
     hot: dict[str, float] = field(default_factory=dict)  # partition key of a table -> refused until then
     calls: int = 0
     events: int = 0  # user records handed to the rules or set aside, redeliveries included
@@ -221,7 +221,7 @@ class Process:
             return _answer_all(commit, step, "ThrottlingError", now_s)
         if chance < 0.7:
             for _ in range(random.randint(1, self.function.hot_keys_max)):
-                self.function.hot[random.choice(step.statements).pk] = now_s + HOT_S_MAX * random.random()
+                self.function.hot[random.choice(step.statements).pk] = now_s + self.function.hot_s_max * random.random()
             return commit.answer(self._apply(step), now_s)
         table = self.function.tables[step.table]
         outcomes = [_REFUSED if random.random() < 0.5 else table.apply(statement) for statement in step.statements]

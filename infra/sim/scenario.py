@@ -51,6 +51,7 @@ class Scenario:
     items: bool = False
     cache_identities: int = 150_000
     hot_keys_max: int = 1
+    hot_s_max: float = 5.0
     short_numbers: bool = False
     pace: Pace = field(default_factory=Pace)
 
@@ -148,6 +149,7 @@ def varied(seed: int) -> dict[str, Any]:
         "items": one([False, False, True]),
         "cache_identities": one([0, 60, 150_000]),
         "hot_keys_max": one([2, 5, 40]),
+        "hot_s_max": 40.0,
         "short_numbers": one([False, True]),
         "pace": Pace(
             poll_interval_s=one([5.0, 10.0]),

@@ -81,6 +81,7 @@ class World:
             scenario.systemic_share,
             scenario.cache_identities,
             scenario.hot_keys_max,
+            scenario.hot_s_max,
         )
         reserved = None if scenario.reserved_concurrency == -1 else scenario.reserved_concurrency
         self.fleet = Fleet(self.function, self._random, timeout_s=scenario.timeout_s, reserved_concurrency=reserved)
@@ -170,7 +171,8 @@ class World:
         if random.random() < faults.lease_move:
             self._move_lease()
         if random.random() < faults.mapping_update:
-            factor, size = random.choice((1, 2, 4, 10)), random.choice((1, 3, 10, 100))
+            factor = random.choice((1, 2, 4, 10))
+            size = min(10_000, max(1, int(self.scenario.batch_size * random.choice((0.5, 1, 2)))))
             clock.say(f"update factor={factor} size={size}")
             self.function.meet("mapping_update")
             self.config = replace(self.config, parallelization_factor=factor, batch_size=size)
