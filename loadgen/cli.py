@@ -48,6 +48,10 @@ PROFILE_HELP = (
 PROCESSES_HELP = "sender processes, each with its part of the load (default 1); about one per core is of use"
 BACKLOG = "backlog"
 PROCESSES_MAX = 64
+METRICS_WAIT_HELP = (
+    "ask CloudWatch for its metrics this long after the load (default 0 with an endpoint, 150 on AWS, which is late)"
+)
+AWS_METRICS_WAIT_S = 150.0
 RATE_MAX = 1_000_000
 DURATION_S_MAX = 7 * 86_400
 
@@ -112,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
         load.add_argument(
             "--settle", type=float, default=3.0, metavar="S", help="then wait before the final account (default 3)"
         )
+        load.add_argument("--metrics-wait", type=float, metavar="S", help=METRICS_WAIT_HELP)
         add_target_arguments(load)
 
     again = commands.add_parser("report", help="the summary and report.html again, from a run's files")
@@ -191,7 +196,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != report.SCHEMA:
         raise CommandError(f"{folder}/report.json has the schema {schema}, not {report.SCHEMA}", USAGE)
-    if missing := report.FIELDS - document.keys():
+    if missing := report.FIELDS - report.ADDED - document.keys():
         raise CommandError(f"{folder}/report.json is not complete: it lacks {', '.join(sorted(missing))}", USAGE)
     metrics = Metrics(document["configuration"]["late_after_us"])
     with lines:
@@ -207,7 +212,15 @@ def run_report(arguments: argparse.Namespace) -> int:
 def _common(
     arguments: argparse.Namespace, total: int | None, more: dict[str, Any], *, scheduled: bool = True
 ) -> Options:
-    for name, seconds in (("--drain-timeout", arguments.drain_timeout), ("--settle", arguments.settle)):
+    metrics_wait_s = arguments.metrics_wait
+    if metrics_wait_s is None:
+        metrics_wait_s = 0.0 if target_of(arguments).endpoint_url else AWS_METRICS_WAIT_S
+    waits = (
+        ("--drain-timeout", arguments.drain_timeout),
+        ("--settle", arguments.settle),
+        ("--metrics-wait", metrics_wait_s),
+    )
+    for name, seconds in waits:
         if not 0 <= seconds <= DURATION_S_MAX:
             raise CommandError(f"{name} must be 0 to {DURATION_S_MAX:,} s, not {seconds:g}", USAGE)
     if not 1 <= arguments.processes <= PROCESSES_MAX:
@@ -231,6 +244,7 @@ def _common(
         total_events=total,
         scheduled=scheduled,
         processes=arguments.processes,
+        metrics_wait_s=metrics_wait_s,
         backlog=getattr(arguments, "profile", None) == BACKLOG,
     )
 

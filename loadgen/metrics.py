@@ -15,7 +15,7 @@ from loadgen.results import PutResult
 
 # A second's own histogram is coarser: percentiles within 1.6 %, so that an hour of seconds is a few megabytes.
 SECOND_BITS = 6
-SCHEDULED_ONLY = ("events_late", "late_max_ms", "late_share", "latency_")  # beginnings of the names
+SCHEDULED_ONLY = ("events_late", "late_max_ms", "late_share", "latency_", "commit_latency_")  # beginnings of the names
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 SUMS = (
     "offered", "acknowledged", "failed", "uncertain", "late", "copies", "malformed", "records", "records_failed",

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from loadgen.chart import Line, chart, mean
-from loadgen.report import ledger_rows, notes, number
+from loadgen.observed_charts import observed_charts
+from loadgen.report import ledger_rows, limit_sentences, notes, number
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--line:#d9dde3;--paper:#fff;--box:#f5f6f8;
@@ -35,6 +36,7 @@ td.in1{padding-left:1.8rem}td.in2{padding-left:3rem}tr.total td{font-weight:600;
 figure{margin:0}figure>svg{width:100%;height:auto;display:block}figcaption{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem}
 figcaption svg{width:24px;height:8px}svg line{stroke:var(--line)}svg text{fill:var(--dim);font-size:12px}
 path{fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
+path.d{stroke:var(--good)}path.e{stroke:var(--bad);stroke-dasharray:2 4}
 path.a{stroke:var(--a);stroke-dasharray:6 5}path.b{stroke:var(--b)}path.c{stroke:var(--a)}
 """
 TILES = (
@@ -43,6 +45,8 @@ TILES = (
     ("latency_p50_ms", "latency p50, due to acknowledged", "{:,.1f} ms"),
     ("latency_p99_ms", "latency p99, due to acknowledged", "{:,.1f} ms"),
     ("late_share", "of the events left late", "{:.1%}"),
+    ("commit_latency_p50_ms", "latency p50, due to committed", "{:,.0f} ms"),
+    ("commit_latency_p99_ms", "latency p99, due to committed", "{:,.0f} ms"),
     ("throttled_attempts", "throttled attempts", "{:,}"),
 )
 RATES = (Line("offered", "offered", "a", mean), Line("acknowledged", "acknowledged", "b", mean))
@@ -62,8 +66,10 @@ def page(report: Mapping[str, Any]) -> str:
         _tiles(report["numbers"]),
         _ledger(report),
         _thresholds(report["thresholds"]),
+        _limits(report),
         chart("Events per second (without the last second if it is incomplete)", whole_seconds, RATES),
         chart("Latency by second of acknowledgement, ms", timeline, LATENCIES),
+        *observed_charts(report),
         _counts("In quarantine, by reason", report["ledger"]["found_reasons"]),
         _table(
             "Lines of the file that could not be read (the first ones)",
@@ -97,7 +103,7 @@ def _head(report: Mapping[str, Any]) -> str:
 def _tiles(numbers: Mapping[str, float | None]) -> str:
     tiles = []
     for name, label, form in TILES:
-        value = numbers[name]
+        value = numbers.get(name)
         if value is not None:
             tiles.append(f"<div><dt>{html.escape(label)}</dt><dd>{form.format(value)}</dd></div>")
     return f"<dl>{''.join(tiles)}</dl>"
@@ -110,6 +116,19 @@ def _ledger(report: Mapping[str, Any]) -> str:
         indent = f" class=in{row.depth}" if row.depth else ""
         rows.append(f"<tr{kind}><td{indent}>{html.escape(row.label)}<td>{row.amount:,}")
     return f"<h2>Ledger, in events</h2><table>{''.join(rows)}</table>"
+
+
+def _limits(report: Mapping[str, Any]) -> str:
+    said = limit_sentences(report)
+    if not said:
+        return ""
+    known = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in _capacity(report)]
+    sentences = "".join(f"<p class=note>{html.escape(sentence)}</p>" for sentence in said)
+    return f"<h2>What limited it</h2>{sentences}" + _table("What the stack was allowed", known, "narrow")
+
+
+def _capacity(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in report["limits"]["capacity"].items() if value is not None]
 
 
 def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:

@@ -6,13 +6,16 @@ from typing import Any, NamedTuple
 
 from loadgen.ledger import Expectations, Findings, Ledger, settle
 from loadgen.metrics import Metrics
+from loadgen.observation import Observation, limits
+from loadgen.observation import numbers as observed_numbers
 from loadgen.thresholds import Checked
 
 SCHEMA = "loadgen-report/2"
 FIELDS = {
     "schema", "verdict", "passed", "command", "started_at", "partial", "problem", "configuration", "ledger", "numbers",
-    "thresholds", "unreadable", "errors", "failures", "events_per_shard", "timeline",
+    "thresholds", "unreadable", "errors", "failures", "events_per_shard", "timeline", "limits",
 }  # fmt: skip
+ADDED = {"limits"}  # not in every report of this schema
 UNREADABLE_SHOWN = 5
 
 
@@ -46,12 +49,14 @@ def document(
     drained: int = 0,
     checked: Sequence[Checked],
     unread: Unread,
+    observed: Observation | None = None,
 ) -> dict[str, Any]:
     """The whole report as plain data. `drain_s`: from the last acknowledgement (of a backlog: from enabling the
     mapping) until everything was found; `drained`: distinct events found in that time.
 
     `problem`: why the run did not reach its end, or what it left could not be read (it is `partial`); else None.
     """
+    observed = observed or Observation()
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "verdict": "",
@@ -62,7 +67,7 @@ def document(
         "problem": problem,
         "configuration": dict(configuration),
         "ledger": {**asdict(ledger), "balanced": ledger.balanced},
-        "numbers": numbers(metrics, ledger, drain_s, unread, drained),
+        "numbers": numbers(metrics, ledger, drain_s, unread, drained, observed),
         "thresholds": [
             {"expression": str(check.threshold), "value": check.value, "passed": check.passed} for check in checked
         ],
@@ -71,15 +76,26 @@ def document(
         "failures": dict(metrics.failures),
         "events_per_shard": dict(sorted(metrics.shards.items())),
         "timeline": metrics.timeline(),
+        "limits": limits(observed, metrics, None if ledger.not_yet_found else drain_s),
     }
     return {**found, "verdict": verdict(found), "passed": not shortcomings(found)}
 
 
 def numbers(
-    metrics: Metrics, ledger: Ledger, drain_s: float, unread: Unread, drained: int = 0
+    metrics: Metrics,
+    ledger: Ledger,
+    drain_s: float,
+    unread: Unread,
+    drained: int = 0,
+    observed: Observation | None = None,
 ) -> dict[str, float | int | None]:
     """Every named number (docs/loadgen-report.md)."""
-    return {**metrics.named(), **ledger_numbers(ledger, metrics, drain_s, drained), "lines_unreadable": unread.lines}
+    return {
+        **metrics.named(),
+        **ledger_numbers(ledger, metrics, drain_s, drained),
+        **observed_numbers(observed or Observation(), scheduled=metrics.late_after_us is not None),
+        "lines_unreadable": unread.lines,
+    }
 
 
 def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float, drained: int) -> dict[str, float | int | None]:
@@ -180,6 +196,16 @@ def notes(report: Mapping[str, Any]) -> list[str]:
             "--threshold 'events_failed==0'."
         )
     return said
+
+
+def limit_sentences(report: Mapping[str, Any]) -> list[str]:
+    """What limited the load, and what else was seen of limits; none for a report without that."""
+    limits = report.get("limits")
+    if not limits or not report["numbers"]["events_offered"]:
+        return []
+    said = [f"Limited by {limits['reason']}." if limits["limited_by"] != "nothing" else f"Limits: {limits['reason']}."]
+    said += [f"Also seen: {also['reason']}." for also in limits["also"]]
+    return said + [f"Not observed: {missing}." for missing in limits["missing"]]
 
 
 def _imbalances(ledger: Mapping[str, Any]) -> list[str]:

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 from infra.ops.errors import CommandError
 from loadgen import report
 from loadgen.backlog import Switch
+from loadgen.commits import commits, latencies
+from loadgen.histogram import Histogram
 from loadgen.interrupts import Interrupts
 from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
+from loadgen.observation import Observation
+from loadgen.observe import Observer
 from loadgen.page import page
 from loadgen.progress import Progress
 from loadgen.readback import Readback, Stack
+from loadgen.results import ResultsError
 from loadgen.sender import CONNECTIONS, Due
 from loadgen.sending import Sending
 from loadgen.sources import Source
@@ -44,7 +49,8 @@ class Options:
     `settle_s`: wait this long after everything was found before the final account, so that late copies of events could
     still do their harm: twice the default batching window, and more than a retry's first waits. `scheduled`: events are
     due at times of their own, and not as soon as there is room. `processes`: how many send, each its part of the load.
-    `backlog`: the mapping is disabled while sending, and draining begins when it is enabled again.
+    `backlog`: the mapping is disabled while sending, and draining begins when it is enabled again. `metrics_wait_s`:
+    ask CloudWatch for metrics this long after the load.
     """
 
     command: Sequence[str]
@@ -58,6 +64,7 @@ class Options:
     scheduled: bool = True
     processes: int = 1
     backlog: bool = False
+    metrics_wait_s: float = 0.0
 
 
 class Load:
@@ -67,6 +74,7 @@ class Load:
         self, connection: "Connection", stack: Stack, options: Options, unread: report.Unread | None = None
     ) -> None:
         """`unread`: what the schedule's source could not read, filled while the schedule is used up."""
+        self._connection = connection
         self._options, self._stack, self._unread = options, stack, unread or report.Unread()
         self._waited = False
         self._metrics = Metrics(late_after_us(options.packing) if options.scheduled else None)
@@ -103,7 +111,8 @@ class Load:
             raise CommandError(f"--out {out}: no reports can be written there: {error.strerror}", USAGE) from error
         try:
             with self._interrupts:
-                return self._report(*self._perform(schedule, before))
+                drain_s, problem = self._perform(schedule, before)
+                return self._report(drain_s, problem, self._observe())
         except KeyboardInterrupt:
             print(f"loadgen: stopped at once; {out}/results.jsonl has what was put until then", file=sys.stderr)
             return INTERRUPTED
@@ -180,12 +189,29 @@ class Load:
         while not self._interrupts.seen and (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(left_s, PAUSE_S))
 
-    def _report(self, drain_s: float, problem: CommandError | None) -> int:
+    def _observe(self) -> Observation:
+        """What the target's own metrics and logs say; nothing after an interrupt, or when nothing was sent."""
+        started_s = self._sending.started_s
+        if self._interrupts.seen or not started_s or not self._stack.function:
+            return Observation()
+        self._progress.say("reading the function's log and CloudWatch's metrics of this load")
+        observer = Observer(self._connection, self._stack, lambda: self._interrupts.seen)
+        found = observer.observe(started_s, time.time(), self._options.metrics_wait_s)
+        known = commits(found.batches)
+        try:
+            with (self._options.out / RESULTS).open() as lines:
+                latency = latencies(lines, known, started_s)
+        except (OSError, ResultsError) as error:
+            latency = Histogram()
+            found.missing.append(f"latency to the commit: {error}")
+        return Observation(found.capacity, found.series, latency, found.missing)
+
+    def _report(self, drain_s: float, problem: CommandError | None, observed: Observation) -> int:
         options, metrics = self._options, self._metrics
         self._unread = self._sending.unread or self._unread
         why = self._why_partial(problem)
         ledger = settle(self._expected, self._findings, waited=self._waited)
-        numbers = report.numbers(metrics, ledger, drain_s, self._unread, self._drained)
+        numbers = report.numbers(metrics, ledger, drain_s, self._unread, self._drained, observed)
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
@@ -202,6 +228,7 @@ class Load:
             drained=self._drained,
             checked=check(options.thresholds, numbers),
             unread=self._unread,
+            observed=observed,
         )
         unwritten = _try_to_write(options.out, document)
         summarize(document, unwritten or f"Reports: {options.out}/report.html, report.json, {RESULTS}")
@@ -287,9 +314,12 @@ def _summary(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}"
     yield ""
     interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
-    for name in (*interesting, "late_share", "throttled_attempts", "events_failed", "drain_s"):
-        yield f"  {name:<56} {report.number(document['numbers'][name]):>14}"
+    numbers = document["numbers"]
+    named = ("commit_latency_p50_ms", "commit_latency_p99_ms", "iterator_age_max_ms", "drain_events_per_s")
+    observed = tuple(name for name in named if numbers.get(name) is not None)
+    for name in (*interesting, *observed, "late_share", "throttled_attempts", "events_failed", "drain_s"):
+        yield f"  {name:<56} {report.number(numbers[name]):>14}"
     for threshold in document["thresholds"]:
         yield f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}"
-    for sentence in (*report.notes(document), document["verdict"]):
+    for sentence in (*report.limit_sentences(document), *report.notes(document), document["verdict"]):
         yield f"\n{sentence}"

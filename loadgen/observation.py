@@ -1,0 +1,114 @@
+"""PURE: what was observed of the target during a load: as named numbers, as the report's `limits`, as rows to draw."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadgen import commits
+from loadgen.histogram import Histogram
+from loadgen.limits import Capacity, Judgement, Sent, judge
+from loadgen.metrics import THROTTLED, Metrics
+from loadgen.series import LOG, SENDER, Series, of_sender
+
+# name of the number -> series, how it is combined. Sums are 0 when their source was there and had none.
+SUMS = {
+    "read_throttles": ("read_throttles",),
+    "lambda_throttles": ("lambda_throttles",),
+    "function_errors": ("function_errors",),
+    "table_throttles": ("table_write_throttles", "table_read_throttles"),
+    "invocations_observed": ("invocations",),
+    "batch_item_failures": ("batch_item_failures",),
+    "cold_starts": ("cold_starts",),
+    "write_units": ("write_units",),
+}
+HIGHEST = {"iterator_age_max_ms": "iterator_age_ms", "concurrency_max": "concurrent_executions"}
+MEANS = {
+    "batch_size_mean": ("batch_records", "batches"),
+    "effective_parallelism_mean": ("effective_parallelism", None),
+    "batch_fill_mean": ("batch_fill", None),
+}
+OF_LOG = {"batch_item_failures", "cold_starts", "write_units"}
+
+
+@dataclass(slots=True)
+class Observation:
+    """`series` of the target's own sources, not the sender's. `missing`: what could not be had, and why."""
+
+    capacity: Capacity = field(default_factory=Capacity)
+    series: Sequence[Series] = ()
+    commit_latency: Histogram = field(default_factory=Histogram)
+    missing: Sequence[str] = ()
+
+    @property
+    def has_log(self) -> bool:
+        return any(series.source == LOG for series in self.series)
+
+    @property
+    def has_metrics(self) -> bool:
+        return any(series.source not in (LOG, SENDER) for series in self.series)
+
+
+def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float | int | None]:
+    """By their names in report.json; None: its source was not there. Without a schedule nothing was due."""
+    by_name = {series.name: series for series in observed.series}
+    found: dict[str, float | int | None] = commits.named(observed.commit_latency if scheduled else Histogram())
+    for name, parts in SUMS.items():
+        is_known = observed.has_log if name in OF_LOG else observed.has_metrics
+        found[name] = sum(by_name[part].total for part in parts if part in by_name) if is_known else None
+    for name, part in HIGHEST.items():
+        found[name] = by_name[part].highest if part in by_name else None
+    for name, (total, count) in MEANS.items():
+        found[name] = _mean(by_name.get(total), by_name.get(count) if count else None, counted=count is not None)
+    return found
+
+
+def _mean(total: Series | None, count: Series | None, *, counted: bool) -> float | None:
+    if total is None or (counted and count is None):
+        return None
+    return total.total / (count.total if count is not None else len(total.points))
+
+
+def sent(metrics: Metrics) -> Sent:
+    """The sender's part of the evidence."""
+    throttled = dict(metrics.throttled)
+    others = {code: count for code, count in metrics.errors.items() if code != THROTTLED}
+    return Sent(
+        events=metrics.offered,
+        late=metrics.late,
+        late_max_ms=metrics.late_us_max / 1000,
+        attempts=metrics.attempts,
+        throttled=throttled,
+        errors=others,
+        records=metrics.records,
+        size=metrics.size,
+        elapsed_s=metrics.latest_us / 1e6,
+    )
+
+
+def limits(observed: Observation, metrics: Metrics, drain_s: float | None) -> dict[str, Any]:
+    """The report's `limits`: the judgement and all that it rests on."""
+    series = [*of_sender(metrics), *observed.series]
+    judgement: Judgement = judge(sent(metrics), series, observed.capacity, drain_s)
+    return {
+        "limited_by": judgement.limited_by,
+        "reason": judgement.reason,
+        "also": [
+            {"limit": also.limit, "reason": also.reason, "share": round(also.share, 4)} for also in judgement.also
+        ],
+        "capacity": observed.capacity.as_json(),
+        "missing": list(observed.missing),
+        "series": [one.as_json() for one in series],
+    }
+
+
+def rows(series: Iterable[Mapping[str, Any]], seconds: int) -> list[dict[str, float | None]]:
+    """One row per second with a column per series; a sum is per second, anything else holds for its whole period."""
+    made: list[dict[str, float | None]] = [{} for _ in range(seconds)]
+    for one in series:
+        name, length = one["name"], one["resolution_s"]
+        for row in made:
+            row.setdefault(name, 0.0 if one["statistic"] == "sum" else None)
+        for begin, value in one["points"]:
+            for second in range(max(0, begin), min(seconds, begin + length)):
+                made[second][name] = value / length if one["statistic"] == "sum" else value
+    return made
