@@ -19,6 +19,8 @@ PURE = [
     "loadgen/pacer.py", "loadgen/events.py", "loadgen/results.py", "loadgen/metrics.py", "loadgen/report.py",
     "loadgen/ledger.py", "loadgen/truth.py", "loadgen/recordings.py", "loadgen/thresholds.py", "loadgen/page.py",
     "loadgen/chart.py", "loadgen/histogram.py", "loadgen/identities.py", "loadgen/books.py",
+    "loadgen/function_log.py", "loadgen/series.py", "loadgen/limits.py", "loadgen/commits.py", "loadgen/observation.py",
+    "loadgen/observed_charts.py",
 ]  # fmt: skip
 
 # room -> the rooms of ours that it may import (longest prefix wins).
