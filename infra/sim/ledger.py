@@ -16,7 +16,7 @@ from infra.sim.stock import Truth
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 
-_bytes, _quantity = attrgetter("bytes"), attrgetter("quantity")
+_home, _bytes, _quantity = attrgetter("pk", "window"), attrgetter("bytes"), attrgetter("quantity")
 Items = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
@@ -67,8 +67,11 @@ def _check_pages(found: Items, truths: Mapping[str, Truth]) -> set[str]:
             twice = min(applied & ids)
             raise Violation("nothing applied twice", f"event {twice} is on {where} and on another page")
         applied |= ids
-        known = [truths[identity] for identity in ids if identity in truths]
-        if len(known) != len(ids) or {(truth.pk, truth.window) for truth in known} != {(pk, window)}:
+        try:
+            known = [truths[identity] for identity in ids]
+        except KeyError as error:
+            raise Violation("only what was put", f"event {error} on {where} was never made") from None
+        if set(map(_home, known)) != {(pk, window)}:
             raise Violation("only what was put", f"an event on {where} does not belong there")
         told = (page["events"], page["sum_bytes"], page["sum_quantity"])
         right = (len(ids), sum(map(_bytes, known)), sum(map(_quantity, known)))

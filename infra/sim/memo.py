@@ -26,14 +26,32 @@ class _Checked(list[Any]):
     """What `changes` made of a rule's answer."""
 
 
+class _Known(Event):
+    """A remembered event: there is one of each, so it is found by what it is and not by what it holds."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+class _Answers(dict[Event, "_Checked"]):
+    """What the rules want of each known event, checked; asked for the first time, they are asked."""
+
+    def __init__(self, rules: Rules, check: Callable[[Iterable[object]], list[Change]]) -> None:
+        self._rules, self._check = rules, check
+
+    def __missing__(self, event: Event) -> _Checked:
+        checked = self[event] = _Checked(self._check(list(self._rules(event))))
+        return checked
+
+
 class Memo:
     """Remembers for one set of rules; `installed` puts it in the place of the real functions."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
         self._users: dict[bytes, list[UserRecord]] = {}
         self._parsed: dict[bytes, Event | Malformed] = {}
-        self._changes: dict[str, tuple[Event, _Checked]] = {}
+        self._answers = _Answers(rules, changes)
         self._deaggregate, self._parse_all, self._check = deaggregate, parse_all, changes
 
     @contextmanager
@@ -44,7 +62,7 @@ class Memo:
         try:
             for name in names:
                 setattr(planning, name, getattr(self, name))
-            yield self.rules
+            yield self._answers.__getitem__
         finally:
             for name, function in before.items():
                 setattr(planning, name, function)
@@ -65,19 +83,15 @@ class Memo:
             pass
         if len(parsed) > REMEMBERED_MAX:
             self._users.clear()
-            self._changes.clear()
+            self._answers.clear()
             parsed.clear()
         new = [data for data in dict.fromkeys(datas) if data not in parsed]
-        parsed.update(zip(new, self._parse_all(new), strict=True))
+        found = self._parse_all(new)
+        parsed.update(
+            (data, event if isinstance(event, Malformed) else _Known(*event))
+            for data, event in zip(new, found, strict=True)
+        )
         return [parsed[data] for data in datas]
-
-    def rules(self, event: Event) -> Iterable[Any]:
-        known = self._changes.get(event.digest)
-        if known is not None and known[0] is event:
-            return known[1]
-        checked = _Checked(self._check(list(self._rules(event))))
-        self._changes[event.digest] = (event, checked)
-        return checked
 
     def changes(self, effects: Iterable[object]) -> list[Change]:
         return effects if type(effects) is _Checked else self._check(effects)
