@@ -20,8 +20,8 @@ class Switch:
         self._lambda, self._id = connection.client("lambda"), mapping_id
         self._where = str(connection.target)
 
-    def off(self, is_interrupted: Callable[[], bool]) -> None:
-        """Disable it and wait until nothing more is read."""
+    def check(self) -> None:
+        """A backlog starts from an enabled mapping: nobody else's decision is undone."""
         with explained(self._where):
             state = self._lambda.get_event_source_mapping(UUID=self._id)["State"]
             if state != "Enabled":
@@ -30,6 +30,10 @@ class Switch:
                     f"aws lambda update-event-source-mapping --uuid {self._id} --enabled",
                     ENVIRONMENT,
                 )
+
+    def off(self, is_interrupted: Callable[[], bool]) -> None:
+        """Disable it and wait until nothing more is read."""
+        with explained(self._where):
             self._lambda.update_event_source_mapping(UUID=self._id, Enabled=False)
         self._until("Disabled", is_interrupted)
 

@@ -136,7 +136,8 @@ class Load:
         if self._switch is None:
             self._sending.run(schedule, self._progress.sending)
             return
-        try:  # whatever happens, the mapping is enabled in the end
+        self._switch.check()
+        try:  # whatever happens from here on, the mapping is enabled in the end
             self._switch.off(lambda: self._interrupts.seen)
             self._progress.say("the event source mapping is disabled: what is sent now becomes the backlog")
             self._sending.run(schedule, self._progress.sending)
