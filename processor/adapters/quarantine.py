@@ -60,7 +60,7 @@ class Quarantine:
         failed: dict[int, str] = {}
         for bad in quarantined:
             record = records[bad.source]
-            pk, sk = position(stream_arn, record, bad.subsequence_number)
+            pk, sk = position(stream_arn, record, bad)
             item = self._item(bad, record, stream_arn, now_s)
             if len(bad.payload) > INLINE_MAX_BYTES:
                 key = f"quarantine/{pk.replace(':', '/')}/{sk}"
@@ -98,10 +98,16 @@ class Quarantine:
         return ""
 
 
-def position(stream_arn: str, record: KinesisRecord, subsequence_number: int | None) -> tuple[str, str]:
-    """The quarantine table's key of a user record, or of a whole Kinesis record (None)."""
-    stream = stream_arn.rpartition("/")[2]
-    sort_key = WHOLE if subsequence_number is None else f"{subsequence_number:06d}"
+def position(event_source_arn: str, record: KinesisRecord, bad: "Quarantined") -> tuple[str, str]:
+    """The quarantine table's key of a user record, or of a whole Kinesis record.
+
+    With enhanced fan-out Lambda takes aggregates apart itself, and all their records carry one sequence number: there a
+    digest of partition key and payload tells them apart, so only copies that are equal to the byte are kept as one.
+    """
+    stream, _, consumer = event_source_arn.partition(":stream/")[2].partition("/consumer/")
+    sort_key = WHOLE if bad.subsequence_number is None else f"{bad.subsequence_number:06d}"
+    if consumer:
+        sort_key += f"-{hashlib.sha256(bad.partition_key.encode() + bytes(1) + bad.payload).hexdigest()[:32]}"
     return f"{stream}/{record.shard_id}:{record.sequence_number}", sort_key
 
 

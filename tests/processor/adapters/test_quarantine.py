@@ -72,7 +72,17 @@ def test_a_record_is_kept_under_its_place_with_all_there_is_to_know() -> None:
 
 
 def test_a_whole_kinesis_record_has_a_place_of_its_own() -> None:
-    assert position(ARN, RECORD, None) == ("orders-events/shardId-000000000007:4959", "whole")
+    assert position(ARN, RECORD, bad(b"", None)) == ("orders-events/shardId-000000000007:4959", "whole")
+
+
+def test_records_of_one_aggregate_that_fan_out_took_apart_have_places_of_their_own() -> None:
+    consumer = f"{ARN}/consumer/fast:1795425112"
+    places = [position(consumer, RECORD, bad(payload, None)) for payload in (b"a", b"b", b"a")]
+    assert {pk for pk, _ in places} == {"orders-events/shardId-000000000007:4959"}
+    assert places[0] == places[2] != places[1]
+    assert all(sk.startswith("whole-") for _, sk in places)
+    other_key = Quarantined(0, None, Reason.NOT_JSON, "why", None, "inne", b"ra")
+    assert position(consumer, RECORD, bad(b"a", None)) != position(consumer, RECORD, other_key)
 
 
 @pytest.mark.parametrize("size", [INLINE_MAX_BYTES, INLINE_MAX_BYTES + 1])
