@@ -107,7 +107,8 @@ def position(event_source_arn: str, record: KinesisRecord, bad: "Quarantined") -
     stream, _, consumer = event_source_arn.partition(":stream/")[2].partition("/consumer/")
     sort_key = WHOLE if bad.subsequence_number is None else f"{bad.subsequence_number:06d}"
     if consumer:
-        sort_key += f"-{hashlib.sha256(bad.partition_key.encode('utf-8', 'surrogatepass') + bytes(1) + bad.payload).hexdigest()[:32]}"
+        record_bytes = bad.partition_key.encode("utf-8", "surrogatepass") + bytes(1) + bad.payload
+        sort_key += f"-{hashlib.sha256(record_bytes).hexdigest()[:32]}"
     return f"{stream}/{record.shard_id}:{record.sequence_number}", sort_key
 
 
