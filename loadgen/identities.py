@@ -6,14 +6,15 @@ logarithmic number of times. Text that is no such digest is kept as it is.
 """
 
 from array import array
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
+from base64 import urlsafe_b64encode
+from binascii import Error, a2b_base64
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, MutableSet
 
 RECENT_MAX = 1024
 LAST_CHARACTERS = frozenset("AEIMQUYcgkosw048")  # the others would say bits beyond the 64th
 DIGEST_CHARACTERS = 11
+FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")  # the plain alphabet's own two are none of ours
 
 
 def number_of(identity: str) -> int | None:
@@ -21,10 +22,9 @@ def number_of(identity: str) -> int | None:
     if len(identity) != DIGEST_CHARACTERS or identity[-1] not in LAST_CHARACTERS:
         return None
     try:
-        raw = urlsafe_b64decode(identity + "=")
+        return int.from_bytes(a2b_base64(identity.encode("ascii").translate(FROM_URL_SAFE) + b"=", strict_mode=True))
     except (Error, ValueError):
         return None
-    return int.from_bytes(raw) if len(raw) == 8 and not {"+", "/"} & set(identity) else None
 
 
 def text_of(number: int) -> str:
@@ -63,15 +63,23 @@ class Identities(MutableSet[str]):
                 return True
         return False
 
-    def add(self, identity: str) -> None:
+    def add(self, value: str) -> None:
+        self.add_new(value)
+
+    def add_new(self, identity: str) -> bool:
+        """Whether it was not there yet."""
         number = number_of(identity)
         if number is None:
+            is_new = identity not in self._others
             self._others.add(identity)
-        elif not self._has(number):
-            self._recent.add(number)
-            self._size += 1
-            if len(self._recent) >= RECENT_MAX:
-                self._keep()
+            return is_new
+        if self._has(number):
+            return False
+        self._recent.add(number)
+        self._size += 1
+        if len(self._recent) >= RECENT_MAX:
+            self._keep()
+        return True
 
     def _keep(self) -> None:
         newest = array("Q", sorted(self._recent))

@@ -84,9 +84,8 @@ class Expectations:
                 where = Position(shard_id, sequence_number, None if truth.whole else subsequence_number)
                 self.quarantine[where] = truth.reason
                 continue
-            window = self._window(truth.pk, truth.window)
-            if truth.digest not in window.digests:
-                window.digests.add(truth.digest)
+            window = self.windows.get((truth.pk, truth.window)) or self._window(truth.pk, truth.window)
+            if window.digests.add_new(truth.digest):
                 window.sums = added(window.sums, truth.amounts)
                 if window.before and truth.digest not in window.before:
                     window.changed_sums = added(window.changed_sums, truth.amounts)
@@ -136,9 +135,9 @@ def added(sums: Sequence[Number | None], amounts: Sequence[Number | None]) -> li
 
 
 def plus(one: Number, other: Number) -> Number:
-    if isinstance(one, int) and isinstance(other, int):
+    if type(one) is int and type(other) is int:
         return one + other
-    return EXACT.add(Decimal(one), Decimal(other))
+    return EXACT.add(one if type(one) is Decimal else Decimal(one), other if type(other) is Decimal else Decimal(other))
 
 
 class WindowCheck(NamedTuple):

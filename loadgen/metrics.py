@@ -83,8 +83,8 @@ class Metrics:
             self._attempts_failed(result)
         if self.late_after_us is not None:
             self._lateness(result, self.late_after_us)
-        for due_us in result.due_us:
-            self.seconds[due_us // 1_000_000].offered += 1
+        for number, due in Counter([due_us // 1_000_000 for due_us in result.due_us]).items():
+            self.seconds[number].offered += due
         second = self.seconds[result.done_us // 1_000_000]
         if result.failed is not None:
             self.failed += events
@@ -100,9 +100,11 @@ class Metrics:
         self.malformed += result.malformed
         self.shards[result.shard_id or "unknown"] += events
         second.acknowledged += events
-        for due_us in result.due_us if self.late_after_us is not None else ():
-            self.latency.add(result.done_us - due_us)
-            second.latency.add(result.done_us - due_us)
+        if self.late_after_us is not None:
+            done_us = result.done_us
+            latencies_us = [done_us - due_us for due_us in result.due_us]
+            self.latency.add_all(latencies_us)
+            second.latency.add_all(latencies_us)
 
     def _attempts_failed(self, result: PutResult) -> None:
         """Each failed attempt in the second of its answer, and a throttled one at its shard where that is known."""
@@ -129,6 +131,8 @@ class Metrics:
 
     def _lateness(self, result: PutResult, late_after_us: int) -> None:
         sent_us = result.done_us if result.put_us is None else result.put_us
+        if sent_us - min(result.due_us, default=sent_us) <= late_after_us:
+            return
         for due_us in result.due_us:
             if sent_us - due_us > late_after_us:
                 self.late += 1

@@ -41,9 +41,11 @@ RESULTS = st.builds(
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99, 0.999, 1.0]))
 def test_a_quantile_is_less_than_one_part_in_1024_below_the_true_one(values: list[int], share: float) -> None:
-    histogram = Histogram()
+    histogram, at_once = Histogram(), Histogram()
     for value in values:
         histogram.add(value)
+    at_once.add_all(values)
+    assert at_once == histogram
     true = sorted(values)[max(0, math.ceil(share * len(values) - 1e-9) - 1)]
     found = histogram.quantile_us(share)
     assert found is not None
