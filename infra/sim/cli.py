@@ -62,7 +62,7 @@ def _add_settings(simulator: argparse.ArgumentParser) -> None:
     number("--reserved-concurrency", type=int, help="-1: none")
     number("--window", type=int, dest="window_s", help="WindowSeconds of the rules")
     number("--aggregate", type=int, help="user records per Kinesis record; 1: not aggregated (default 100)")
-    number("--keys", type=int, help="subjects (default 200)")
+    number("--keys", type=int, help="subjects (default 20)")
     number("--rate", type=int, help="user records per virtual second (default 5,000)")
     number("--items", action=argparse.BooleanOptionalAction, help="rules that also write Record and Latest items")
 

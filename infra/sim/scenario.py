@@ -43,7 +43,7 @@ class Scenario:
     starting_position_timestamp_s: float | None = None
 
     aggregate: int = 100
-    keys: int = 200
+    keys: int = 20
     rate: int = 5_000
 
     systemic_share: float = 0.5
