@@ -6,7 +6,7 @@ malformed one is in quarantine exactly once, or given up likewise.
 """
 
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 from infra.sim.quarantine import position
@@ -16,7 +16,8 @@ from infra.sim.stock import Truth
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 
-_home, _bytes, _quantity = attrgetter("pk", "window"), attrgetter("bytes"), attrgetter("quantity")
+# By place, not by name: it is done for every event of every world, and takes a third of the time.
+_pk, _window, _bytes, _quantity = map(itemgetter, map(Truth._fields.index, ("pk", "window", "bytes", "quantity")))
 Items = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
@@ -68,10 +69,10 @@ def _check_pages(found: Items, truths: Mapping[str, Truth]) -> set[str]:
             raise Violation("nothing applied twice", f"event {twice} is on {where} and on another page")
         applied |= ids
         try:
-            known = [truths[identity] for identity in ids]
+            known = list(map(truths.__getitem__, ids))
         except KeyError as error:
             raise Violation("only what was put", f"event {error} on {where} was never made") from None
-        if set(map(_home, known)) != {(pk, window)}:
+        if set(map(_pk, known)) != {pk} or set(map(_window, known)) != {window}:
             raise Violation("only what was put", f"an event on {where} does not belong there")
         told = (page["events"], page["sum_bytes"], page["sum_quantity"])
         right = (len(ids), sum(map(_bytes, known)), sum(map(_quantity, known)))
