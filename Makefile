@@ -60,4 +60,4 @@ lock:  ## resolve pyproject.toml again into requirements.lock (needs uv)
 	$(PYTHON) -m infra.packaging
 
 clean:  ## remove everything that can be made again
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build out *.egg-info
+	rm -rf $(VENV) .tools .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build out benchmarks/out *.egg-info
