@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.blueprint import ConsumerBlueprint, StreamBlueprint
-from infra.local import kinesis_consumers, kinesis_operations, kinesis_shapes, kinesis_wire
+from infra.local import kinesis_check, kinesis_consumers, kinesis_operations, kinesis_wire
 from infra.local.http import Request, Response
 from infra.local.kinesis_records import encryption
 from infra.local.kinesis_store import StreamStore
@@ -229,7 +229,7 @@ class KinesisService:
         used = kinesis_wire.encoding(request)
         try:
             operation, body = kinesis_wire.decode(request)
-            kinesis_shapes.check(operation, body)
+            kinesis_check.check(operation, body)
             if operation == "SubscribeToShard":
                 return self._push(body, used)
             return kinesis_wire.success(self._perform(operation, body), used)

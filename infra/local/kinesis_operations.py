@@ -1,7 +1,7 @@
 """SHELL: the operations of the Kinesis API, each a translation between its JSON and one call of the model.
 
 `OF_ACCOUNT` are called with (account, input, now), `OF_STREAM` with (stream, input, now) after the stream was found by
-its name or ARN. Inputs have been checked by `kinesis_shapes.check`. None is AWS's empty answer.
+its name or ARN. Inputs have been checked by `kinesis_check.check`. None is AWS's empty answer.
 """
 
 from collections.abc import Callable, Mapping

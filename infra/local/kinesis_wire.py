@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from infra.local import cbor, event_stream
 from infra.local.cbor import Instant
 from infra.local.http import Request, Response
-from infra.local.kinesis_shapes import OPERATIONS, constraint, invalid
+from infra.local.kinesis_check import constraint, invalid
+from infra.local.kinesis_shapes import OPERATIONS
 from infra.model.putting import Entry
 from infra.model.shard import ReadResult, Shard, StreamRecord
 from infra.model.stream_error import StreamError

@@ -1,0 +1,115 @@
+"""SHELL: an input held against its operation's shape, and the words in which AWS refuses it.
+
+A member of the wrong JSON type is a SerializationException; up to ten broken constraints are told in one
+ValidationException.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.local.kinesis_shapes import OPERATIONS, PARTITION_KEY_MAX, Member
+from infra.model.stream_error import StreamError
+
+_ERRORS_MAX = 10
+
+
+def check(operation: str, body: Mapping[str, Any]) -> None:
+    """Raises StreamError (SerializationException or ValidationException) unless `body` is a legal input."""
+    broken: list[str] = []
+    for member in OPERATIONS[operation]:
+        for message in _broken(member, body.get(member.name), ""):
+            broken.append(message)
+            if len(broken) == _ERRORS_MAX:
+                raise invalid(broken)
+    if broken:
+        raise invalid(broken)
+
+
+def invalid(broken: list[str]) -> StreamError:
+    plural = "s" if len(broken) > 1 else ""
+    return StreamError("ValidationException", f"{len(broken)} validation error{plural} detected: {'; '.join(broken)}")
+
+
+def constraint(value: str, path: str, text: str) -> str:
+    """`value` as AWS shows it: quoted, or the word null."""
+    return f"Value {value} at '{path}' failed to satisfy constraint: {text}"
+
+
+def _broken(member: Member, value: Any, prefix: str) -> Iterator[str]:
+    path = prefix + member.name[0].lower() + member.name[1:]
+    if value is None:
+        if member.required:
+            yield constraint("null", path, "Member must not be null")
+        return
+    _check_kind(member.kind, value)
+    texts = list(_broken_bounds(member, value))
+    if texts:
+        shown = f"'{_shown(member, value)}'"
+        yield from (constraint(shown, path, text) for text in texts)
+    for inner in member.members:
+        yield from _broken(inner, value.get(inner.name), f"{path}.")
+    if member.item and not all(map(_is_plain_entry, value)):
+        for number, item in enumerate(value, 1):
+            yield from _broken_item(member.item, item, f"{path}.{number}.")
+
+
+def _broken_bounds(member: Member, value: Any) -> Iterator[str]:
+    size = value if member.kind in ("integer", "timestamp") else len(value) if hasattr(value, "__len__") else 0
+    word = "value" if member.kind == "integer" else "length"
+    if member.enum and value not in member.enum:
+        yield f"Member must satisfy enum value set: [{', '.join(member.enum)}]"
+    if member.least is not None and size < member.least:
+        yield f"Member must have {word} greater than or equal to {member.least}"
+    if member.most is not None and size > member.most:
+        yield f"Member must have {word} less than or equal to {member.most}"
+    if member.pattern and not re.fullmatch(member.pattern, value):
+        yield f"Member must satisfy regular expression pattern: {member.pattern}"
+
+
+def _is_plain_entry(item: Any) -> bool:
+    """Whether it is an ordinary record of PutRecords: the usual case, told 500 times a request without the long way."""
+    if not isinstance(item, dict) or "ExplicitHashKey" in item:
+        return False
+    key = item.get("PartitionKey")
+    return isinstance(key, str) and 0 < len(key) <= PARTITION_KEY_MAX
+
+
+def _broken_item(item: Member, value: Any, prefix: str) -> Iterator[str]:
+    if not item.members:
+        yield from _broken(item, value, prefix)
+        return
+    _check_kind(item.kind, value)
+    for inner in item.members:
+        yield from _broken(inner, value.get(inner.name), f"{prefix}member.")
+
+
+def _shown(member: Member, value: Any) -> str:
+    """A value as a message shows it. Records are not shown: a payload has no place in a message."""
+    if member.kind == "list":
+        return f"[{', '.join(item if isinstance(item, str) else '...' for item in value)}]"
+    if member.kind == "map":
+        return "{" + ", ".join(f"{key}={item}" for key, item in value.items()) + "}"
+    return str(value)
+
+
+def _check_kind(kind: str, value: Any) -> None:
+    if kind in ("list", "map", "structure"):
+        good = isinstance(value, list if kind == "list" else dict)
+    elif kind == "boolean":
+        good = isinstance(value, bool)
+    elif kind == "text":
+        good = isinstance(value, str)
+    else:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        good = whole or (kind == "timestamp" and isinstance(value, float) and math.isfinite(value))
+    if not good:
+        raise StreamError("SerializationException", f"{_json_type(value)} can not be converted to {kind}")
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "TRUE_VALUE" if value else "FALSE_VALUE"
+    names = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", list: "START_ARRAY", dict: "START_OBJECT"}
+    return names.get(type(value), "NULL_VALUE")
