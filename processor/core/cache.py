@@ -1,6 +1,6 @@
 """PURE: what an execution environment remembers of the results table between batches, bounded.
 
-Everything in it is true for ever (`pages.Chain`), so it may be lost at any time: Lambda promises no reuse of an
+Everything in it is true for ever (`chain.Chain`), so it may be lost at any time: Lambda promises no reuse of an
 environment (AWS: Lambda execution environment lifecycle). What is not in it is found again, by a refused write or a
 read.
 """
@@ -8,7 +8,7 @@ read.
 from collections import OrderedDict
 from typing import TypeAlias
 
-from processor.core.pages import Chain
+from processor.core.chain import Chain
 from processor.core.works import KnownVersion
 
 IDENTITIES_MAX = 150_000

@@ -24,13 +24,14 @@ Decisions, and why:
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Inexact, Overflow
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from processor.core.cache import PageCache
-from processor.core.pages import CONFLICTS_MAX, ChainFull, ForeignItem, PageWriter
+from processor.core.chain import ChainFull, ForeignItem
+from processor.core.commit_steps import CALL_MAX, Call, Counts, RetryPolicy, Step, Wait
+from processor.core.pages import CONFLICTS_MAX, PageWriter
 from processor.core.statements import (
     CONDITION_FAILED,
     DUPLICATE_ITEM,
@@ -48,42 +49,12 @@ from processor.core.works import InsertOnce, KeepLatest, Work
 if TYPE_CHECKING:
     from processor.core.plan import Plan
 
-CALL_MAX = 25
-"""Statements of one BatchExecuteStatement (AWS API reference)."""
+__all__ = ["CALL_MAX", "CONTENDED", "OUT_OF_TIME", "Call", "Commit", "Counts", "RetryPolicy", "Step", "Wait"]
 
 OUT_OF_TIME = "OutOfTime"
 CONTENDED = "Contended"
 _DECIDES = frozenset({"", CONDITION_FAILED, DUPLICATE_ITEM})
 _ALONE_CODES = frozenset({"ValidationError", "Validation"})
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Waits before attempt n (from 1): random between 0 and min(cap_s, base_s * 2**(n-1)); all of it about 6 s."""
-
-    attempts_max: int = 10
-    base_s: float = 0.05
-    cap_s: float = 3.0
-
-    def wait_s(self, attempt: int, jitter: float) -> float:
-        """Seconds to wait after `attempt` failures in a row; `jitter` is a random number in [0, 1)."""
-        return jitter * min(self.cap_s, self.base_s * 2.0 ** (attempt - 1))
-
-
-class Call(NamedTuple):
-    """Statements for one BatchExecuteStatement."""
-
-    table: Table
-    statements: tuple[Statement, ...]
-
-
-class Wait(NamedTuple):
-    """Nothing can be sent for `seconds`."""
-
-    seconds: float
-
-
-Step: TypeAlias = Call | ReadPages | Wait
 
 
 class _Task:
@@ -95,17 +66,6 @@ class _Task:
         self.work = work
         self.attempts = 0
         self.alone = False
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a commit did so far. `write_units` is estimated from item sizes, refused conditions included."""
-
-    items_written: int = 0
-    write_units: int = 0
-    calls: int = 0
-    reads: int = 0
-    retries: int = 0
 
 
 class Commit:

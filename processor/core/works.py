@@ -6,7 +6,7 @@ Like `pages.PageWriter` each is asked for its next statement and told the outcom
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from processor.core.pages import ForeignItem
+from processor.core.chain import ForeignItem
 from processor.core.sizes import item_bytes, write_units
 from processor.core.statements import Insert, Outcome, ReadPages, Replace, Statement, Table, Value, shape_of
 
