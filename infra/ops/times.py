@@ -14,14 +14,18 @@ def moment(text: str | None, option: str) -> datetime | None:
     except ValueError as error:
         message = f"{option} {text}: a date or time such as 2026-11-23 or 2026-11-23T09:00:00Z is needed"
         raise CommandError(message, USAGE) from error
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    try:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except OverflowError as error:
+        message = f"{option} {text}: in UTC this is outside the years 1 to 9999: use a time within them"
+        raise CommandError(message, USAGE) from error
 
 
 def seconds_text(when: datetime) -> str:
     """RFC 3339, whole seconds, `Z`: the form of a window's start. Fractions are cut."""
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}".rjust(20, "0")  # the year has four digits, whatever the C library does
 
 
 def milliseconds_text(when: datetime) -> str:
     """RFC 3339, milliseconds, `Z`: the form of an arrival time. Finer fractions are cut."""
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z".rjust(24, "0")
