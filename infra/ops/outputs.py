@@ -6,7 +6,8 @@
 import argparse
 import ipaddress
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 DEFAULT_STACK_NAME = "stream-processor"
 LOCAL_REGION = "us-east-1"
+STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}|arn:[-a-zA-Z0-9:/]{1,1020}")  # or its ARN. AWS: DescribeStacks
+A_STACK_NAME = "letters, digits and hyphens are needed, a letter first, at most 128 in all"
+HOST_LABEL = re.compile(r"(?!-)[-a-zA-Z0-9]{1,63}(?<!-)")
+HOST_MAX = 253
+AN_ADDRESS = "an address such as http://127.0.0.1:4566 is needed"
+REGION = re.compile(r"(?![0-9]+$)(?!-)[-a-zA-Z0-9]{1,63}(?<!-)")  # it becomes a part of a host's name
+A_REGION = "the name of an AWS region such as us-east-1 is needed"
+SHOWN_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +64,43 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def target_of(arguments: argparse.Namespace) -> Target:
-    """The target of parsed arguments. Raises CommandError (usage) for an endpoint that is not an HTTP address."""
-    endpoint_url: str | None = arguments.endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
-    if endpoint_url is not None:
-        parts = urlsplit(endpoint_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            message = f"--endpoint-url {endpoint_url}: an address such as http://127.0.0.1:4566 is needed"
-            raise CommandError(message, USAGE)
-    return Target(endpoint_url, arguments.region or os.environ.get("AWS_REGION") or None, arguments.stack_name)
+    """The target of parsed arguments. Raises CommandError (usage) for what can be no endpoint, region or stack."""
+    endpoint_url = _given("--endpoint-url", arguments.endpoint_url, "AWS_ENDPOINT_URL", _is_http_address, AN_ADDRESS)
+    region = _given("--region", arguments.region, "AWS_REGION", REGION.fullmatch, A_REGION)
+    stack_name: str = arguments.stack_name
+    if not STACK_NAME.fullmatch(stack_name):
+        raise CommandError(f"--stack-name {_shown(stack_name)}: {A_STACK_NAME}", USAGE)
+    return Target(endpoint_url, region, stack_name)
+
+
+def _given(option: str, value: str | None, variable: str, fits: Callable[[str], object], needed: str) -> str | None:
+    """An option that is given empty (`--region "$UNSET"`) is a mistake; an empty variable is none, as for AWS's own
+    tools."""
+    name, found = (variable, os.environ.get(variable) or None) if value is None else (option, value)
+    if found is not None and not fits(found):
+        raise CommandError(f"{name} {_shown(found)}: {needed}", USAGE)
+    return found
+
+
+def _shown(value: str) -> str:
+    """No control characters to the terminal, and never an empty place in the sentence."""
+    return (value if value and value.isprintable() else ascii(value))[:SHOWN_MAX]
+
+
+def _is_http_address(url: str) -> bool:
+    """What botocore takes, found out before anything else is done."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").removesuffix(".")
+        parts.port  # noqa: B018  # raises for what is no number up to 65535
+        if parts.netloc.startswith("["):
+            ipaddress.IPv6Address(host)
+        is_host = ":" in host or (len(host) <= HOST_MAX and all(map(HOST_LABEL.fullmatch, host.split("."))))
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and is_host and not ("@" in parts.netloc or parts.query or parts.fragment)
 
 
 class Connection:

@@ -4,6 +4,9 @@ import argparse
 import socket
 
 import pytest
+from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.ops.errors import CommandError
 from infra.ops.outputs import Target, add_target_arguments, connect, describe, target_of
@@ -45,11 +48,50 @@ def test_other_endpoints_are_not_local(url: str) -> None:
     assert not target("--endpoint-url", url).is_local
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:4566", "ftp://127.0.0.1", "http://"])
-def test_an_endpoint_that_is_no_http_address_is_a_usage_error(url: str) -> None:
-    with pytest.raises(CommandError, match="--endpoint-url") as raised:
-        target("--endpoint-url", url)
+NO_ADDRESSES = [
+    *("", "127.0.0.1:4566", "ftp://127.0.0.1", "http://", "http://[::1", "http://::1", "http://[127.0.0.1]", "//a"),
+    *("http://a:99999", "http://a:-1", "http://a:port", "http://a b", " http://a", "http://a\n", "http://ü"),
+    *("http://me:secret@a", "http://a?b", "http://a#b", "http://a..b", "http://-a", "http://a_b", f"http://{'a' * 64}"),
+    "http://" + ".".join(["a" * 60] * 5),
+]
+NO_REGIONS = ["", " ", "us east 1", "us-east-1\n", "-", "12", "a" * 64, "ü", "a.b", "a/b", "\x00"]
+NO_STACK_NAMES = ["", " ", "1a", "-a", "a b", "a\x00", "ü", "a" * 129, "a_b", "\udcff"]
+NONE_OF_THEM = [
+    *(("--endpoint-url", url) for url in NO_ADDRESSES),
+    *(("--region", name) for name in NO_REGIONS),
+    *(("--stack-name", name) for name in NO_STACK_NAMES),
+]
+
+
+@pytest.mark.parametrize(("option", "value"), NONE_OF_THEM)
+def test_what_can_be_no_endpoint_region_or_stack_is_a_usage_error(option: str, value: str) -> None:
+    with pytest.raises(CommandError, match=option) as raised:
+        target(f"{option}={value}")
     assert raised.value.exit_status == 2
+    assert str(raised.value).isprintable()
+
+
+def test_a_wrong_value_from_the_environment_is_called_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in (("AWS_ENDPOINT_URL", "localhost:4566"), ("AWS_REGION", "us east")):
+        with monkeypatch.context() as patched, pytest.raises(CommandError, match=f"^{variable} {value}: "):
+            patched.setenv(variable, value)
+            target()
+
+
+@given(st.text() | st.from_regex(r"https?://[\[\]:@?#/.a-z0-9-]{,20}", fullmatch=True))
+def test_a_client_can_be_made_for_every_endpoint_that_is_accepted(url: str) -> None:
+    """botocore has rules of its own; what it would refuse later is refused before anything else is done."""
+    try:
+        target(f"--endpoint-url={url}")
+    except CommandError as error:
+        assert error.exit_status == 2
+    else:
+        assert is_valid_endpoint_url(url) or is_valid_ipv6_endpoint_url(url)
+
+
+@pytest.mark.parametrize("name", ["a", "arn:aws:cloudformation:us-east-1:000000000000:stack/mine/6a1b"])
+def test_a_stack_has_a_name_or_an_arn(name: str) -> None:
+    assert target("--stack-name", name).stack_name == name
 
 
 def test_an_endpoint_where_nobody_listens_is_named_and_infra_up_is_recommended() -> None:
