@@ -9,7 +9,7 @@ from loadgen.books import Books
 from loadgen.ledger import Expectations
 from loadgen.metrics import Metrics, Turn
 from loadgen.report import Unread
-from loadgen.sender import Due, Sender
+from loadgen.sender import Due, Sender, collect_rarely
 from loadgen.sources import Source
 from loadgen.team import Job, Team
 from processor.adapters.publisher import PutRecords
@@ -63,6 +63,7 @@ class Sending:
             self._run_alone(schedule if isinstance(schedule, Iterator) else schedule.due(), on_turn)
 
     def _run_alone(self, schedule: Iterator[Due], on_turn: OnTurn) -> None:
+        collect_rarely()
         # The client repeats nothing by itself: every attempt and every lost answer must be counted.
         put = PutRecords(self._connection.client("kinesis", attempts=1), self._stream)
         lines = self._results.open("w")

@@ -25,7 +25,7 @@ from loadgen.books import Books
 from loadgen.ledger import Expectations, WindowKey
 from loadgen.metrics import Metrics, Turn
 from loadgen.report import Unread
-from loadgen.sender import Sender
+from loadgen.sender import Sender, collect_rarely
 from loadgen.sources import Part, Source
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
@@ -185,6 +185,7 @@ def _done_us(line: str) -> int:
 
 def _main(job: Job, part: Part, pipe: Pipe) -> None:
     """A sender's process. It ends when its part is sent, when it is told to stop, and when its parent is gone."""
+    collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and tells us
     try:
         put = PutRecords(connect(job.target).client("kinesis", attempts=1), job.stream)

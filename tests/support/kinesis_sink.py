@@ -1,11 +1,14 @@
 """A Kinesis endpoint over HTTP that only acknowledges PutRecords, and can be told to be slow, full, deaf or gone."""
 
 import json
+import multiprocessing
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from multiprocessing.connection import Connection
 from typing import Any
 
 
@@ -82,3 +85,27 @@ class KinesisSink:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+
+@contextmanager
+def in_own_process() -> Iterator[str]:
+    """A sink whose work is not in this process's CPU time; yields its endpoint's URL."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()  # else its end would not be noticed
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join(2)
+        if process.is_alive():
+            process.kill()
+
+
+def _serve(pipe: Connection) -> None:
+    with KinesisSink() as sink:
+        pipe.send(sink.endpoint_url)
+        with suppress(EOFError):
+            pipe.recv()
