@@ -1,6 +1,7 @@
 """PURE: the configuration of one event source mapping, with what AWS accepts and the words in which it refuses."""
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from re import compile as pattern
 
 from infra.model.mapping.errors import (
@@ -39,6 +40,11 @@ class Pace:
     """Rhythms and limits that AWS does not let one set. Seconds, records, bytes (of encoded events).
 
     A shard allows five reads per second to all its readers together: `backlog_interval_s` leaves one of them to others.
+
+    A batch that failed and one that was refused (429, service error: the function has not run) wait differently, which
+    is a choice: AWS publishes neither (facts 4.3, 4.9, 4.10). Refused lanes are usually many at once, with more lanes
+    than concurrent executions: they wait at most `refused_retry_interval_s_max`, each time shortened by up to
+    `refused_spread` of it, so that they do not come back together, and an execution that is free again is soon found.
     """
 
     poll_interval_s: float = 1.0  # base rate (AWS: with-kinesis)
@@ -47,6 +53,9 @@ class Pace:
     list_interval_s: float = 10.0
     first_retry_s: float = 0.2  # measured on AWS: 214 and 222 ms; the growth is a choice (fact 4.10)
     retry_interval_s_max: float = 30.0
+    first_refused_retry_s: float = 0.2
+    refused_retry_interval_s_max: float = 1.0
+    refused_spread: float = 0.5
     held_records_max: int = 20_000  # per shard, read but not settled; raised to two full batches per lane
     held_bytes_max: int = 32 * 1024 * 1024  # per shard; raised to two full events per lane
     event_bytes_max: int = EVENT_BYTES_MAX
@@ -56,6 +65,12 @@ class Pace:
     def retry_after_s(self, failures: int) -> float:
         """How long to wait after the `failures`-th failure in a row (1 is the first) of an unchanged batch."""
         return min(self.first_retry_s * 2.0 ** min(failures - 1, 32), self.retry_interval_s_max)
+
+    def refused_retry_after_s(self, request_id: str, refusals: int) -> float:
+        """How long to wait after the `refusals`-th refusal in a row (1 is the first): repeatable, not random."""
+        whole_s = min(self.first_refused_retry_s * 2.0 ** min(refusals - 1, 32), self.refused_retry_interval_s_max)
+        digest = blake2b(f"{request_id}/{refusals}".encode(), digest_size=4).digest()  # a CRC keeps lanes in step
+        return whole_s * (1.0 - self.refused_spread * int.from_bytes(digest, "big") / 2**32)
 
 
 @dataclass(frozen=True, slots=True)

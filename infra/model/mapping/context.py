@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
 
 from infra.model.mapping.commands import FUNCTION_METRICS, Command, Metric
 from infra.model.mapping.config import MappingConfig
@@ -9,6 +10,9 @@ from infra.model.mapping.events import EventEncoder
 from infra.model.mapping.filters import Filter
 from infra.model.mapping.timers import Timers
 from infra.model.mapping.windows import OpenWindow, ShardWindows
+
+if TYPE_CHECKING:
+    from infra.model.mapping.lane import Lane
 
 NO_RECORDS = "No records processed"
 OK = "OK"
@@ -18,7 +22,8 @@ CALL_FAILED = "PROBLEM: Function call failed"
 class Context:
     """`totals` counts every metric that adds up, whether it is published or not; IteratorAge is not a sum.
 
-    `open_windows` are the tumbling windows by shard; they outlast the shards' readers, as checkpoints do.
+    `open_windows` are the tumbling windows by shard; they outlast the shards' readers, as checkpoints do. `refused` are
+    the lanes whose batch was refused and has not run since, in the order in which that began: their turn comes so.
     """
 
     def __init__(self, config: MappingConfig, new_id: Callable[[], str]) -> None:
@@ -26,6 +31,7 @@ class Context:
         self.open_windows: dict[str, OpenWindow] = {}
         self.reconfigure(config)
         self.timers: Timers[Hashable] = Timers()
+        self.refused: dict[Lane, None] = {}
         self.commands: list[Command] = []
         self.totals: Counter[str] = Counter()
         self.last_processing_result = NO_RECORDS

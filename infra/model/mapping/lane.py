@@ -68,6 +68,7 @@ class Lane:
         self.batches, self.records, self.sizes, self.queued_bytes = [], [], [], 0
         self.phase = Phase.GATHERING
         self.context.timers.clear(self)
+        self.context.refused.pop(self, None)
         return records
 
     # Inputs
@@ -77,7 +78,13 @@ class Lane:
         while self.shard.may_begin and (self.phase is Phase.READY or self._gather(now)):
             self._attempt(now)
 
+    @property
+    def waits_for_its_turn(self) -> bool:
+        """Its batch was refused, and is to be tried again."""
+        return self.phase is Phase.WAITING and self in self.context.refused
+
     def woken(self, now: float) -> None:
+        self.context.timers.clear(self)
         if self.phase is Phase.WAITING:
             self.phase = Phase.READY
         self.run(now)
@@ -103,7 +110,8 @@ class Lane:
                 # Throttled, or a service error: the function has not run, so the attempt does not count.
                 batch.refusals += 1
                 self.context.last_processing_result = CALL_FAILED
-                self._wait(now, batch.refusals)
+                self.context.refused.setdefault(self)
+                self._wait(now + self.context.config.pace.refused_retry_after_s(batch.request_id, batch.refusals))
         self.run(now)
 
     def delivery_finished(self, now: float, *, delivered: bool) -> None:
@@ -257,6 +265,7 @@ class Lane:
     def _failed(self, batch: Batch, now: float) -> None:
         """No progress was made: halve, retry, or give up."""
         config = self.context.config
+        self.context.refused.pop(self, None)
         if config.bisect_batch_on_function_error and len(batch) > 1:
             half = len(batch) // 2
             self.batches[-1:] = [batch.rest(half, self.context.new_id()), batch.first(half, self.context.new_id())]
@@ -267,11 +276,11 @@ class Lane:
         if config.retry_attempts_max != -1 and batch.attempts > config.retry_attempts_max:
             self._discard(now, Condition.RETRIES_EXHAUSTED)
         else:
-            self._wait(now, batch.attempts)
+            self._wait(now + config.pace.retry_after_s(batch.attempts))
 
-    def _wait(self, now: float, failures: int) -> None:
+    def _wait(self, until_s: float) -> None:
         self.phase = Phase.WAITING
-        self.context.timers.set(self, now + self.context.config.pace.retry_after_s(failures))
+        self.context.timers.set(self, until_s)
 
     def _discard_front(self, now: float, count: int) -> None:
         """Cut off the expired front; it keeps the id and count of what was tried, the rest is a batch of its own."""
@@ -306,6 +315,7 @@ class Lane:
     def _settle(self, count: int) -> None:
         """The first `count` records of the batch are done with; the rest is a new batch, to be tried at once."""
         batch = self.batches.pop()
+        self.context.refused.pop(self, None)
         if batch.ending is not None and self.shard.windows is not None:
             self.shard.windows.close()
             self.shard.window_ended = True

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
-from infra.model.function import InvokeOutcome
+from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import lineage
 from infra.model.mapping.commands import AwaitRecords, Command, CompleteShard, ListShards, Read
 from infra.model.mapping.config import MappingConfig
@@ -242,6 +242,8 @@ class EventSourceMapping:
 
     def invocation_finished(self, now: float, invocation_id: int, outcome: InvokeOutcome) -> list[Command]:
         lane = self._invocations.pop(invocation_id)
+        if isinstance(outcome, Succeeded | FunctionError):
+            self._give_turn(now)
         lane.invocation_finished(now, outcome)
         return self._moved(lane.shard, now)
 
@@ -253,6 +255,14 @@ class EventSourceMapping:
         return self._delivery_finished(now, delivery_id, delivered=False)
 
     # Behaviour
+
+    def _give_turn(self, now: float) -> None:
+        """An execution has become free: the lane that was refused first tries before the one that had it goes on."""
+        if self._context.stopping:
+            return
+        refused = next((lane for lane in self._context.refused if lane.waits_for_its_turn), None)
+        if refused is not None:
+            self._due(refused, now)
 
     def _in_force(self, now: float) -> None:
         """What `update` and `delete` wanted happens now."""
@@ -280,6 +290,7 @@ class EventSourceMapping:
             self._progress.leave(self._checkpoints)
             self._shards.clear()
             self._context.timers.clear_all()
+            self._context.refused.clear()
 
     def _delivery_finished(self, now: float, delivery_id: int, *, delivered: bool) -> list[Command]:
         lane = self._deliveries.pop(delivery_id)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.model.function import InvokeOutcome, ServiceError, Succeeded, Throttled
-from infra.model.mapping import Invoke
+from infra.model.mapping import Invoke, Pace
 from infra.model.mapping.documents import Failure
 from tests.support.mapping_world import FIRST, World, raised, succeeded
 
@@ -129,7 +129,8 @@ def test_a_batch_that_lambda_finds_too_large_is_halved_if_bisect_is_on() -> None
 def test_throttles_have_a_wait_of_their_own_that_begins_anew_after_a_failure() -> None:
     """Fact 4.10: it grows with every throttle in a row, as it does with every failure."""
     outcomes: list[InvokeOutcome | None] = [*[Throttled("x")] * 3, None, *[Throttled("x")] * 2, None]
-    found = world(lambda invoke: outcomes.pop(0) or raised(invoke), 1, retry_attempts_max=1).run(60)
+    settings = {"retry_attempts_max": 1, "pace": Pace(refused_spread=0.0)}
+    found = world(lambda invoke: outcomes.pop(0) or raised(invoke), 1, **settings).run(60)
     assert found.gaps_s == [0.2, 0.4, 0.8, 0.2, 0.2, 0.4]
 
 
