@@ -1,11 +1,11 @@
 """PURE: a whole batch in, the write plan out: deaggregate, validate, apply the rules, fold by item.
 
 Every user record ends in exactly one of three ways: its effects are in the plan, it is a copy of one whose effects
-are, or it is quarantined with its reason. Every effect on one item becomes part of one write, and every write knows
-the Kinesis records that fed it.
+are, or it is quarantined with its reason. The rules judge each record as it is, also where an earlier one had the same
+identity, and identities are kept by item, as in the tables: so it makes no difference which records share a batch.
+Every effect on one item becomes part of one write, and every write knows the Kinesis records that fed it.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -64,7 +64,8 @@ class Plan:
     """Everything one batch asks for. With `systemic` set nothing is to be written and the batch is reported.
 
     `adds`: (pk, window) -> digest -> contribution. `records`, `latest`: (pk, sk) -> the one write of that item.
-    `events` counts user records, a malformed Kinesis record as one; `duplicates` the copies folded away.
+    `events` counts user records, a malformed Kinesis record as one; `duplicates` the copies: records of an identity
+    that an earlier one of the batch had, with no item that this identity had not fed.
     `recent` is to be passed to the next call.
     """
 
@@ -88,7 +89,8 @@ def plan(
     """Return the write plan of one batch. Never raises for what is in the records or what the rules do.
 
     The exception is MemoryError, which is no event's fault. `systemic_share`: systemic.judge. The order of the records
-    decides only what has to be decided: which copy of an identity is read, which `Record` of one key is first.
+    decides only what has to be decided: which copy of an identity counts where copies differ, which `Record` of one
+    key is first. The tables decide alike between batches: the first one written stays.
     """
     fold = _Fold(rules)
     for source, record in enumerate(records):
@@ -98,8 +100,23 @@ def plan(
     systemic = judge(fold.raised, remembered, systemic_share=systemic_share, first_traceback=fold.first_traceback or "")
     if systemic:
         return Plan({}, {}, {}, (), fold.events, fold.duplicates, systemic, remembered)
-    adds, written, latest = fold.items()
-    return Plan(adds, written, latest, tuple(fold.quarantined), fold.events, fold.duplicates, None, remembered)
+    written, latest = fold.items()
+    return Plan(fold.adds, written, latest, tuple(fold.quarantined), fold.events, fold.duplicates, None, remembered)
+
+
+class _Item:
+    """A `Record` or a `Latest` so far: what is to be written, and which Kinesis records and identities fed it."""
+
+    __slots__ = ("change", "fed_by", "sources")
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        self.sources: set[int] = set()
+        self.fed_by: set[str] = set()
+
+    def write(self) -> ItemWrite:
+        """Every record that touched the item is a source: none of them is done before the item is."""
+        return ItemWrite(self.change.values, tuple(sorted(self.sources)), self.change.version)
 
 
 class _Fold:
@@ -109,9 +126,13 @@ class _Fold:
         self._rules = rules
         self._taken: list[UserRecord] = []
         self._taken_from: list[int] = []
-        # identity -> what it changes, and the Kinesis records that carried it (ascending)
-        self._accepted: dict[str, tuple[list[Change], list[int]]] = {}
+        # identity -> the first payload that the rules took, and what it changes; and the same of other payloads
+        self._accepted: dict[str, tuple[bytes, list[Change]]] = {}
+        self._variants: dict[bytes, list[Change]] = {}
         self._kinds: dict[ItemKey, type] = {}
+        self._items: dict[ItemKey, _Item] = {}
+        self._more_sources: dict[tuple[ItemKey, str], list[int]] = {}
+        self.adds: dict[ItemKey, dict[str, Contribution]] = {}
         self.quarantined: list[Quarantined] = []
         self.raised: dict[str, bool] = {}
         self.first_traceback: str | None = None
@@ -138,31 +159,66 @@ class _Fold:
         users, sources = self._taken, self._taken_from
         self._taken, self._taken_from = [], []
         for source, user, found in zip(sources, users, parse_all([user.data for user in users]), strict=True):
-            why = found if isinstance(found, Malformed) else self._apply(source, found)
+            why = found if isinstance(found, Malformed) else self._apply(source, found, user.data)
             if why is not None:
                 self._set_aside(source, user.subsequence_number, user.partition_key, user.data, why)
 
-    def _apply(self, source: int, event: Event) -> Malformed | None:
+    def _apply(self, source: int, event: Event, payload: bytes) -> Malformed | None:
         """Take in one event; return why the rules do not take it.
 
-        An identity that was taken in before is a copy. One that was not is tried again: each of its records is set
-        aside under its own position, as it would be in a batch of its own.
+        The rules are asked about every payload that they have not taken yet, whatever its identity: what they refuse
+        is set aside under its own position, as it would be in a batch of its own.
         """
-        known = self._accepted.get(event.digest)
+        digest = event.digest
+        known = self._accepted.get(digest)
         if known is not None:
-            self.duplicates += 1
-            _, sources = known
-            if sources[-1] != source:
-                sources.append(source)
-            return None
+            wanted = known[1] if known[0] == payload else self._variants.get(payload)
+            if wanted is not None:
+                self.duplicates += 1
+                self._fold(source, digest, wanted)
+                return None
         answer = self._ask(event)
-        self.raised[event.digest] = isinstance(answer, _RulesError)
         if isinstance(answer, Malformed):
+            self.raised[digest] = self.raised.get(digest, False) or isinstance(answer, _RulesError)
             return answer
-        self._accepted[event.digest] = answer, [source]
-        for change in answer:
-            self._kinds[change.key] = change.kind
+        changed = self._fold(source, digest, answer)
+        if known is None:
+            self._accepted[digest] = payload, answer
+            self.raised.setdefault(digest, False)
+        else:
+            self._variants[payload] = answer
+            self.duplicates += not changed
         return None
+
+    def _fold(self, source: int, digest: str, wanted: list[Change]) -> bool:
+        """Fold in what an event changes; return whether any of the items was not fed by this identity before.
+
+        Of copies on one item the first one counts, as in the tables; a `Latest` goes by its version.
+        """
+        changed = False
+        for change in wanted:
+            kind, key, values, version = change
+            if kind is Add:
+                identities = self.adds.get(key)
+                if identities is None:
+                    identities = self.adds[key] = {}
+                    self._kinds[key] = Add
+                elif digest in identities:
+                    self._more_sources.setdefault((key, digest), []).append(source)
+                    continue
+                identities[digest] = tuple.__new__(Contribution, (values, (source,)))  # as in records.deaggregate
+                changed = True
+                continue
+            item = self._items.get(key)
+            if item is None:
+                item = self._items[key] = _Item(change)
+                self._kinds[key] = kind
+            elif version is not None and version > item.change.version:  # type: ignore[operator]  # of one type: kinds
+                item.change = change
+            changed = changed or digest not in item.fed_by
+            item.fed_by.add(digest)
+            item.sources.add(source)
+        return changed
 
     def _ask(self, event: Event) -> list[Change] | Malformed:
         """Return what the rules want changed, or why they do not take the event."""
@@ -183,9 +239,10 @@ class _Fold:
 
     def _check_kinds(self, wanted: list[Change]) -> None:
         """One item is of one kind, and its versions are of one type, within the batch and within the event."""
+        kinds = self._kinds
         own: dict[ItemKey, type] = {}
         for kind, key, _, _ in wanted:
-            others = self._kinds.get(key) or own.setdefault(key, kind)
+            others = kinds.get(key) or own.setdefault(key, kind)
             if kind is not others:
                 raise BadEffectError(
                     f"an item that other effects treat as {_kind_text(others)} is treated as {_kind_text(kind)}"
@@ -200,38 +257,16 @@ class _Fold:
         key = partition_key[:PARTITION_KEY_CHARACTERS_MAX]
         self.quarantined.append(Quarantined(source, position, bad.reason, bad.detail, traceback, key, payload))
 
-    def items(
-        self,
-    ) -> tuple[dict[ItemKey, dict[str, Contribution]], dict[ItemKey, ItemWrite], dict[ItemKey, ItemWrite]]:
-        """Return adds, records and latest: every effect under the item it goes to."""
-        adds: defaultdict[ItemKey, dict[str, Contribution]] = defaultdict(dict)
-        others: defaultdict[ItemKey, list[tuple[Change, list[int]]]] = defaultdict(list)
-        for digest, (wanted, sources) in self._accepted.items():
-            for change in wanted:
-                kind, key, values, _ = change
-                if kind is Add:  # whose values are numbers
-                    adds[key][digest] = Contribution(values, tuple(sources))  # type: ignore[arg-type]
-                else:
-                    others[key].append((change, sources))
+    def items(self) -> tuple[dict[ItemKey, ItemWrite], dict[ItemKey, ItemWrite]]:
+        """Return records and latest, and complete the sources in `adds`."""
+        for (key, digest), more in self._more_sources.items():
+            amounts, (first,) = self.adds[key][digest]
+            self.adds[key][digest] = Contribution(amounts, tuple(sorted({first, *more})))
         records: dict[ItemKey, ItemWrite] = {}
         latest: dict[ItemKey, ItemWrite] = {}
-        for key, candidates in others.items():
-            is_record = candidates[0][0].kind is Record
-            (records if is_record else latest)[key] = _write(candidates)
-        return dict(adds), records, latest
-
-
-def _write(candidates: list[tuple[Change, list[int]]]) -> ItemWrite:
-    """Return the one write of an item: the first of a `Record`, the highest version of a `Latest`.
-
-    Every record that touched the item is a source: none of them is done before the item is.
-    """
-    best = candidates[0][0]
-    for change, _ in candidates:
-        if change.version is not None and change.version > best.version:  # type: ignore[operator]  # of one type: kinds
-            best = change
-    sources = sorted({source for _, sources in candidates for source in sources})
-    return ItemWrite(best.values, tuple(sources), best.version)
+        for key, item in self._items.items():
+            (records if item.change.kind is Record else latest)[key] = item.write()
+        return records, latest
 
 
 class _RulesError(Malformed):
