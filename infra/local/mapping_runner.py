@@ -8,10 +8,9 @@ from typing import Any
 
 from infra.local.mapping_ports import Deliver as DeliverDocument
 from infra.local.mapping_ports import Functions, PublishMetric, Streams
+from infra.local.mapping_positions import resolve, subscribe
 from infra.model.function import InvokeOutcome, ServiceError
 from infra.model.mapping import (
-    AfterSequenceNumber,
-    AtSequenceNumber,
     AwaitRecords,
     Checkpoint,
     Command,
@@ -30,7 +29,6 @@ from infra.model.mapping import (
 )
 from infra.model.mapping.commands import FUNCTION_METRICS
 from infra.model.stream import Position, StreamError, Throttled
-from infra.model.subscription import Subscription
 
 log = logging.getLogger("infra.mapping")
 
@@ -187,7 +185,7 @@ class MappingRunner:
     def _read(self, command: Read) -> None:
         position: Position | None = None
         try:
-            position = self._resolve(command)
+            position = resolve(self._streams, self._stream_arn, command)
             result = self._streams.read(self._stream_arn, command.shard_id, position, command.limit)
         except Throttled:
             self._feed(self.machine.read_throttled, command.shard_id, position)
@@ -213,7 +211,8 @@ class MappingRunner:
         shard_id, reason = command.shard_id, None
         first = isinstance(command.position, StartingPosition)
         try:
-            async with contextlib.aclosing(self._streams.events(self._subscribe(command))) as events:
+            subscription = subscribe(self._streams, self._stream_arn, command)
+            async with contextlib.aclosing(self._streams.events(subscription)) as events:
                 async for event in events:
                     self._feed(
                         self.machine.records_pushed,
@@ -236,36 +235,11 @@ class MappingRunner:
         del self._subscribed[shard_id]
         self._feed(self.machine.subscription_ended, shard_id, reason)
 
-    def _subscribe(self, command: Subscribe) -> Subscription:
-        match command.position:
-            case StartingPosition(kind, timestamp_s):
-                return self._streams.subscribe(self._stream_arn, command.shard_id, kind, timestamp_s)
-            case AtSequenceNumber(number):
-                kind = "AT_SEQUENCE_NUMBER"
-            case AfterSequenceNumber(number):
-                kind = "AFTER_SEQUENCE_NUMBER"
-            case other:
-                raise TypeError(f"not a position: {other!r}")
-        return self._streams.subscribe(self._stream_arn, command.shard_id, kind, sequence_number=number)
-
     def _unsubscribe(self, shard_id: str) -> None:
         task = self._subscribed.pop(shard_id, None)
         if task is not None:  # else it has just ended by itself, and that was told
             task.cancel()
             self._feed(self.machine.subscription_ended, shard_id)
-
-    def _resolve(self, command: Read) -> Position:
-        match command.position:
-            case StartingPosition(kind, timestamp_s):
-                return self._streams.start_position(self._stream_arn, command.shard_id, kind, timestamp_s)
-            case AtSequenceNumber(sequence_number):
-                return Position(command.shard_id, sequence_number - 1)
-            case AfterSequenceNumber(sequence_number):
-                return Position(command.shard_id, sequence_number)
-            case Position() as position:
-                return position
-            case other:
-                raise TypeError(f"not a position: {other!r}")
 
     async def _await_records(self) -> None:
         changed: Collection[str] | None = None

@@ -19,9 +19,9 @@ from infra.model.mapping.batch import Batch, batch_length
 from infra.model.mapping.commands import Deliver, Invoke, Metric
 from infra.model.mapping.context import CALL_FAILED, OK, Context
 from infra.model.mapping.documents import Condition, Failure
-from infra.model.mapping.events import ENVELOPE_BYTES
+from infra.model.mapping.gathering import gather, last_invocation, window_bytes
 from infra.model.mapping.response import INVALID, first_failed
-from infra.model.mapping.windows import ShardWindows, WindowInvoke, state_of
+from infra.model.mapping.windows import WindowInvoke, state_of
 from infra.model.stream import StreamRecord
 
 if TYPE_CHECKING:
@@ -127,52 +127,17 @@ class Lane:
     # One attempt
 
     def _gather(self, now: float) -> bool:
-        """Form the next batch if the batch size, the payload quota or a window says so."""
-        if self.phase is not Phase.GATHERING:
-            return False
-        windows = self.shard.windows
-        if windows is not None and self._window_ends(windows, now):
-            return True
-        if not self.records:
-            return False
-        config = self.context.config
-        records_max, event_bytes_max, full = config.batch_size, config.pace.event_bytes_max, False
-        if windows is not None:
-            records_max, full = windows.front(self.records, config.batch_size)
-            event_bytes_max -= self._window_bytes(windows.invoke(windows.next_window(self.records[0]), None))
-        full = full or len(self.records) >= config.batch_size
-        if not full and self.queued_bytes + ENVELOPE_BYTES <= event_bytes_max:
-            window_ends_s = self.window_opened_s + config.batching_window_s
-            if now < window_ends_s:
-                self.context.timers.set(self, window_ends_s)
-                return False
-        self.context.timers.clear(self)
-        length = batch_length(
-            self.sizes,
-            self.queued_bytes,
-            records_max=records_max,
-            event_bytes_max=event_bytes_max,
-        )
-        batch = Batch(self.context.new_id(), self.records[:length], self.sizes[:length])
-        if windows is not None:
-            batch.window = windows.next_window(batch.records[0])
-        del self.records[:length], self.sizes[:length]
-        self.queued_bytes -= sum(batch.sizes)
-        self.batches.append(batch)
-        self.phase = Phase.READY
-        return True
+        """Put the next batch on top, if one is due."""
+        batch = gather(self, now) if self.phase is Phase.GATHERING else None
+        return batch is not None and self._top(batch)
 
-    def _window_ends(self, windows: ShardWindows, now: float) -> bool:
+    def _end_window(self, now: float) -> bool:
         """Put the open window's last invocation on top, if it ends before anything else is sent."""
-        ending = windows.ending(
-            self.batches[-1].records if self.batches else self.records,
-            ended=self.shard.ended,
-            caught_up_s=self.shard.caught_up_s,
-        )
-        if ending is None or windows.open is None:
-            return False
-        last = Batch(self.context.new_id(), (), (), window=windows.open.window, ending=ending, due_s=now)
-        self.batches.append(last)
+        batch = last_invocation(self, now)
+        return batch is not None and self._top(batch)
+
+    def _top(self, batch: Batch) -> bool:
+        self.batches.append(batch)
         self.phase = Phase.READY
         return True
 
@@ -180,7 +145,7 @@ class Lane:
         context, config, batch = self.context, self.context.config, self.batches[-1]
         windows = self.shard.windows
         if windows is not None and batch.ending is None and windows.state_too_large:
-            self._window_ends(windows, now)
+            self._end_window(now)
             return
         if config.record_age_s_max != -1:
             oldest_s = now - config.record_age_s_max
@@ -211,12 +176,9 @@ class Lane:
         windows = self.shard.windows
         return None if windows is None or batch.window is None else windows.invoke(batch.window, batch.ending)
 
-    def _window_bytes(self, window: WindowInvoke | None) -> int:
-        return 0 if window is None else len(self.context.encoder.window_part(self.shard.shard_id, window))
-
     def _fits(self, batch: Batch, window: WindowInvoke | None, now: float) -> bool:
         """False, and something else was done, if the event is too large to be sent."""
-        event_bytes_max = self.context.config.pace.event_bytes_max - self._window_bytes(window)
+        event_bytes_max = self.context.config.pace.event_bytes_max - window_bytes(self.shard, window)
         if batch.event_bytes <= event_bytes_max:
             return True
         if len(batch) > 1:  # the state has grown since the batch was formed

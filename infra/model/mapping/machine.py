@@ -1,4 +1,4 @@
-"""PURE: the event source mapping as a whole: shards in their order, timers, and the way from every input to commands.
+"""PURE: the event source mapping as a whole: its inputs, timers, and the way from them to commands.
 
 Contract for whoever drives it: call `start` (or `create`) once, perform the commands that every call returns, in their
 order, and feed each result back exactly once. Call `wake_up` when `deadline` (epoch seconds, like every `now`) has
@@ -14,18 +14,17 @@ from typing import Any
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import lineage
-from infra.model.mapping.commands import AwaitRecords, Command, CompleteShard, ListShards, Read
+from infra.model.mapping.commands import Command
 from infra.model.mapping.config import MappingConfig
 from infra.model.mapping.context import Context
-from infra.model.mapping.fan_out import FanOutReader, hash_range_of
+from infra.model.mapping.fan_out import FanOutReader
 from infra.model.mapping.lane import Lane
 from infra.model.mapping.lifecycle import Delays, Lifecycle, State
-from infra.model.mapping.positions import Position, Resume, StartingPosition
+from infra.model.mapping.polling import Polling
+from infra.model.mapping.positions import Position
 from infra.model.mapping.shard import ShardReader
 from infra.model.mapping.windows import open_windows
 from infra.model.stream import StreamRecord
-
-_LIST = "list shards"
 
 
 class EventSourceMapping:
@@ -45,14 +44,10 @@ class EventSourceMapping:
         self._lifecycle = Lifecycle(delays or Delays(), enabled=enabled)
         self._changed_config: MappingConfig | None = None  # not in force yet
         self._stopped = False
-        self._shards: dict[str, ShardReader] = {}
-        self._progress = lineage.Progress(
-            StartingPosition(config.starting_position, config.starting_position_timestamp_s)
-        )
-        self._listing = False
-        self._awaiting = False
         self._invocations: dict[int, Lane] = {}
         self._deliveries: dict[int, Lane] = {}
+        self._polling = Polling(self._context, self._invocations, self._deliveries)
+        self._shards: Mapping[str, ShardReader] = self._polling.shards
         if snapshot is not None:
             self._restore(snapshot)
 
@@ -100,19 +95,15 @@ class EventSourceMapping:
         A shard that began at LATEST and has not read a record yet goes on at the time at which it began.
         """
         return {
-            **self._progress.snapshot(self._checkpoints),
+            **self._polling.progress.snapshot(self._polling.checkpoints),
             "last_processing_result": self.last_processing_result,
             "windows": {shard_id: each.to_plain() for shard_id, each in sorted(self._context.open_windows.items())},
         }
 
     def _restore(self, snapshot: Mapping[str, Any]) -> None:
-        self._progress.restore(snapshot)
+        self._polling.progress.restore(snapshot)
         self._context.last_processing_result = snapshot["last_processing_result"]
         self._context.open_windows.update(open_windows(snapshot.get("windows", {})))
-
-    @property
-    def _checkpoints(self) -> dict[str, Resume]:
-        return {shard.shard_id: shard.resume for shard in self._shards.values()}
 
     # Inputs
 
@@ -156,16 +147,12 @@ class EventSourceMapping:
 
     def shards_listed(self, now: float, shards: Sequence[lineage.Shard]) -> list[Command]:
         """The whole listing: every shard within retention, closed ones too, with its parents."""
-        self._listing = False
-        self._context.timers.set(_LIST, now + self.config.pace.list_interval_s)
-        self._progress.listed(shards)
-        self._begin_shards(now)
+        self._polling.listed(now, shards)
         return self._context.take_commands()
 
     def shards_not_listed(self, now: float, reason: str) -> list[Command]:
-        self._listing = False
         self._context.last_processing_result = f"PROBLEM: {reason}"
-        self._context.timers.set(_LIST, now + self.config.pace.poll_interval_s)
+        self._polling.not_listed(now)
         return self._context.take_commands()
 
     def stream_changed(self, now: float, shard_ids: Collection[str] | None = None) -> list[Command]:
@@ -173,13 +160,7 @@ class EventSourceMapping:
 
         `shard_ids`, if they are known, are those with something new: others keep their reads for their own records.
         """
-        self._awaiting = False
-        for shard in self._shards.values():
-            if shard_ids is None or shard.shard_id in shard_ids:
-                shard.stream_changed()
-                self._poll(shard, now)
-        if shard_ids is not None and not self._context.stopping:
-            self._await()
+        self._polling.stream_changed(now, shard_ids)
         return self._context.take_commands()
 
     def records_read(
@@ -196,7 +177,7 @@ class EventSourceMapping:
         shard = self._shards[shard_id]
         shard.records_read(now, records, position, millis_behind_latest=millis_behind_latest, end_of_shard=end_of_shard)
         if end_of_shard:
-            self._list()
+            self._polling.list_shards()
         return self._moved(shard, now)
 
     def read_throttled(self, now: float, shard_id: str, position: Position | None = None) -> list[Command]:
@@ -226,7 +207,7 @@ class EventSourceMapping:
             now, records, continuation, millis_behind_latest=millis_behind_latest, end_of_shard=end_of_shard
         )
         if end_of_shard:
-            self._list()
+            self._polling.list_shards()
         return self._moved(shard, now)
 
     def subscription_ended(self, now: float, shard_id: str, reason: str | None = None) -> list[Command]:
@@ -274,22 +255,16 @@ class EventSourceMapping:
         self._context.stopping = not self._lifecycle.enabled
         if self._context.stopping:
             for shard in self._shards.values():
-                self._poll(shard, now)  # those that are subscribed unsubscribe
+                self._polling.poll(shard, now)  # those that are subscribed unsubscribe
             self._forget_when_quiet()
             return
-        # After a disabling that did not come to rest before it was taken back, everything goes on where it is.
-        self._context.timers.set(_LIST, now)
-        for shard in list(self._shards.values()):
-            shard.go_on(now)
-            self._advance(shard, now)
+        self._polling.go_on(now)
 
     def _forget_when_quiet(self) -> None:
         """Disabled, and what was under way has ended: only the checkpoints are kept."""
         quiet = self.settled and not any(shard.reading for shard in self._shards.values())
         if quiet and self._context.stopping and not self._stopped:
-            self._progress.leave(self._checkpoints)
-            self._shards.clear()
-            self._context.timers.clear_all()
+            self._polling.leave()
             self._context.refused.clear()
 
     def _delivery_finished(self, now: float, delivery_id: int, *, delivered: bool) -> list[Command]:
@@ -302,59 +277,17 @@ class EventSourceMapping:
             key.woken(now)
             self._advance(key.shard, now)
         elif isinstance(key, ShardReader):
-            self._poll(key, now)
+            self._polling.poll(key, now)
         else:
-            self._list()
+            self._polling.list_shards()
 
-    def _list(self) -> None:
-        if not self._listing and not self._context.stopping:
-            self._listing = True
-            self._context.commands.append(ListShards())
-
-    def _begin_shards(self, now: float) -> None:
-        if self._context.stopping:
-            return
-        for shard, start in self._progress.begin(self._shards):
-            make = FanOutReader if self.config.fan_out else ShardReader
-            reader = self._shards[shard.shard_id] = make(
-                self._context, shard.shard_id, start, now, invocations=self._invocations, deliveries=self._deliveries
-            )
-            if isinstance(reader, FanOutReader):
-                reader.hash_range = hash_range_of(shard)
-            self._poll(reader, now)
-
-    def _poll(self, shard: ShardReader, now: float) -> None:
-        command = shard.poll(now)
-        if command is None:
-            return
-        if isinstance(command, Read):
-            self._await()
-        self._context.commands.append(command)
-
-    def _await(self) -> None:
-        if self.config.pace.read_on_put and not self._awaiting:
-            self._awaiting = True
-            self._context.commands.append(AwaitRecords())
+    def _advance(self, shard: ShardReader, now: float) -> None:
+        self._polling.advance(shard, now)
+        self._forget_when_quiet()
 
     def _moved(self, shard: ShardReader, now: float) -> list[Command]:
         self._advance(shard, now)
         return self._context.take_commands()
-
-    def _advance(self, shard: ShardReader, now: float) -> None:
-        """After anything happened to a shard's records: regrouping, checkpoint, completion, further reading."""
-        shard.regrouped(now)
-        checkpoint = shard.checkpoint()
-        if checkpoint is not None:
-            self._context.commands.append(checkpoint)
-        if shard.completed:
-            self._context.timers.clear(shard)
-            del self._shards[shard.shard_id]
-            self._progress.completed.add(shard.shard_id)
-            self._context.commands.append(CompleteShard(shard.shard_id))
-            self._begin_shards(now)
-        else:
-            self._poll(shard, now)
-        self._forget_when_quiet()
 
 
 def _check_changeable(before: MappingConfig, after: MappingConfig) -> None:
