@@ -1,4 +1,4 @@
-"""SHELL: `loadgen run | replay | report`. Exit status: 0 fine, 1 ledger or threshold failed, 2 usage, 3 target
+"""SHELL: `loadgen run | replay | sweep | report`. Exit status: 0 fine, 1 ledger or threshold failed, 2 usage, 3 target
 unreachable or refused, 130 interrupted (what was measured is still written)."""
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
-from loadgen import interrupts, recordings, report
+from loadgen import interrupts, recordings, report, sweep_cli
 from loadgen.events import EventOptions
 from loadgen.metrics import SCHEDULED_ONLY, Metrics
 from loadgen.pacer import PROFILES, total_events
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line (docs/loadgen-report.md has the reports)."""
     top = argparse.ArgumentParser(prog="loadgen", description="Load for the stream, and the account of every event.")
-    commands = top.add_subparsers(required=True, metavar="run|replay|report")
+    commands = top.add_subparsers(required=True, metavar="run|replay|sweep|report")
 
     run = commands.add_parser("run", help="generated events at a rate", epilog=EXIT_STATUS)
     run.add_argument("--rate", type=float, required=True, metavar="EVENTS_PER_S", help="the profile's highest rate")
@@ -118,6 +118,8 @@ def parser() -> argparse.ArgumentParser:
         )
         load.add_argument("--metrics-wait", type=float, metavar="S", help=METRICS_WAIT_HELP)
         add_target_arguments(load)
+
+    sweep_cli.add(commands)
 
     again = commands.add_parser("report", help="the summary and report.html again, from a run's files")
     again.add_argument("dir", type=Path, metavar="DIR", help="the load's --out")

@@ -72,7 +72,13 @@ def test_what_lambda_may_still_retry_is_not_called_lost(arguments: list[str]) ->
         (["replay", __file__, "--format", "clf", "--speed", "0"], "--speed"),
         (["replay", __file__, "--format", "clf", "--speed", "quick"], "--speed"),
         (["report", "no/such/folder"], "no finished run"),
-        ([], "run|replay|report"),
+        (["sweep", "--shards", "0"], "--shards"),
+        (["sweep", "--aggregate", "none"], "--aggregate"),
+        (["sweep", "--point-duration", "nan"], "--point-duration"),
+        (["sweep", "--warm-up", "23"], "--warm-up"),
+        (["sweep", "--tolerance", "0"], "--tolerance"),
+        (["sweep", "--event-bytes", "3"], "--event-bytes"),
+        ([], "run|replay|sweep|report"),
     ],
     ids=lambda value: "_".join(value[:1] + value[-2:]) if isinstance(value, list) else "",
 )
@@ -94,7 +100,7 @@ def test_help_says_every_default_and_what_may_be_repeated() -> None:
         if isinstance(action, argparse._SubParsersAction)
         for name, command in action.choices.items()
     }
-    assert commands.keys() == {"run", "replay", "report"}
+    assert commands.keys() == {"run", "replay", "sweep", "report"}
     for command in commands.values():
         for action in command._actions:
             said = action.help or ""

@@ -1,0 +1,224 @@
+"""PURE: the points of a sweep from the options' lists, and what becomes of them as sweep.json."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from loadgen.scaling import Law, fit
+from loadgen.sweep_quotas import Cost, Limit, Point, Quota
+from loadgen.sweep_search import Bracket
+
+SCHEMA = "loadgen-sweep/1"
+POINTS_MAX = 200
+FACTOR_MAX, SHARDS_MAX, BATCH_MAX = 10, 500, 10_000  # AWS: CreateEventSourceMapping; the template's ShardCount
+NONE_WORDS = {"none", "off"}
+
+
+class GridError(ValueError):
+    """An option that means nothing; the text names it."""
+
+
+class Axis(NamedTuple):
+    """One option of the grid. `none`: the word for no value, if there is one."""
+
+    option: str
+    lowest: int
+    highest: int
+    none: str | None = None
+
+
+AXES: Mapping[str, Axis] = {
+    "shards": Axis("--shards", 1, SHARDS_MAX),
+    "function_latency_ms": Axis("--function-latency-ms", 0, 600_000),
+    "table_write_units": Axis("--table-write-units", 1, 1_000_000, "none"),
+    "reserved_concurrency": Axis("--reserved-concurrency", 1, 100_000, "none"),
+    "batch_size": Axis("--batch-size", 1, BATCH_MAX),
+    "aggregate": Axis("--aggregate", 1, 10_000, "off"),
+    "parallelization_factor": Axis("--parallelization-factor", 1, FACTOR_MAX),
+}
+
+
+def values(axis: Axis, text: str) -> list[int | None]:
+    """`1,2,4` as numbers, each once, in the order given. Raises GridError."""
+    found: list[int | None] = []
+    for word in (word.strip() for word in text.split(",")):
+        value: int | None = None
+        if word != axis.none:
+            if not (word.isascii() and word.isdecimal()) or not axis.lowest <= int(word) <= axis.highest:
+                also = f" or {axis.none}" if axis.none else ""
+                raise GridError(f"{axis.option} {text}: {word!r} is not {axis.lowest:,} to {axis.highest:,}{also}")
+            value = int(word)
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def grid(axes: Mapping[str, Sequence[int | None]]) -> list[Point]:
+    """All combinations; what takes longest to change changes least often. Raises GridError for too many."""
+    points = [
+        Point(**dict(zip(AXES, combination, strict=True)))  # type: ignore[arg-type]  # the axes' own types are Point's
+        for combination in itertools.product(*(axes[name] for name in AXES))
+    ]
+    if len(points) > POINTS_MAX:
+        raise GridError(f"the grid has {len(points):,} points, at most {POINTS_MAX} are measured in one sweep")
+    return points
+
+
+def shard_steps(count: int, wanted: int) -> list[int]:
+    """Shard counts to ask for one after the other: each at most the double and at least half of the one before.
+
+    AWS: UpdateShardCount.
+    """
+    steps = []
+    while count != wanted:
+        count = min(wanted, count * 2) if wanted > count else max(wanted, (count + 1) // 2)
+        steps.append(count)
+    return steps
+
+
+class Measured(NamedTuple):
+    """A point's outcome. `problem`: why its search was ended too early, else None."""
+
+    point: Point
+    bracket: Bracket
+    probes: Sequence[Mapping[str, Any]]
+    limit: Limit
+    quotas: Sequence[Quota]
+    cost: Cost | None
+    expected_per_s: float
+    machine_busy: float | None
+    problem: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        quota, following = self.limit.quota, self.limit.following
+        return {
+            "point": self.point.as_json(),
+            "sustained_events_per_s": round(self.bracket.low, 1),
+            "too_much_events_per_s": None if self.bracket.high is None else round(self.bracket.high, 1),
+            "is_closed": self.bracket.is_closed,
+            "ended": self.problem or self.bracket.ended,
+            "limited_by": self.limit.name,
+            "reason": self.limit.reason,
+            "quota": None if quota is None else quota.as_json(),
+            "difference_to_quota": None if quota is None else round(self.bracket.low / quota.events_per_s - 1, 4),
+            "next_bottleneck": None if following is None else following.as_json(),
+            "quotas": [one.as_json() for one in self.quotas],
+            "expected_before_events_per_s": round(self.expected_per_s, 1),
+            "cost": None
+            if self.cost is None
+            else {name: round(v, 5) if v is not None else None for name, v in self.cost._asdict().items()},
+            "machine_busy": None if self.machine_busy is None else round(self.machine_busy, 3),
+            "probes": list(self.probes),
+        }
+
+
+def scaling(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """The scaling law over the points that differ in shards and parallelization factor only, group by group."""
+    groups: dict[tuple[Any, ...], list[Measured]] = {}
+    for one in measured:
+        point = one.point
+        kept = (point.batch_size, point.aggregate, point.function_latency_ms, point.table_write_units)
+        if one.bracket.low > 0 and point.reserved_concurrency is None:
+            groups.setdefault(kept, []).append(one)
+    found = []
+    for kept, members in groups.items():
+        names = ("batch_size", "aggregate", "function_latency_ms", "table_write_units")
+        points = [(float(one.point.concurrency), one.bracket.low) for one in members]
+        try:
+            law: dict[str, Any] | None = law_json(fit(points))
+            why = None
+        except ValueError as error:
+            law, why = None, str(error)
+        found.append({"group": dict(zip(names, kept, strict=True)), "points": points, "law": law, "why_not": why})
+    return found
+
+
+def law_json(law: Law) -> dict[str, Any]:
+    def rounded(value: float | None) -> float | None:
+        return None if value is None else float(f"{value:.4g}")
+
+    return {
+        "rate_per_lane": rounded(law.rate),
+        "rate_per_lane_error": rounded(law.rate_error),
+        "contention": rounded(law.contention),
+        "contention_error": rounded(law.contention_error),
+        "coherency": rounded(law.coherency),
+        "coherency_error": rounded(law.coherency_error),
+        "unexplained": rounded(law.unexplained),
+        "best_concurrency": rounded(law.best_concurrency),
+        "ceiling_events_per_s": rounded(law.ceiling),
+    }
+
+
+def document(
+    *,
+    command: Sequence[str],
+    started_at: str,
+    configuration: Mapping[str, Any],
+    original: Mapping[str, Any],
+    restored: bool,
+    problem: str | None,
+    measured: Sequence[Measured],
+    points: int,
+) -> dict[str, Any]:
+    """sweep.json. `points`: how many the grid has; `problem`: why they were not all measured."""
+    return {
+        "schema": SCHEMA,
+        "command": list(command),
+        "started_at": started_at,
+        "partial": problem is not None or len(measured) < points,
+        "problem": problem,
+        "configuration": dict(configuration),
+        "original": dict(original),
+        "restored": restored,
+        "points": [one.as_json() for one in measured],
+        "scaling": scaling(measured),
+    }
+
+
+COLUMNS = (
+    "shards", "factor", "batch", "reserved", "aggregate", "pause ms", "sustained/s", "too much/s", "quota/s", "off by",
+    "limited by", "next",
+)  # fmt: skip
+
+
+def row(one: Measured) -> tuple[str, ...]:
+    """One line of the table."""
+    point, quota, following = one.point, one.limit.quota, one.limit.following
+    return (
+        str(point.shards),
+        str(point.parallelization_factor),
+        str(point.batch_size),
+        "-" if point.reserved_concurrency is None else str(point.reserved_concurrency),
+        "off" if point.aggregate is None else str(point.aggregate),
+        str(point.function_latency_ms),
+        f"{one.bracket.low:,.0f}" + ("" if one.bracket.is_closed else " (open)"),
+        "-" if one.bracket.high is None else f"{one.bracket.high:,.0f}",
+        "-" if quota is None else f"{quota.events_per_s:,.0f}",
+        "-" if quota is None else f"{one.bracket.low / quota.events_per_s - 1:+.1%}",
+        one.limit.name,
+        "-" if following is None else f"{following.name} at {following.events_per_s:,.0f}/s",
+    )
+
+
+def sentences(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the scaling curves say."""
+    said = []
+    for group in groups:
+        law = group["law"]
+        if law is None:
+            said.append(f"no scaling curve: {group['why_not']}")
+            continue
+        parts = [
+            f"{name} {law[name]:.4g}" + (f" +- {law[f'{name}_error']:.2g}" if law[f"{name}_error"] is not None else "")
+            for name in ("contention", "coherency")
+        ]
+        ceiling = law["ceiling_events_per_s"]
+        above = f"it stays below {ceiling:,.0f} events/s" if ceiling else "no ceiling is in sight"
+        if law["best_concurrency"] and ceiling:
+            above = f"highest, {ceiling:,.0f} events/s, at {law['best_concurrency']:.1f} lanes"
+        said.append(
+            f"scaling curve over {len(group['points'])} points: {law['rate_per_lane']:,.0f} events/s per lane, "
+            f"{', '.join(parts)}; {above}; {law['unexplained']:.1%} unexplained"
+        )
+    return said

@@ -1,0 +1,124 @@
+"""The grid of a sweep, and its document."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.sweep_grid import (
+    AXES,
+    COLUMNS,
+    POINTS_MAX,
+    GridError,
+    Measured,
+    document,
+    grid,
+    row,
+    sentences,
+    shard_steps,
+    values,
+)
+from loadgen.sweep_quotas import Cost, Point, name_limit, quotas
+from loadgen.sweep_search import Bracket
+
+ONE: dict[str, Sequence[int | None]] = {
+    "shards": [2],
+    "parallelization_factor": [4],
+    "batch_size": [1000],
+    "reserved_concurrency": [None],
+    "aggregate": [None],
+    "function_latency_ms": [0],
+    "table_write_units": [None],
+}
+
+
+def measured(point: Point, low: float) -> Measured:
+    cost = Cost(1.0, 290.0, 100.0, 0.1, 0.5)
+    known = quotas(point, cost)
+    limit = name_limit(("nothing", ""), known, low, 0.5)
+    return Measured(point, Bracket(low, low * 1.03, 5, True, "found"), [], limit, known, cost, 1000.0, 0.5, None)
+
+
+def test_lists_are_read_in_order_and_each_value_once() -> None:
+    assert values(AXES["shards"], "4, 1,2,4") == [4, 1, 2]
+    assert values(AXES["aggregate"], "off,100") == [None, 100]
+    assert values(AXES["reserved_concurrency"], "2,none") == [2, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("shards", "0"),
+        ("shards", "1,,2"),
+        ("shards", "off"),
+        ("shards", "1.5"),
+        ("parallelization_factor", "11"),
+        ("batch_size", "10001"),
+        ("aggregate", "none"),
+        ("function_latency_ms", "-1"),
+        ("shards", "²"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_by_its_option(name: str, text: str) -> None:
+    with pytest.raises(GridError, match=AXES[name].option):
+        values(AXES[name], text)
+
+
+def test_the_grid_is_every_combination_and_shards_change_least_often() -> None:
+    points = grid({**ONE, "shards": [1, 2], "parallelization_factor": [1, 4], "aggregate": [None, 100]})
+    assert len(set(points)) == 8
+    assert [point.shards for point in points] == [1] * 4 + [2] * 4
+
+
+def test_a_grid_that_nobody_would_wait_for_is_refused() -> None:
+    with pytest.raises(GridError, match=str(POINTS_MAX)):
+        grid({**ONE, "shards": list(range(1, 300))})
+
+
+@given(st.integers(1, 500), st.integers(1, 500))
+def test_shards_are_at_most_doubled_and_at_least_halved_at_a_time(count: int, wanted: int) -> None:
+    steps = [count, *shard_steps(count, wanted)]
+    assert steps[-1] == wanted
+    assert all((a + 1) // 2 <= b <= 2 * a for a, b in pairwise(steps))
+    assert len(steps) <= 11
+
+
+def test_the_document_has_everything_as_json_and_a_curve_where_there_are_points_for_it() -> None:
+    points = [Point(shards, 1, 1000, aggregate=None) for shards in (1, 2, 4)]
+    made = document(
+        command=["loadgen", "sweep"],
+        started_at="2026-11-23T14:00:00.000Z",
+        configuration={},
+        original={},
+        restored=True,
+        problem=None,
+        measured=[measured(point, 950.0 * point.shards) for point in points],
+        points=3,
+    )
+    assert json.loads(json.dumps(made))["schema"] == "loadgen-sweep/1"
+    assert made["partial"] is False
+    first = made["points"][0]
+    assert first["point"]["lanes"] == 1
+    assert first["difference_to_quota"] == -0.05
+    assert first["next_bottleneck"]["name"] != first["limited_by"]
+    law = made["scaling"][0]["law"]
+    assert law["rate_per_lane"] == pytest.approx(950)
+    assert "950 events/s per lane" in sentences(made["scaling"])[0]
+
+
+def test_points_of_different_kinds_are_not_put_on_one_curve() -> None:
+    points = [Point(1, 1, 1000, None, None), Point(2, 1, 1000, None, None), Point(4, 1, 100, None, None)]
+    made = document(
+        command=[], started_at="", configuration={}, original={}, restored=True, problem=None,
+        measured=[measured(point, 500.0) for point in points], points=4,
+    )  # fmt: skip
+    assert [len(group["points"]) for group in made["scaling"]] == [2, 1]
+    assert all(group["law"] is None for group in made["scaling"])
+    assert made["partial"] is True
+
+
+def test_a_row_has_a_cell_for_every_column() -> None:
+    assert len(row(measured(Point(1, 1, 1000), 500.0))) == len(COLUMNS)
