@@ -111,11 +111,17 @@ def test_credentials_that_expire_during_a_load_end_it(tmp_path: Path) -> None:
 
 
 def test_an_endpoint_that_dies_and_comes_back_costs_time_and_no_event(tmp_path: Path) -> None:
-    with KinesisSink() as sink:
+    some_calls = threading.Event()
+
+    def after_some_calls(call: int, _asked: int) -> None:
+        if call == 5:
+            some_calls.set()
+
+    with KinesisSink(after_some_calls) as sink:
         sent, metrics = sending(sink, tmp_path)
 
         def away() -> None:
-            time.sleep(0.3)
+            some_calls.wait(30)
             sink.down()
             time.sleep(0.5)
             sink.up()

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +26,20 @@ class KinesisSink:
         self.stalled = threading.Event()
         self._numbers = count(10**55)
         self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                sink._open.add(self.connection)
+
+            def finish(self) -> None:
+                sink._open.discard(self.connection)
+                with suppress(OSError):
+                    super().finish()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -44,7 +55,8 @@ class KinesisSink:
                     f"HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.1\r\nx-amzn-RequestId: sink\r\n"
                     f"Content-Length: {len(payload)}\r\n\r\n"
                 )
-                self.wfile.write(head.encode() + payload)
+                with suppress(OSError):  # the client has gone, or we have
+                    self.wfile.write(head.encode() + payload)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -85,6 +97,9 @@ class KinesisSink:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
