@@ -171,16 +171,20 @@ class FunctionDriver:
 
     def _start(self, command: Start) -> None:
         temporary = self._temporary(command.environment)
-        temporary.mkdir(parents=True, exist_ok=True)
         day = time.strftime("%Y/%m/%d", time.gmtime(self._clock()))
         stream = f"{day}/[{self.configuration.version}]{self._stream_prefix}{command.environment:016x}"
         variables = {**self._variables, "TMPDIR": str(temporary), "AWS_LAMBDA_LOG_STREAM_NAME": stream}
         if command.provisioned:
             variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "provisioned-concurrency"
+        listener = _Listener(self, command.process)
         launch = Launch(self.configuration.handler, self.task_root, variables, stream)
-        process = Process(launch, self.log, _Listener(self, command.process))
-        self._processes[command.process] = process
-        process.start()
+        process = self._processes[command.process] = Process(launch, self.log, listener)
+        try:
+            temporary.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # the machine is told later: it is at work now
+            asyncio.get_running_loop().call_soon(listener.on_start_failed, f"{temporary}: {error.strerror}")
+        else:
+            process.start()
 
     def _send(self, command: Send) -> None:
         process, call = self._processes[command.process], self._calls[command.ticket]

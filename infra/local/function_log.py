@@ -2,48 +2,92 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+
+from infra.local.disk_trouble import DiskTrouble
+
+log = logging.getLogger("infra.functions")
 
 LINES_KEPT = 2_000  # in memory, for tests and for `infra why`
 LINE_BYTES_MAX = 262_144  # a longer line is cut here, as CloudWatch Logs splits events at 256 KiB
 FILE_BYTES_MAX = 67_108_864  # then the file becomes `<name>.log.1`, and the one before it is forgotten
 TAIL_BYTES = 4_096  # what an invocation with LogType Tail gets back
 
+_write = os.write
+
 LineSink = Callable[[str, str, str], None]  # log group, log stream, line
 
 
 class FunctionLog:
-    """All environments of one function write here; `sink` sees every line too."""
+    """All environments of one function write here; `sink` sees every line too.
 
-    def __init__(self, path: Path, log_group: str, sink: LineSink | None = None) -> None:
+    A line that cannot be written to the file is in memory and at the sink all the same: the function's work goes on.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        log_group: str,
+        sink: LineSink | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.log_group = log_group
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._sink = sink
-        self._file = path.open("ab", buffering=0)
-        self._size = self._file.tell()
+        self._file = self._open()
+        self._size = os.fstat(self._file).st_size
+        self._closed = False
+        self._trouble = DiskTrouble(log, f"the function's log {path}", "its lines are not in the file", clock=clock)
 
     def write(self, log_stream: str, lines: list[str]) -> None:
-        if not lines or self._file.closed:
+        """Never raises OSError."""
+        if not lines or self._closed:
             return
-        data = ("\n".join(lines) + "\n").encode()
-        if self._size + len(data) > FILE_BYTES_MAX:
-            self._file.close()
-            self.path.replace(self.path.with_name(self.path.name + ".1"))
-            self._file = self.path.open("ab", buffering=0)
-            self._size = 0
-        self._file.write(data)
-        self._size += len(data)
         self.lines.extend(lines)
         if self._sink is not None:
             for line in lines:
                 self._sink(self.log_group, log_stream, line)
+        if self._trouble.may_try():
+            try:
+                self._append(("\n".join(lines) + "\n").encode())
+            except OSError as error:
+                self._trouble.failed(error)
+            else:
+                self._trouble.worked()
 
     def close(self) -> None:
-        self._file.close()
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def _append(self, data: bytes) -> None:
+        """All of it or, with an OSError, nothing."""
+        if self._size + len(data) > FILE_BYTES_MAX:
+            with contextlib.suppress(FileNotFoundError):  # renamed the last time, but there was no room for a new one
+                self.path.replace(self.path.with_name(self.path.name + ".1"))
+            file = self._open()
+            os.close(self._file)
+            self._file, self._size = file, 0
+        written = 0
+        try:
+            while written < len(data):
+                written += _write(self._file, data[written:])
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += written
 
 
 class LineSplitter:
