@@ -143,7 +143,9 @@ def run_run(arguments: argparse.Namespace) -> int:
     common = _common(arguments, total, {"run_id": events.run_id, "event_time": repr(events.started_s)})
     connection, stack = _connect(arguments)
 
-    source = GeneratedSource(events, _pacing(arguments), arguments.rate, arguments.duration, stack.settings)
+    source = GeneratedSource(
+        events, _pacing(arguments), arguments.rate, arguments.duration, stack.settings, stack.rules_module
+    )
     # A new run id has never been sent; a given one may be a repetition.
     return Load(connection, stack, common).run(source, before=_whole(source, common) if arguments.run_id else None)
 
@@ -181,7 +183,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
     common = _common(arguments, None, {"format": recording.format}, scheduled=speed is not None)
     connection, stack = _connect(arguments)
 
-    source = RecordedSource(recording, speed, stack.settings)
+    source = RecordedSource(recording, speed, stack.settings, stack.rules_module)
     return Load(connection, stack, common, recording.unread).run(source, before=source.due())
 
 

@@ -1,22 +1,23 @@
 """PURE: sent = stored + quarantined + expired, by identity and by position, and duplicates applied = 0.
 
 `Expectations` takes in what the stream acknowledged and what was given up; `reconcile` holds one window's chain of
-pages against it. Nothing here counts events in the hope that the numbers match: every identity (64-bit digest) is
-looked for, and every sum is compared exactly.
+pages against it, `ExpectedItem.check` one other item. Nothing here counts events in the hope that the numbers match:
+every identity (64-bit digest) is looked for, and every sum is compared exactly.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from loadgen.identities import Identities
+from loadgen.items import ExpectedItem, Item, ItemCheck, ItemKey
 from loadgen.truth import Truth
-from processor.core.effects import Number
+from loadgen.windows import Expected, Page, WindowCheck, add, reconcile
+
+__all__ = ["Expectations", "Findings", "Ledger", "Page", "Position", "WindowCheck", "WindowKey", "reconcile", "settle"]
 
 WindowKey: TypeAlias = tuple[str, str]  # (pk, window)
-EXACT = Context(prec=200)
 
 
 class Position(NamedTuple):
@@ -27,46 +28,32 @@ class Position(NamedTuple):
     subsequence_number: int | None
 
 
-class Page(NamedTuple):
-    """One item of a window's chain, as the results table has it."""
+class Expectations:
+    """Everything that must be found. Memory: 8 bytes per distinct event and window, nothing of its payload; the keys of
+    all items that rules ask for by `Record` and `Latest`.
 
-    events: int
-    sums: tuple[Number | None, ...]
-    ids: frozenset[str]
-
-
-@dataclass(slots=True)
-class Expected:
-    """One window: identities that the stream acknowledged, their exact sums, and identities whose fate is unknown.
-
-    `before`: identities that were there before the load; `changed_sums`: the sums that were there then, and on top the
-    amounts of acknowledged identities that were not.
+    An event is counted once: by the first window that it is added to, or in `itemized` when it only writes other items,
+    or in `without_effect`. `refused`: the identities of the well-formed events among `quarantine`.
     """
 
-    digests: Identities = field(default_factory=Identities)
-    sums: list[Number | None] = field(default_factory=list)
-    unknown: dict[str, tuple[Number | None, ...]] = field(default_factory=dict)
-    before: frozenset[str] = frozenset()
-    changed_sums: list[Number | None] = field(default_factory=list)
-
-
-class Expectations:
-    """Everything that must be found. Memory: 8 bytes per distinct event, nothing of its payload."""
-
-    def __init__(self, measures: Sequence[str]) -> None:
+    def __init__(self, measures: Sequence[str] = ()) -> None:
         self.measures = tuple(measures)
         self.windows: dict[WindowKey, Expected] = {}
+        self.items: dict[ItemKey, ExpectedItem] = {}
+        self.items_before: dict[ItemKey, Item] = {}
+        self.itemized, self.without_effect = Identities(), Identities()
         self.quarantine: dict[Position, str] = {}
+        self.refused: dict[Position, str] = {}
         self.events_acknowledged = 0
         self.events_failed = 0
-        self.malformed_unknown = 0
+        self.unplaced_unknown = 0
 
     def there_before(self, key: WindowKey, pages: Sequence[Page]) -> None:
         """A window's chain as it was before the load: for every window that existed, before anything is sent."""
-        window = self._window(*key)
+        window = self._window(key)
         window.before = frozenset().union(*(page.ids for page in pages))
         for page in pages:
-            window.changed_sums = added(window.changed_sums, page.sums)
+            add(window.changed_sums, page.sums)
 
     def known_before(self) -> dict[WindowKey, frozenset[str]]:
         """The identities that were there before, for the expectations of another sender."""
@@ -74,7 +61,7 @@ class Expectations:
 
     def tell_before(self, known: Mapping[WindowKey, frozenset[str]]) -> None:
         for key, identities in known.items():
-            self._window(*key).before = identities
+            self._window(key).before = identities
 
     def acknowledged(self, truths: Iterable[Truth], shard_id: str, sequence_number: str) -> None:
         """A Kinesis record is in the stream, with these user records in this order."""
@@ -83,124 +70,74 @@ class Expectations:
             if truth.reason is not None:
                 where = Position(shard_id, sequence_number, None if truth.whole else subsequence_number)
                 self.quarantine[where] = truth.reason
+                if truth.digest:
+                    self.refused[where] = truth.digest
                 continue
-            window = self.windows.get((truth.pk, truth.window)) or self._window(truth.pk, truth.window)
-            if window.digests.add_new(truth.digest):
-                window.sums = added(window.sums, truth.amounts)
-                if window.before and truth.digest not in window.before:
-                    window.changed_sums = added(window.changed_sums, truth.amounts)
+            if truth.pk:
+                key = (truth.pk, truth.window)
+                (self.windows.get(key) or self._window(key)).take(truth.digest, truth.amounts)
+            if truth.more is not None or not truth.pk:
+                self._take_more(truth)
+
+    def _take_more(self, truth: Truth) -> None:
+        if not truth.has_effect:
+            self.without_effect.add(truth.digest)
+        if truth.more is None:
+            return
+        for one in truth.more.adds:
+            self._window((one.pk, one.window)).take_also(truth.digest, one.amounts)
+        for item in truth.more.items:
+            self.items.setdefault((item.pk, item.sk), ExpectedItem()).take(truth.digest, item)
+        if not truth.pk:
+            self.itemized.add(truth.digest)
 
     def failed(self, truths: Iterable[Truth], *, uncertain: bool) -> None:
         """A Kinesis record was given up; with `uncertain` it may be in the stream all the same."""
         for truth in truths:
             self.events_failed += 1
-            if uncertain and truth.reason is not None:
-                self.malformed_unknown += 1
-            elif uncertain:
-                self._window(truth.pk, truth.window).unknown[truth.digest] = truth.amounts
+            if not uncertain:
+                continue
+            if truth.reason is not None or not truth.pk:
+                self.unplaced_unknown += 1
+            else:
+                self._window((truth.pk, truth.window)).unknown[truth.digest] = truth.amounts
+            if truth.reason is None and truth.more is not None:
+                for one in truth.more.adds:
+                    self._window((one.pk, one.window)).unknown_also[truth.digest] = one.amounts
+                for item in truth.more.items:
+                    expected = self.items.setdefault((item.pk, item.sk), ExpectedItem())
+                    expected.unknown.add((item.version, item.content))
 
     def merge(self, other: "Expectations") -> None:
         """Take in what another sender of the same load put. It shares no window's identity with us, and it was told
         what was there before without its sums (`known_before`)."""
-        for (pk, start), theirs in other.windows.items():
-            window = self._window(pk, start)
-            window.digests.absorb(theirs.digests)
-            window.sums = added(window.sums, theirs.sums)
-            window.changed_sums = added(window.changed_sums, theirs.changed_sums)
-            window.unknown.update(theirs.unknown)
+        for key, theirs in other.windows.items():
+            self._window(key).absorb(theirs)
+        for place, item in other.items.items():
+            self.items.setdefault(place, ExpectedItem()).absorb(item)
+        self.itemized.absorb(other.itemized)
+        self.without_effect.absorb(other.without_effect)
         self.quarantine.update(other.quarantine)
+        self.refused.update(other.refused)
         self.events_acknowledged += other.events_acknowledged
         self.events_failed += other.events_failed
-        self.malformed_unknown += other.malformed_unknown
+        self.unplaced_unknown += other.unplaced_unknown
 
-    def _window(self, pk: str, start: str) -> Expected:
-        window = self.windows.get((pk, start))
+    def _window(self, key: WindowKey) -> Expected:
+        window = self.windows.get(key)
         if window is None:
-            nothing: list[Number | None] = [None] * len(self.measures)
-            window = self.windows[pk, start] = Expected(sums=nothing, changed_sums=nothing)
+            window = self.windows[key] = Expected()
         return window
 
     @property
     def distinct_events(self) -> int:
         """Identities and quarantine positions that must be found."""
-        return sum(len(window.digests) for window in self.windows.values()) + len(self.quarantine)
-
-
-def added(sums: Sequence[Number | None], amounts: Sequence[Number | None]) -> list[Number | None]:
-    """Exact sums; None is "no event had this measure", which is not 0."""
-    return [
-        total if amount is None else amount if total is None else plus(total, amount)
-        for total, amount in zip(sums, amounts, strict=True)
-    ]
-
-
-def plus(one: Number, other: Number) -> Number:
-    if type(one) is int and type(other) is int:
-        return one + other
-    return EXACT.add(one if type(one) is Decimal else Decimal(one), other if type(other) is Decimal else Decimal(other))
-
-
-class WindowCheck(NamedTuple):
-    """One window held against its chain.
-
-    `stored`: acknowledged identities found. `unknown_stored`: of unknown fate and found. `missing`: acknowledged and
-    not found. `applied_again`: times that an identity was found beyond the first, and counted events beyond the
-    identities of their page. `foreign`: identities that are neither this load's nor were there before it. `sums`:
-    "equal", "different", or "not checked" (foreign or missing identities are in the way); in a window with identities
-    of others that were there before, the change is compared. `stored_before`: of `stored`, there before the load;
-    `foreign_before`: identities of others that were.
-    """
-
-    stored: int
-    unknown_stored: int
-    missing: frozenset[str]
-    applied_again: int
-    foreign: int
-    sums: str
-    stored_before: int = 0
-    foreign_before: int = 0
+        return self.identities + len(self.quarantine)
 
     @property
-    def complete(self) -> bool:
-        return not self.missing
-
-
-def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
-    """Compare one window with the whole chain of its pages."""
-    found: set[str] = set()
-    listed = counted = 0
-    sums: list[Number | None] = [None] * len(expected.sums)
-    for page in pages:
-        found |= page.ids
-        listed += len(page.ids)
-        counted += page.events
-        sums = added(sums, page.sums)
-    unknown = {identity for identity in expected.unknown if identity not in expected.digests}
-    missing = frozenset(identity for identity in expected.digests if identity not in found)
-    unknown_stored = unknown & found
-    before = expected.before & found
-    stored_before = sum(identity in expected.digests for identity in before)
-    foreign_before = len(before) - stored_before - len(before & unknown)
-    foreign = len(found) - (len(expected.digests) - len(missing)) - len(unknown_stored) - foreign_before
-    wanted = expected.changed_sums if foreign_before else expected.sums
-    for identity in unknown_stored - (expected.before if foreign_before else frozenset()):
-        wanted = added(wanted, expected.unknown[identity])
-    compared = "equal" if all(map(same, wanted, sums)) else "different"
-    return WindowCheck(
-        stored=len(expected.digests) - len(missing),
-        unknown_stored=len(unknown_stored),
-        missing=missing,
-        applied_again=(listed - len(found)) + abs(counted - listed),
-        foreign=foreign,
-        sums="not checked" if missing or foreign else compared,
-        stored_before=stored_before,
-        foreign_before=foreign_before,
-    )
-
-
-def same(one: Number | None, other: Number | None) -> bool:
-    """Equal as numbers; a sum that is absent equals only a sum that is absent."""
-    return one == other if one is not None and other is not None else one is other
+    def identities(self) -> int:
+        """Distinct well-formed events that have an effect."""
+        return sum(len(window.digests) for window in self.windows.values()) + len(self.itemized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,57 +172,72 @@ class Ledger:
     refused: Mapping[str, int]
     expected_reasons: Mapping[str, int]
     found_reasons: Mapping[str, int]
+    elsewhere: int = 0
+    without_effect: int = 0
+    superseded: int = 0
+    items: int = 0
+    items_different: int = 0
 
     @property
     def balanced(self) -> bool:
         """Nothing lost, applied twice or there without being sent, every sum right, every refusal for its reason."""
         twice_or_never_sent = self.duplicates_applied or self.foreign
-        wrong = self.lost or twice_or_never_sent or self.sums_different or self.misfiled or self.refused
-        return not wrong and self.sent == self.stored + self.quarantined + self.expired
+        different = self.elsewhere or self.sums_different or self.items_different
+        wrong = self.lost or twice_or_never_sent or different or self.misfiled or self.refused
+        return not wrong and self.sent == self.stored + self.without_effect + self.quarantined + self.expired
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was read back: the newest check of every window, quarantine reasons by position, and what expired."""
+    """What was read back: the newest check of every window and item, quarantine reasons by position, and what became of
+    identities that are not where they belong. `itemized`: how many events only their items prove."""
 
     checks: dict[WindowKey, WindowCheck] = field(default_factory=dict)
     reasons: dict[Position, str] = field(default_factory=dict)
     expired_digests: set[str] = field(default_factory=set)
     expired_positions: set[Position] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)  # digest of a well-formed event -> quarantine reason
+    items: dict[ItemKey, ItemCheck] = field(default_factory=dict)
+    itemized: int = 0
+    elsewhere: set[str] = field(default_factory=set)  # identities in windows that are not theirs
 
     def found(self) -> int:
-        """How many of the expected identities and positions were found stored or in quarantine."""
-        return sum(check.stored for check in self.checks.values()) + len(self.reasons)
+        """How many of the expected events and positions were found, each with all that it changes."""
+        stored = sum(check.stored for check in self.checks.values())
+        return stored + self.itemized - len(self.incomplete()) + len(self.reasons)
+
+    def incomplete(self) -> set[str]:
+        """Identities that are in the window that counts them, or in none, and of which something else is missing."""
+        also = [check.missing_also for check in self.checks.values() if check.missing_also]
+        beyond = set().union(*also, *(check.missing for check in self.items.values() if check.missing))
+        return beyond.difference(*(check.missing for check in self.checks.values())) if beyond else beyond
 
 
 def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -> Ledger:
     """Make up the account. Without `waited`, what is not there may still come: it is not yet found, and not lost."""
-    checks = findings.checks
-    empty = WindowCheck(0, 0, frozenset(), 0, 0, "not checked")
-    missing = {
-        identity
-        for key, window in expected.windows.items()
-        for identity in (checks[key].missing if key in checks else window.digests)
-    }
-    refused = {identity: findings.refused[identity] for identity in missing & findings.refused.keys()}
-    expired = (missing - refused.keys()) & findings.expired_digests
-    absent = expected.quarantine.keys() - findings.reasons.keys()
-    absent_expired = absent & findings.expired_positions
+    found = _with_what_was_never_read(expected, findings)
+    checks, incomplete = found.checks, found.incomplete()
+    missing = incomplete.union(*(check.missing for check in checks.values()))
+    refused = {identity: found.refused[identity] for identity in missing & found.refused.keys()}
+    expired = (missing - refused.keys()) & found.expired_digests
+    elsewhere = (missing - refused.keys() - expired) & found.elsewhere
+    absent = expected.quarantine.keys() - found.reasons.keys()
+    absent_expired = absent & found.expired_positions
+    accepted = {where for where in absent - absent_expired if expected.refused.get(where) in found.elsewhere}
     misfiled = Counter(
         f"{reason} instead of {expected.quarantine[position]}"
-        for position, reason in findings.reasons.items()
+        for position, reason in found.reasons.items()
         if reason != expected.quarantine[position]
     )
-    verdicts = Counter(checks.get(key, empty).sums for key in expected.windows)
-    nowhere = len(missing) - len(refused) - len(expired) + len(absent) - len(absent_expired)
-    identities = sum(len(window.digests) for window in expected.windows.values())
-    well_formed_acknowledged = expected.events_acknowledged - len(expected.quarantine)
+    verdicts = Counter(check.sums for check in checks.values())
+    nowhere = sum(len(check.missing) for check in checks.values()) + len(incomplete)
+    nowhere += len(absent) - len(refused) - len(expired) - len(elsewhere) - len(absent_expired) - len(accepted)
+    counted = expected.identities + len(expected.without_effect)
     return Ledger(
-        sent=identities + len(expected.quarantine),
-        stored=sum(check.stored for check in checks.values()),
-        stored_before=sum(check.stored_before for check in checks.values()),
-        quarantined=len(findings.reasons) + len(refused),
+        sent=counted + len(expected.quarantine),
+        stored=sum(check.stored for check in checks.values()) + len(expected.itemized) - len(incomplete),
+        stored_before=sum(check.stored_before for check in checks.values()) + _itemized_before(expected, found),
+        quarantined=len(found.reasons) + len(refused),
         expired=len(expired) + len(absent_expired),
         lost=nowhere if waited else 0,
         not_yet_found=0 if waited else nowhere,
@@ -295,14 +247,51 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
         windows=len(expected.windows),
         foreign=sum(check.foreign for check in checks.values()),
         foreign_before=sum(check.foreign_before for check in checks.values()),
-        copies=well_formed_acknowledged - identities,
+        copies=expected.events_acknowledged - len(expected.quarantine) - counted,
         unknown=sum(
             identity not in window.digests for window in expected.windows.values() for identity in window.unknown
         )
-        + expected.malformed_unknown,
+        + expected.unplaced_unknown,
         unknown_stored=sum(check.unknown_stored for check in checks.values()),
         misfiled=dict(misfiled),
         refused=dict(Counter(refused.values())),
         expected_reasons=dict(Counter(expected.quarantine.values())),
-        found_reasons=dict(Counter(findings.reasons.values())),
+        found_reasons=dict(Counter(found.reasons.values())),
+        elsewhere=len(elsewhere) + len(accepted),
+        without_effect=len(expected.without_effect),
+        superseded=_superseded(expected, missing),
+        items=len(expected.items),
+        items_different=sum(check.different for check in found.items.values()),
     )
+
+
+def _with_what_was_never_read(expected: Expectations, findings: Findings) -> Findings:
+    """A window or an item that was never read has nothing."""
+    unread = {
+        key: WindowCheck(
+            0, 0, frozenset(window.digests), 0, 0, "not checked", missing_also=frozenset(window.also or ())
+        )
+        for key, window in expected.windows.items()
+        if key not in findings.checks
+    }
+    items = {key: item.check(None, None) for key, item in expected.items.items() if key not in findings.items}
+    return replace(findings, checks={**findings.checks, **unread}, items={**findings.items, **items})
+
+
+def _itemized_before(expected: Expectations, findings: Findings) -> int:
+    """Events that only write items, all of which read as they did before the load."""
+    if not expected.items_before:
+        return 0
+    now: set[str] = set()
+    before: set[str] = set()
+    for key, item in expected.items.items():
+        unchanged = findings.items[key].before
+        (before if unchanged else now).update(item.deciding, item.older or ())
+    return sum(identity in expected.itemized for identity in before - now)
+
+
+def _superseded(expected: Expectations, missing: set[str]) -> int:
+    """Events that are in no window, and of whose items every one has been replaced by a newer one."""
+    older = {identity for item in expected.items.values() for identity in item.older or ()}
+    deciding = {identity for item in expected.items.values() if older for identity in item.deciding}
+    return sum(identity in expected.itemized for identity in older - deciding - missing)

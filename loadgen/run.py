@@ -17,6 +17,7 @@ from loadgen.backlog import Switch
 from loadgen.commits import commits, latencies
 from loadgen.histogram import Histogram
 from loadgen.interrupts import Interrupts
+from loadgen.items import ItemKey
 from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
 from loadgen.observation import Observation
@@ -147,12 +148,13 @@ class Load:
 
     def _look_before(self, events: Iterator[Due]) -> None:
         keys: set[WindowKey] = set()
+        items: set[ItemKey] = set()
         for event in events:
             if self._interrupts.seen:
                 return
-            if event.truth.reason is None:
-                keys.add((event.truth.pk, event.truth.window))
-        self._progress.looked(len(keys), self._readback.before(sorted(keys)))
+            keys.update(event.truth.windows())
+            items.update(event.truth.item_keys())
+        self._progress.looked(len(keys), self._readback.before(sorted(keys), sorted(items)))
 
     def _drain(self) -> float:
         """Poll until everything was found or nothing more comes; returns the seconds it took."""

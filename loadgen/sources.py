@@ -10,8 +10,9 @@ from loadgen.events import EventOptions, Generator
 from loadgen.pacer import paced, schedule
 from loadgen.recorded import Recording
 from loadgen.report import Unread
+from loadgen.rules_module import effects_of
 from loadgen.sender import Due
-from loadgen.truth import Truths
+from loadgen.truth import RULES_MODULE, Truths
 from processor.core.rule_api import RuleSettings
 
 
@@ -44,13 +45,15 @@ class GeneratedSource:
     rate: float
     duration_s: float
     settings: RuleSettings
+    rules_module: str = RULES_MODULE
 
     @property
     def unread(self) -> Unread:
         return Unread()
 
     def due(self, part: Part = WHOLE) -> Iterator[Due]:
-        generator, truths = Generator(self.events, part.index, part.of), Truths(self.settings)
+        generator = Generator(self.events, part.index, part.of)
+        truths = Truths(self.settings, effects_of(self.rules_module))
         for due_s in islice(schedule(self.profile, self.rate, self.duration_s), part.index, None, part.of):
             event = generator.next(due_s)
             yield Due(due_s, event.partition_key, event.payload, truths.of_generated(event, int(due_s * 1e6)))
@@ -63,13 +66,14 @@ class RecordedSource:
     recording: Recording
     speed: float | None
     settings: RuleSettings
+    rules_module: str = RULES_MODULE
 
     @property
     def unread(self) -> Unread:
         return self.recording.unread
 
     def due(self, part: Part = WHOLE) -> Iterator[Due]:
-        truths = Truths(self.settings)
+        truths = Truths(self.settings, effects_of(self.rules_module))
         times, events = tee(self.recording.events())
         for due_s, event in zip(paced((event.time_s for event in times), self.speed), events, strict=True):
             if part.of > 1 and crc32(event.partition_key.encode()) % part.of != part.index:

@@ -8,18 +8,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from loadgen.ledger import Expectations, Findings, Ledger, Page, Position, reconcile, settle
-from loadgen.truth import Truth
+from loadgen.truth import Amounts, Truth
 from processor.core.effects import Number
 from processor.core.errors import Reason
 
-MEASURES = ("bytes", "quantity")
+NAMES = ("sum_bytes", "sum_quantity")
 WINDOWS = [("t#a", "w0"), ("t#a", "w1"), ("t#b", "w0")]
 PAGE = 4  # identities per page of the model
 
 AMOUNTS = st.tuples(
     st.one_of(st.none(), st.integers(-(10**6), 10**6)),
     st.one_of(st.none(), st.decimals(-1000, 1000, places=3)),
-)
+).map(lambda values: {name: value for name, value in zip(NAMES, values, strict=True) if value is not None})
 EVENTS = st.lists(st.tuples(st.sampled_from(WINDOWS), AMOUNTS), max_size=30).map(
     lambda events: [Truth(0, pk, window, f"id-{i}", amounts) for i, ((pk, window), amounts) in enumerate(events)]
 )
@@ -27,11 +27,15 @@ SOME = EVENTS.filter(bool)
 BAD = st.lists(st.sampled_from([Reason.NOT_JSON, Reason.DIGEST, Reason.EMPTY]), max_size=6)
 
 
+def some_of(events: list[Truth], least: int = 0) -> st.SearchStrategy[list[Truth]]:
+    return st.lists(st.sampled_from(events), min_size=least, unique_by=lambda truth: truth.digest)
+
+
 @dataclass
 class Tables:
     """The model: what a right processor leaves behind, one identity once, in the order of its arrival."""
 
-    rows: dict[tuple[str, str], list[tuple[str, tuple[Number | None, ...]]]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], list[tuple[str, Amounts]]] = field(default_factory=dict)
     reasons: dict[Position, str] = field(default_factory=dict)
     extra_events: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -45,12 +49,12 @@ class Tables:
         pages = []
         for i in range(0, len(rows), PAGE):
             part = rows[i : i + PAGE]
-            sums: list[Number | None] = []
-            for column in range(len(MEASURES)):
-                values = [amounts[column] for _, amounts in part if amounts[column] is not None]
-                sums.append(sum(map(Decimal, values), Decimal(0)) if values else None)
+            sums: dict[str, Number] = {}
+            for _, amounts in part:
+                for name, value in amounts.items():
+                    sums[name] = Decimal(sums.get(name, 0)) + value
             more = self.extra_events.get(key, 0) if i == 0 else 0
-            pages.append(Page(len(part) + more, tuple(sums), frozenset(identity for identity, _ in part)))
+            pages.append(Page(len(part) + more, sums, frozenset(identity for identity, _ in part)))
         return pages
 
 
@@ -61,9 +65,14 @@ def send(expected: Expectations, tables: Tables, events: list[Truth], bad: list[
         expected.acknowledged([truth], "shardId-0", str(number))
         tables.apply(truth)
     for number, reason in enumerate(bad):
-        truth = Truth(0, "", "", "", (), reason=reason)
+        truth = Truth(0, "", "", "", {}, reason=reason)
         expected.acknowledged([truth], "shardId-1", str(number))
         tables.reasons[Position("shardId-1", str(number), 0)] = reason
+
+
+def off(amounts: Amounts) -> Amounts:
+    """Wrong by the smallest amount."""
+    return {**amounts, "sum_quantity": Decimal(amounts.get("sum_quantity", 0)) + Decimal("0.001")}
 
 
 def account(expected: Expectations, tables: Tables, findings: Findings | None = None) -> Ledger:
@@ -78,7 +87,7 @@ def account(expected: Expectations, tables: Tables, findings: Findings | None = 
 def test_it_balances_when_everything_is_found_once_whatever_was_sent_twice(
     events: list[Truth], bad: list[Reason], copies: list[int]
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, copies)
     ledger = account(expected, tables)
     assert ledger.balanced
@@ -93,9 +102,9 @@ def test_it_balances_when_everything_is_found_once_whatever_was_sent_twice(
 def test_a_lost_event_is_counted_and_it_does_not_balance(
     events: list[Truth], bad: list[Reason], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, [])
-    gone = data.draw(st.sets(st.sampled_from(events), min_size=1))
+    gone = data.draw(some_of(events, 1))
     for key in WINDOWS:
         tables.rows[key] = [row for row in tables.rows.get(key, []) if row[0] not in {truth.digest for truth in gone}]
     ledger = account(expected, tables)
@@ -107,7 +116,7 @@ def test_a_lost_event_is_counted_and_it_does_not_balance(
 def test_a_malformed_event_missing_from_quarantine_is_lost(
     events: list[Truth], bad: list[Reason], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, [])
     gone = data.draw(st.sets(st.sampled_from(sorted(tables.reasons)), min_size=1))
     for position in gone:
@@ -121,7 +130,7 @@ def test_a_malformed_event_missing_from_quarantine_is_lost(
 def test_an_event_applied_twice_with_its_identity_on_two_pages_is_counted(
     events: list[Truth], bad: list[Reason], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, [])
     twice = data.draw(st.sampled_from(events))
     key = (twice.pk, twice.window)
@@ -133,14 +142,14 @@ def test_an_event_applied_twice_with_its_identity_on_two_pages_is_counted(
     ledger = settle(expected, findings)
     assert not ledger.balanced
     assert (ledger.duplicates_applied, ledger.lost) == (1, 0)
-    assert ledger.sums_different == any(amount for amount in twice.amounts if amount)
+    assert ledger.sums_different == any(amount for amount in twice.amounts.values() if amount)
 
 
 @given(SOME, BAD, st.integers(1, 5), st.data())
 def test_a_count_beyond_the_identities_is_an_event_applied_again(
     events: list[Truth], bad: list[Reason], more: int, data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, [])
     truth = data.draw(st.sampled_from(events))
     tables.extra_events[truth.pk, truth.window] = more
@@ -153,9 +162,9 @@ def test_a_count_beyond_the_identities_is_an_event_applied_again(
 def test_what_was_not_waited_for_is_not_yet_found_and_every_event_is_in_exactly_one_term(
     events: list[Truth], bad: list[Reason], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, [])
-    gone = {truth.digest for truth in data.draw(st.sets(st.sampled_from(events)))}
+    gone = {truth.digest for truth in data.draw(some_of(events))}
     for key in WINDOWS:
         tables.rows[key] = [row for row in tables.rows.get(key, []) if row[0] not in gone]
     findings = Findings()
@@ -170,7 +179,7 @@ def test_what_was_not_waited_for_is_not_yet_found_and_every_event_is_in_exactly_
 
 def noted(tables: Tables) -> Expectations:
     """The expectations of a load that first read what the tables have."""
-    expected = Expectations(MEASURES)
+    expected = Expectations()
     for key in WINDOWS:
         if pages := tables.pages(key):
             expected.there_before(key, pages)
@@ -182,8 +191,8 @@ def test_events_of_an_earlier_load_are_told_from_those_of_this_one(
     before: list[Truth], now: list[Truth], data: st.DataObject
 ) -> None:
     tables = Tables()
-    send(Expectations(MEASURES), tables, before, [], [])
-    again = data.draw(st.lists(st.sampled_from(before), unique=True)) if before else []
+    send(Expectations(), tables, before, [], [])
+    again = data.draw(some_of(before)) if before else []
     known = {truth.digest for truth in before}
     expected = noted(tables)
     send(expected, tables, [*again, *(truth for truth in now if truth.digest not in known)], [], [])
@@ -199,11 +208,11 @@ def test_a_second_load_of_the_same_events_must_find_their_exact_truth_and_not_on
     events: list[Truth], data: st.DataObject
 ) -> None:
     tables = Tables()
-    send(Expectations(MEASURES), tables, events, [], [])
+    send(Expectations(), tables, events, [], [])
     wrong = data.draw(st.sampled_from(events))
     rows = tables.rows[wrong.pk, wrong.window]
     at = [identity for identity, _ in rows].index(wrong.digest)
-    rows[at] = (wrong.digest, (rows[at][1][0], Decimal(rows[at][1][1] or 0) + Decimal("0.001")))
+    rows[at] = (wrong.digest, off(rows[at][1]))
     expected = noted(tables)
     send(expected, tables, events, [], [])
     ledger = account(expected, tables)
@@ -216,7 +225,7 @@ def test_beside_events_of_others_the_sums_must_change_by_exactly_this_load(
 ) -> None:
     events = [truth._replace(digest=f"new-{truth.digest}") for truth in events]
     tables = Tables()
-    send(Expectations(MEASURES), tables, others, [], [])
+    send(Expectations(), tables, others, [], [])
     expected = noted(tables)
     send(expected, tables, events, [], [])
     findings = Findings()
@@ -224,7 +233,7 @@ def test_beside_events_of_others_the_sums_must_change_by_exactly_this_load(
     truth = data.draw(st.sampled_from(events))
     key = (truth.pk, truth.window)
     first, *rest = tables.pages(key)
-    wrong = first._replace(sums=(first.sums[0], Decimal(first.sums[1] or 0) + Decimal("0.001")))
+    wrong = first._replace(sums=off(first.sums))
     findings.checks[key] = reconcile(expected.windows[key], [wrong, *rest])
     assert settle(expected, findings).sums_different == 1
 
@@ -232,7 +241,7 @@ def test_beside_events_of_others_the_sums_must_change_by_exactly_this_load(
 @given(SOME)
 def test_what_others_add_meanwhile_is_foreign_also_beside_what_was_there_before(events: list[Truth]) -> None:
     tables = Tables()
-    send(Expectations(MEASURES), tables, events, [], [])
+    send(Expectations(), tables, events, [], [])
     expected = noted(tables)
     send(expected, tables, events, [], [])
     tables.apply(events[0]._replace(digest="meanwhile"))
@@ -242,12 +251,12 @@ def test_what_others_add_meanwhile_is_foreign_also_beside_what_was_there_before(
 
 @given(SOME, st.data())
 def test_a_sum_that_is_off_by_the_smallest_amount_is_seen(events: list[Truth], data: st.DataObject) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, [], [])
     truth = data.draw(st.sampled_from(events))
     key = (truth.pk, truth.window)
     first, *rest = tables.pages(key)
-    wrong = first._replace(sums=(first.sums[0], Decimal(first.sums[1] or 0) + Decimal("0.001")))
+    wrong = first._replace(sums=off(first.sums))
     findings = Findings()
     account(expected, tables, findings)
     findings.checks[key] = reconcile(expected.windows[key], [wrong, *rest])
@@ -257,31 +266,34 @@ def test_a_sum_that_is_off_by_the_smallest_amount_is_seen(events: list[Truth], d
 
 
 def test_sums_beyond_every_default_precision_are_compared_exactly() -> None:
-    expected = Expectations(MEASURES)
+    expected = Expectations()
     large, small = Decimal(10) ** 30, Decimal("1e-15")
     for number, amount in enumerate((large, small)):
-        expected.acknowledged([Truth(0, "p", "w", f"id-{number}", (None, amount))], "s", str(number))
+        expected.acknowledged([Truth(0, "p", "w", f"id-{number}", {"sum_quantity": amount})], "s", str(number))
     window = expected.windows["p", "w"]
     ids = frozenset(["id-0", "id-1"])
-    assert reconcile(window, [Page(2, (None, large), ids)]).sums == "different"
+    assert reconcile(window, [Page(2, {"sum_quantity": large}, ids)]).sums == "different"
     exact = Decimal("1000000000000000000000000000000.000000000000001")
-    assert reconcile(window, [Page(2, (None, exact), ids)]).sums == "equal"
+    assert reconcile(window, [Page(2, {"sum_quantity": exact}, ids)]).sums == "equal"
 
 
 def test_an_absent_sum_is_not_a_sum_of_0() -> None:
-    expected = Expectations(MEASURES)
-    expected.acknowledged([Truth(0, "p", "w", "id-0", (None, 0))], "s", "0")
+    expected = Expectations()
+    expected.acknowledged([Truth(0, "p", "w", "id-0", {"sum_quantity": 0})], "s", "0")
     window = expected.windows["p", "w"]
-    assert reconcile(window, [Page(1, (None, Decimal(0)), frozenset(["id-0"]))]).sums == "equal"
-    assert reconcile(window, [Page(1, (Decimal(0), Decimal(0)), frozenset(["id-0"]))]).sums == "different"
-    assert reconcile(window, [Page(1, (None, None), frozenset(["id-0"]))]).sums == "different"
+    assert reconcile(window, [Page(1, {"sum_quantity": Decimal(0)}, frozenset(["id-0"]))]).sums == "equal"
+    assert (
+        reconcile(window, [Page(1, {"sum_bytes": Decimal(0), "sum_quantity": Decimal(0)}, frozenset(["id-0"]))]).sums
+        == "different"
+    )
+    assert reconcile(window, [Page(1, {}, frozenset(["id-0"]))]).sums == "different"
 
 
 @given(SOME, st.data())
 def test_an_identity_that_was_not_sent_is_foreign_and_it_does_not_balance(
     events: list[Truth], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, [], [])
     truth = data.draw(st.sampled_from(events))
     tables.apply(truth._replace(digest="not-ours"))
@@ -294,11 +306,11 @@ def test_an_identity_that_was_not_sent_is_foreign_and_it_does_not_balance(
 def test_an_event_of_unknown_fate_may_be_there_or_not_but_not_wrongly(
     events: list[Truth], others: list[Truth], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, [], [])
     unknown = [truth._replace(digest=f"unknown-{truth.digest}") for truth in others]
     expected.failed(unknown, uncertain=True)
-    there = data.draw(st.sets(st.sampled_from(unknown))) if unknown else set()
+    there = data.draw(some_of(unknown)) if unknown else []
     for truth in there:
         tables.apply(truth)
     ledger = account(expected, tables)
@@ -306,14 +318,14 @@ def test_an_event_of_unknown_fate_may_be_there_or_not_but_not_wrongly(
     assert (ledger.unknown, ledger.unknown_stored) == (len(unknown), len(there))
     assert (ledger.sent, ledger.foreign, ledger.sums_different) == (len(events), 0, 0)
     assume(there)
-    tables.apply(next(iter(there)), again=True)
+    tables.apply(there[0], again=True)
     assert not account(expected, tables).balanced
 
 
 def test_an_event_that_was_certainly_not_sent_is_foreign_when_it_is_found() -> None:
-    expected, tables = Expectations(MEASURES), Tables()
-    send(expected, tables, [Truth(0, "p", "w", "id-0", (1, None))], [], [])
-    never = Truth(0, "p", "w", "id-1", (1, None))
+    expected, tables = Expectations(), Tables()
+    send(expected, tables, [Truth(0, "p", "w", "id-0", {"sum_bytes": 1})], [], [])
+    never = Truth(0, "p", "w", "id-1", {"sum_bytes": 1})
     expected.failed([never], uncertain=False)
     assert account(expected, tables).balanced
     tables.apply(never)
@@ -321,8 +333,8 @@ def test_an_event_that_was_certainly_not_sent_is_foreign_when_it_is_found() -> N
 
 
 def test_an_unknown_event_that_was_acknowledged_later_is_just_sent() -> None:
-    expected, tables = Expectations(MEASURES), Tables()
-    truth = Truth(0, "p", "w", "id-0", (1, None))
+    expected, tables = Expectations(), Tables()
+    truth = Truth(0, "p", "w", "id-0", {"sum_bytes": 1})
     expected.failed([truth], uncertain=True)
     send(expected, tables, [truth], [], [])
     ledger = account(expected, tables)
@@ -334,7 +346,7 @@ def test_an_unknown_event_that_was_acknowledged_later_is_just_sent() -> None:
 def test_another_reason_in_quarantine_is_misfiled_and_named(
     events: list[Truth], bad: list[Reason], data: st.DataObject
 ) -> None:
-    expected, tables = Expectations(MEASURES), Tables()
+    expected, tables = Expectations(), Tables()
     send(expected, tables, events, bad, [])
     position = data.draw(st.sampled_from(sorted(tables.reasons)))
     right = tables.reasons[position]
@@ -346,8 +358,8 @@ def test_another_reason_in_quarantine_is_misfiled_and_named(
 
 
 def test_a_well_formed_event_in_quarantine_is_refused_and_not_lost() -> None:
-    expected, tables = Expectations(MEASURES), Tables()
-    send(expected, tables, [Truth(0, "p", "w", "id-0", (1, None))], [], [])
+    expected, tables = Expectations(), Tables()
+    send(expected, tables, [Truth(0, "p", "w", "id-0", {"sum_bytes": 1})], [], [])
     tables.rows.clear()
     ledger = account(expected, tables, Findings(refused={"id-0": "rules_error"}))
     assert not ledger.balanced
@@ -355,8 +367,8 @@ def test_a_well_formed_event_in_quarantine_is_refused_and_not_lost() -> None:
 
 
 def test_what_expired_to_the_on_failure_destination_is_accounted_for() -> None:
-    expected, tables = Expectations(MEASURES), Tables()
-    events = [Truth(0, "p", "w", f"id-{i}", (1, None)) for i in range(3)]
+    expected, tables = Expectations(), Tables()
+    events = [Truth(0, "p", "w", f"id-{i}", {"sum_bytes": 1}) for i in range(3)]
     send(expected, tables, events, [Reason.NOT_JSON], [])
     tables.rows["p", "w"].pop()
     (position,) = tables.reasons
@@ -367,8 +379,8 @@ def test_what_expired_to_the_on_failure_destination_is_accounted_for() -> None:
 
 
 def test_a_window_that_was_never_read_is_lost_not_fine() -> None:
-    expected = Expectations(MEASURES)
-    expected.acknowledged([Truth(0, "p", "w", "id-0", (1, None))], "s", "1")
+    expected = Expectations()
+    expected.acknowledged([Truth(0, "p", "w", "id-0", {"sum_bytes": 1})], "s", "1")
     ledger = settle(expected, Findings())
     assert not ledger.balanced
     assert (ledger.lost, ledger.sums_not_checked) == (1, 1)
@@ -376,8 +388,8 @@ def test_a_window_that_was_never_read_is_lost_not_fine() -> None:
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_malformed_event_is_expected_at_its_position_in_its_kinesis_record(whole: bool) -> None:
-    expected = Expectations(MEASURES)
-    fine = Truth(0, "p", "w", "id-0", (1, None))
-    spoiled = Truth(0, "", "", "", (), reason=Reason.NOT_JSON, whole=whole)
+    expected = Expectations()
+    fine = Truth(0, "p", "w", "id-0", {"sum_bytes": 1})
+    spoiled = Truth(0, "", "", "", {}, reason=Reason.NOT_JSON, whole=whole)
     expected.acknowledged([spoiled] if whole else [fine, spoiled], "shardId-3", "77")
     assert list(expected.quarantine) == [Position("shardId-3", "77", None if whole else 1)]

@@ -26,13 +26,14 @@ def events(count: int) -> list[tuple[Generated, Truth]]:
 
 
 def expecting(truths: Iterable[Truth]) -> Expectations:
-    expected = Expectations(STACK.settings.measures)
+    expected = Expectations()
     expected.acknowledged(truths, "shardId-0", "49")
     return expected
 
 
 def write_page(deployed: Deployed, truths: Sequence[Truth], number: int = 0) -> None:
-    sums = [sum((Decimal(truth.amounts[i] or 0) for truth in truths), Decimal(0)) for i in range(2)]
+    names = ("sum_bytes", "sum_quantity")
+    sums = [sum((Decimal(truth.amounts[name]) for truth in truths), Decimal(0)) for name in names]
     deployed.client("dynamodb").put_item(
         TableName="results",
         Item={
@@ -72,7 +73,7 @@ def test_what_is_there_before_a_load_is_read_with_every_page_and_the_load_adds_t
     truths = [truth for _, truth in events(count + 1)]
     for number in range(0, count, SEALED_AT):
         write_page(deployed, truths[:count][number : number + SEALED_AT], number // SEALED_AT)
-    expected = Expectations(STACK.settings.measures)
+    expected = Expectations()
     keys = sorted({(truth.pk, truth.window) for truth in truths} | {("nobody", WINDOW)})
     readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
     assert readback.before(keys) == count
@@ -103,11 +104,11 @@ def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: 
                 "sk": {"S": truth.window},
                 "events": {"N": "1"},
                 "ids": {"SS": [truth.digest]},
-                "sum_bytes": {"N": str(truth.amounts[0])},
-                "sum_quantity": {"N": str(truth.amounts[1])},
+                "sum_bytes": {"N": str(truth.amounts["sum_bytes"])},
+                "sum_quantity": {"N": str(truth.amounts["sum_quantity"])},
             },
         )
-    bad = [Truth(0, "", "", "", (), reason=Reason.NOT_JSON) for _ in range(120)]
+    bad = [Truth(0, "", "", "", {}, reason=Reason.NOT_JSON) for _ in range(120)]
     for number in range(120):
         quarantine(deployed, f"{number:06d}", Reason.NOT_JSON, b"x")
     expected = expecting([*bad, *(truth for _, truth in made)])
@@ -130,9 +131,9 @@ def quarantine(deployed: Deployed, sk: str, reason: Reason, payload: bytes) -> N
 
 def test_malformed_input_is_looked_for_at_its_position_as_a_whole_or_as_a_user_record(deployed: Deployed) -> None:
     quarantine(deployed, "whole", Reason.DIGEST, b"x")
-    expected = expecting([Truth(0, "", "", "", (), reason=Reason.DIGEST, whole=True)])
+    expected = expecting([Truth(0, "", "", "", {}, reason=Reason.DIGEST, whole=True)])
     assert read(deployed, expected).reasons == {Position("shardId-0", "49", None): Reason.DIGEST}
-    elsewhere = expecting([Truth(0, "", "", "", (), reason=Reason.DIGEST, whole=False)])
+    elsewhere = expecting([Truth(0, "", "", "", {}, reason=Reason.DIGEST, whole=False)])
     assert settle(elsewhere, read(deployed, elsewhere)).lost == 1
 
 

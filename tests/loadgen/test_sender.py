@@ -49,7 +49,7 @@ class Target:
 
 def due(count: int, every_s: float = 0.0005, **changes: Any) -> list[Due]:
     return [
-        Due(i * every_s, f"key-{i % 7}", b"%06d" % i, Truth(int(i * every_s * 1e6), "p", "w", f"id-{i}", (), **changes))
+        Due(i * every_s, f"key-{i % 7}", b"%06d" % i, Truth(int(i * every_s * 1e6), "p", "w", f"id-{i}", {}, **changes))
         for i in range(count)
     ]
 
@@ -149,7 +149,7 @@ def test_a_copy_travels_in_another_kinesis_record_than_its_original(aggregate: i
 
 
 def test_what_is_malformed_as_a_kinesis_record_travels_alone_and_as_it_is() -> None:
-    spoiled = Due(0.0, "key-0", b"\xf3\x89\x9a\xc2 broken", Truth(0, "", "", "", (), reason=Reason.DIGEST, whole=True))
+    spoiled = Due(0.0, "key-0", b"\xf3\x89\x9a\xc2 broken", Truth(0, "", "", "", {}, reason=Reason.DIGEST, whole=True))
     target = Target()
     Run(target).go([*due(5), spoiled, *due(5)])
     (alone,) = [entry.record for entry in target.written if entry.record.data == spoiled.payload]
@@ -172,7 +172,7 @@ def test_a_target_that_never_answers_well_ends_the_run_within_the_deadline() -> 
 
 
 def test_an_event_that_fits_no_record_is_a_result_like_every_other() -> None:
-    impossible = Due(0.0, "k" * 300, b"x", Truth(0, "p", "w", "too-long", ()))
+    impossible = Due(0.0, "k" * 300, b"x", Truth(0, "p", "w", "too-long", {}))
     run = Run(Target()).go([*due(3), impossible])
     assert run.with_outcome("bad_partition_key") == ["too-long"]
     assert sorted(run.with_outcome(None)) == ["id-0", "id-1", "id-2"]
