@@ -28,8 +28,29 @@ class BlueprintError(Exception):
         self.message = message
 
 
+NESTING_MAX: Final = 50  # levels of lists and mappings; far more than any resource has
+# What PyYAML raises for a scalar that its tag does not allow (`!!int x`); none of them is a YAMLError.
+_BAD_SCALAR: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML as CloudFormation reads it: short tags, no timestamps, no key given twice."""
+    """YAML as CloudFormation reads it: short tags, no timestamps, no aliases, no key given twice.
+
+    AWS: "CloudFormation template formats" has the features of YAML that it does not support.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        place = f"line {self.peek_event().start_mark.line + 1}"  # type: ignore[no-untyped-call]  # the stubs have no type
+        if self.check_event(yaml.AliasEvent):
+            raise BlueprintError(place, "CloudFormation has no YAML aliases: write out what the alias stands for")
+        if self._depth > NESTING_MAX:
+            raise BlueprintError(place, f"nested deeper than {NESTING_MAX} lists and mappings")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def _short_tag(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
@@ -71,6 +92,8 @@ def parse(text: str) -> dict[str, Any]:
         template = yaml.load(text, Loader=_Loader)  # noqa: S506
     except yaml.YAMLError as error:
         raise BlueprintError("template", f"not YAML: {error}") from error
+    except _BAD_SCALAR as error:
+        raise BlueprintError("template", f"not YAML that CloudFormation reads: {error}") from error
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
         raise BlueprintError("template", "a CloudFormation template is a mapping with the section Resources")
     return template
@@ -161,6 +184,8 @@ _PLACEHOLDER = re.compile(r"\$\{(!?)([^{}]*)\}")
 
 def _sub(argument: Any, path: str, scope: Scope) -> str:
     template, extra = (argument, {}) if isinstance(argument, str) else _arguments("Fn::Sub", argument, 2, path)
+    if not isinstance(extra, dict):
+        raise BlueprintError(path, f"Fn::Sub takes a mapping of names as its second value, not {_kind(extra)}")
     local = {name: evaluate(item, f"{path}.{name}", scope) for name, item in extra.items()}
 
     def fill(match: re.Match[str]) -> str:
@@ -192,7 +217,7 @@ def _split(argument: Any, path: str, scope: Scope) -> list[str]:
 def _select(argument: Any, path: str, scope: Scope) -> Any:
     index, items = _arguments("Fn::Select", argument, 2, path)
     position, values = plain(evaluate(index, path, scope), path), _list(items, path, scope)
-    if not position.isdecimal() or int(position) >= len(values):
+    if not re.fullmatch("[0-9]{1,9}", position) or int(position) >= len(values):
         raise BlueprintError(path, f"Fn::Select: no entry {position} in a list of {len(values)}")
     return values[int(position)]
 

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from infra.intrinsics import NO_VALUE, BlueprintError, text
+from infra.intrinsics import NO_VALUE, BlueprintError, plain, text
 
 ParameterValue = str | list[str]
 
@@ -18,6 +18,7 @@ _KEYS: Final = (
     *("Type", "Default", "Description", "NoEcho", "AllowedValues", "AllowedPattern", "ConstraintDescription"),
     *("MinLength", "MaxLength", "MinValue", "MaxValue"),
 )
+_NUMERIC: Final = ("MinLength", "MaxLength", "MinValue", "MaxValue")
 _TYPES: Final = ("String", "Number", "CommaDelimitedList")
 
 
@@ -33,10 +34,11 @@ def resolve(declared: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, 
 
 def _resolve(name: str, declaration: Any, given: Mapping[str, str]) -> ParameterValue:
     path = f"Parameters.{name}"
-    if not isinstance(declaration, Mapping) or declaration.get("Type") not in _TYPES:
+    if not isinstance(declaration, Mapping) or text(declaration.get("Type")) not in _TYPES:
         raise BlueprintError(path, f"a parameter needs a Type; supported are {', '.join(_TYPES)}")
-    if unknown := sorted(set(declaration) - set(_KEYS)):
+    if unknown := sorted(map(str, set(declaration) - set(_KEYS))):
         raise BlueprintError(f"{path}.{unknown[0]}", f"not supported; supported are {', '.join(sorted(_KEYS))}")
+    _check_declaration(path, declaration)
     if name not in given and "Default" not in declaration:
         raise BlueprintError(path, "has no default and no value was given")
     value = text(given[name] if name in given else declaration["Default"])
@@ -49,11 +51,30 @@ def _resolve(name: str, declaration: Any, given: Mapping[str, str]) -> Parameter
     return value
 
 
+def _check_declaration(path: str, declaration: Mapping[str, Any]) -> None:
+    """What the checks of a value rely on."""
+    for key in ("Default", *_NUMERIC):
+        if key in declaration:
+            plain(declaration[key], f"{path}.{key}")
+    for key in _NUMERIC:
+        if key in declaration:
+            _number(f"{path}.{key}", text(declaration[key]))
+    allowed = declaration.get("AllowedValues", [])
+    if not isinstance(allowed, list):
+        raise BlueprintError(f"{path}.AllowedValues", "a list is needed here")
+    for index, item in enumerate(allowed):
+        plain(item, f"{path}.AllowedValues[{index}]")
+    try:
+        re.compile(plain(declaration.get("AllowedPattern", ""), f"{path}.AllowedPattern"))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BlueprintError(f"{path}.AllowedPattern", f"it is no regular expression: {error}") from error
+
+
 def _check(path: str, declaration: Mapping[str, Any], value: str) -> None:
     allowed = [text(item) for item in declaration.get("AllowedValues", ())]
     if allowed and value not in allowed:
         raise BlueprintError(path, f"{value!r} is not allowed; allowed are {', '.join(allowed)}")
-    if "AllowedPattern" in declaration and not re.fullmatch(declaration["AllowedPattern"], value):
+    if "AllowedPattern" in declaration and not re.fullmatch(text(declaration["AllowedPattern"]), value):
         hint = declaration.get("ConstraintDescription", f"allowed is {declaration['AllowedPattern']}")
         raise BlueprintError(path, f"{value!r} is not allowed; {hint}")
     measured: Decimal = Decimal(len(value))

@@ -16,7 +16,10 @@ class Properties:
 
     def below(self, name: str) -> "Properties":
         """The mapping `name`, empty when absent."""
-        return Properties(self.values.get(name, {}), f"{self.path}.{name}")
+        values = self.values.get(name, {})
+        if not isinstance(values, Mapping):
+            raise BlueprintError(f"{self.path}.{name}", "a mapping is needed here")
+        return Properties(values, f"{self.path}.{name}")
 
     def string(self, name: str, default: str | None = None, allowed: tuple[str, ...] = ()) -> str:
         """A string; required when there is no default."""

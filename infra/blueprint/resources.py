@@ -251,7 +251,7 @@ def check_properties(known: Mapping[str, Any], properties: Any, path: str) -> No
 
 def check_type(kind: Any, path: str) -> None:
     """Raises BlueprintError for a resource type that is neither emulated nor known."""
-    if kind not in IDENTITIES:
+    if not isinstance(kind, str) or kind not in IDENTITIES:
         emulated = ", ".join(sorted(PROPERTIES))
         known = ", ".join(sorted(NOT_EMULATED_TYPES))
         raise BlueprintError(path, f"{kind} is not supported; supported are {emulated}; known, not emulated: {known}")

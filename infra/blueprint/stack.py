@@ -51,6 +51,7 @@ class Stack:
             self._reference,
             self._attribute,
         )
+        self._resources: dict[str, Any] = {}  # none while their conditions are evaluated, which may not refer to them
         self._names: dict[str, str] = {}
         self._naming: set[str] = set()
         self._globals = self._function_globals()
@@ -108,7 +109,7 @@ class Stack:
             path = f"Outputs.{name}"
             if not isinstance(output, Mapping) or "Value" not in output:
                 raise BlueprintError(path, "an output needs a Value")
-            if "Condition" not in output or self._scope.condition(output["Condition"], path):
+            if "Condition" not in output or self._scope.condition(plain(output["Condition"], path), path):
                 found[name] = plain(evaluate(output["Value"], f"{path}.Value", self._scope), f"{path}.Value")
         return found
 
@@ -147,8 +148,8 @@ class Stack:
 
     def _check_depends_on(self, resource: Mapping[str, Any], path: str) -> None:
         depends_on = resource.get("DependsOn", [])
-        for other in [depends_on] if isinstance(depends_on, str) else depends_on:
-            if other not in self._template["Resources"]:
+        for other in depends_on if isinstance(depends_on, list) else [depends_on]:
+            if plain(other, f"{path}.DependsOn") not in self._template["Resources"]:
                 raise BlueprintError(f"{path}.DependsOn", f"there is no resource {other}")
 
     def _find(self, logical_id: str, path: str) -> str:
