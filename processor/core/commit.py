@@ -94,6 +94,7 @@ class Commit:
         self._deadline_s = deadline_s
         self._jitter = jitter
         self._retry = retry or RetryPolicy()
+        self._several_totals = plan.several_totals
         self._pages = [PageWriter(pk, sk, new, cache.chain((pk, sk))) for (pk, sk), new in plan.adds.items()]
         self._records = [
             InsertOnce(Insert(Table.RESULTS, pk, sk, write.attributes), write.sources)
@@ -182,6 +183,8 @@ class Commit:
         """Events applied: identities added to a total; in a batch whose rules add nothing, records written."""
         if not self._pages:
             return sum(work.written for work in self._records)
+        if not self._several_totals:
+            return sum(len(writer.applied) for writer in self._pages)
         return len(self._applied())
 
     @property
@@ -189,6 +192,8 @@ class Commit:
         """Events found to be in the tables already; one that was new to any total counts as applied."""
         if not self._pages:
             return sum(work.done and not work.written for work in self._records)
+        if not self._several_totals:
+            return sum(len(writer.duplicates) for writer in self._pages)
         return len({identity for writer in self._pages for identity in writer.duplicates} - self._applied())
 
     def _applied(self) -> set[str]:

@@ -66,7 +66,8 @@ class Plan:
     `adds`: (pk, window) -> digest -> contribution. `records`, `latest`: (pk, sk) -> the one write of that item.
     `events` counts user records, a malformed Kinesis record as one; `duplicates` the copies: records of an identity
     that an earlier one of the batch had, with no item that this identity had not fed.
-    `recent` is to be passed to the next call.
+    `recent` is to be passed to the next call. `several_totals`: some event adds to more than one item; otherwise every
+    identity under an item is an event of its own.
     """
 
     adds: Mapping[ItemKey, Mapping[str, Contribution]]
@@ -77,6 +78,7 @@ class Plan:
     duplicates: int
     systemic: Systemic | None = None
     recent: RecentOutcomes = field(default_factory=RecentOutcomes)
+    several_totals: bool = False
 
 
 def plan(
@@ -101,7 +103,9 @@ def plan(
     if systemic:
         return Plan({}, {}, {}, (), fold.events, fold.duplicates, systemic, remembered)
     written, latest = fold.items()
-    return Plan(fold.adds, written, latest, tuple(fold.quarantined), fold.events, fold.duplicates, None, remembered)
+    aside = tuple(fold.quarantined)
+    several = fold.several_totals
+    return Plan(fold.adds, written, latest, aside, fold.events, fold.duplicates, None, remembered, several)
 
 
 class _Item:
@@ -138,6 +142,7 @@ class _Fold:
         self.first_traceback: str | None = None
         self.events = 0
         self.duplicates = 0
+        self.several_totals = False
 
     def take(self, source: int, record: KinesisRecord) -> None:
         """Take in one Kinesis record, the `source`-th of the batch; `apply_taken` is to be called after the last."""
@@ -181,6 +186,8 @@ class _Fold:
         if isinstance(answer, Malformed):
             self.raised[digest] = self.raised.get(digest, False) or isinstance(answer, _RulesError)
             return answer
+        if len(answer) > 1 and sum(change.kind is Add for change in answer) > 1:
+            self.several_totals = True
         changed = self._fold(source, digest, answer)
         if known is None:
             self._accepted[digest] = payload, answer

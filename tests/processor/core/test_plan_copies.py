@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.core.cache import PageCache
+from processor.core.commit import Commit
 from processor.core.effects import Add, Effect, Latest, Record
 from processor.core.errors import Reason, Refused
 from processor.core.events import Event, digest
@@ -16,6 +18,8 @@ from processor.core.records import KinesisRecord
 from processor.core.rule_api import measure, window_start
 from processor.core.systemic import RAISED_MIN
 from tests.processor.core.kpl import aggregate, encoded, kinesis
+from tests.support.driving import drive
+from tests.support.toytable import ToyTable
 
 NINE, TEN = "2026-11-23T09:00:00Z", "2026-11-23T10:00:00Z"
 Total = tuple[tuple[str, str], str]
@@ -243,3 +247,21 @@ def test_an_identity_of_which_one_record_raises_has_raised_whatever_the_order() 
         found = plan(records, metered, systemic_share=0.5).systemic
         assert found is not None
         assert (found.raised, found.total) == (RAISED_MIN, RAISED_MIN)
+
+
+def doubled(event: Event) -> Iterable[Effect]:
+    """An event that adds to two totals, of which one is everybody's."""
+    return [*metered(event), Add("all", "ever", {})]
+
+
+@pytest.mark.parametrize(("rules", "events"), [(metered, 3), (doubled, 2)])
+def test_events_applied_and_found_again_are_counted_as_events(rules: Any, events: int) -> None:
+    """Where an event adds to several totals, only its identity tells that they are of one event."""
+    table, cache = ToyTable(), PageCache()
+    batch = planned(encoded(id="a"), encoded(id="a", time="2026-11-23T10:00:00Z"), encoded(id="b"), rules=rules)
+    counts = []
+    for _ in range(2):
+        commit = Commit(batch, cache, deadline_s=3_600, jitter=float)
+        drive(commit, table)
+        counts.append((commit.applied, commit.duplicates))
+    assert counts == [(events, 0), (0, events)]
