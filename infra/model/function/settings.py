@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.model.function.commands import Report
 
 INIT_S_MAX = 10.0  # of an environment's first init
 PROVISIONED_INIT_S_MAX = 130.0  # of provisioned concurrency, or the function's timeout when that is longer
@@ -38,6 +42,18 @@ class Counters:
     cold_starts: int = 0
     provisioned_invocations: int = 0
     spillover_invocations: int = 0
+
+    def began(self) -> None:
+        """An invocation has an environment."""
+        self.concurrent_executions += 1
+        self.concurrent_executions_max = max(self.concurrent_executions_max, self.concurrent_executions)
+
+    def ran(self, report: Report, *, failed: bool) -> None:
+        self.invocations += 1
+        self.errors += failed
+        self.duration_ms += report.duration_ms
+        self.provisioned_invocations += report.provisioned
+        self.spillover_invocations += report.spilled_over
 
 
 @dataclass(frozen=True, slots=True)
