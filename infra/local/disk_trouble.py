@@ -23,9 +23,14 @@ class DiskTrouble:
         self._clock = clock
         self._retry_at_s = float("-inf")
 
+    @property
+    def due(self) -> bool:
+        """False soon after a failure."""
+        return self._clock() >= self._retry_at_s
+
     def may_try(self) -> bool:
-        """False soon after a failure; that is counted as one more."""
-        if self._clock() >= self._retry_at_s:
+        """As `due`; not to try is counted as one more failure."""
+        if self.due:
             return True
         self.failures += 1
         return False

@@ -7,7 +7,6 @@ ends: what was put is written before it is acknowledged (`kinesis_store`).
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -18,14 +17,12 @@ from typing import Any
 from infra.blueprint import ConsumerBlueprint, StreamBlueprint
 from infra.local import kinesis_check, kinesis_consumers, kinesis_operations, kinesis_wire
 from infra.local.http import Request, Response
+from infra.local.kinesis_keeper import StreamKeeper
 from infra.local.kinesis_records import encryption
-from infra.local.kinesis_store import StreamStore
 from infra.model.shard import ShardCounters
 from infra.model.stream import Position, Quotas, ReadResult, Stream, StreamError
 from infra.model.stream_account import StreamAccount
 from infra.model.subscription import FanOutQuotas, Subscription, SubscriptionEvent
-
-log = logging.getLogger("infra.kinesis")
 
 # After these a waiting poller has something to find: records, or other shards.
 _WAKING = frozenset({"PutRecord", "PutRecords", "SplitShard", "MergeShards", "UpdateShardCount", "DeleteStream"})
@@ -65,19 +62,19 @@ class KinesisService:
         self._clock = clock
         self._account = StreamAccount(account_id, region, transition_s=transition_s, quotas=quotas, fan_out=fan_out)
         self._changed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._store = StreamStore(data_dir) if data_dir is not None else None
+        self._keeper = StreamKeeper(data_dir) if data_dir is not None else None
         self._found: set[str] = set()  # streams of an earlier run that no template has asked for yet
-        if self._store is not None:
-            for saved in self._store.load():
+        if self._keeper is not None:
+            for saved in self._keeper.load():
                 stream = self._account.restore(saved.state, saved.records, clock())
                 self._found |= {stream.name} if stream else set()
-            self._save()
+            self._keep(clock())
 
     def create_stream(self, blueprint: StreamBlueprint) -> None:
         """Creates the stream of a template; it is ACTIVE at once.
 
         One that was found in the data directory goes on, with what the template has changed since. StreamError if that
-        cannot be done, or if there is another stream of this name.
+        cannot be done, or if there is another stream of this name; OSError if it cannot be written.
         """
         now = self._clock()
         key_id = DEFAULT_KEY_ID if blueprint.encrypted else None
@@ -94,7 +91,7 @@ class KinesisService:
         else:
             stream = self._account.create(blueprint.name, now, ready=True, **wanted)
         stream.deploy(now, **wanted)
-        self._save()
+        self._keep(now)
 
     def create_consumer(self, blueprint: ConsumerBlueprint) -> None:
         """Registers the consumer of a template, ACTIVE at once, unless the data directory has it. StreamError if there
@@ -103,15 +100,15 @@ class KinesisService:
         stream = self._account.by_arn(blueprint.stream_arn, now)
         if blueprint.arn not in [consumer.arn for consumer in stream.consumers.all()]:
             stream.register_consumer(blueprint.name, now, arn=blueprint.arn)
-        self._save()
+        self._keep(now)
 
     def close(self) -> None:
         """Ends every subscription, whose connection would keep the endpoint open, and closes the data directory."""
         for stream in self._account.known:
             stream.consumers.end_all()
         self._wake_all()
-        if self._store is not None:
-            self._store.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def shards(self, stream_arn: str) -> list[ShardView]:
         """Every shard that can still hold records, parents before their children.
@@ -237,9 +234,6 @@ class KinesisService:
             return kinesis_wire.failure(error, used)
         except UnicodeEncodeError:  # a lone surrogate: JSON can write it, UTF-8 cannot
             return kinesis_wire.failure(StreamError("SerializationException", "A string is not valid Unicode."), used)
-        except OSError as error:
-            log.error("the streams cannot be written to the data directory: %s", error)
-            return kinesis_wire.failure(StreamError("InternalFailure", "The stream could not be written."), used)
 
     def _perform(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         now = self._clock()
@@ -248,10 +242,14 @@ class KinesisService:
                 output = kinesis_operations.OF_ACCOUNT[operation](self._account, body, now)
                 if operation == "DeregisterStreamConsumer":
                     self._wake_all()  # its subscriptions have to notice
-                return output
-            return self._perform_on_stream(operation, body, now)
-        finally:
+            else:
+                output = self._perform_on_stream(operation, body, now)
+        except Exception:
             self._save()
+            raise
+        if self._keeper is not None:
+            output = self._keeper.save_answered(operation, output, self._account.known, now)
+        return output
 
     def _perform_on_stream(self, operation: str, body: Mapping[str, Any], now: float) -> dict[str, Any] | None:
         stream = kinesis_operations.addressed(self._account, body, now)
@@ -279,9 +277,15 @@ class KinesisService:
 
         return kinesis_wire.pushed(messages(), used)
 
+    def _keep(self, now: float) -> None:
+        """Raises OSError."""
+        if self._keeper is not None:
+            self._keeper.save(self._account.known, now)
+
     def _save(self) -> None:
-        if self._store is not None:
-            self._store.save(self._account.known, self._clock())
+        """What time has changed."""
+        if self._keeper is not None:
+            self._keeper.save_soon(self._account.known, self._clock())
 
     def _wake_all(self) -> None:
         for stream_arn in list(self._changed):

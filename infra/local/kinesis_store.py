@@ -33,6 +33,7 @@ _RECORD = struct.Struct(">I24sQHI")  # shard index, sequence number, arrival (ms
 _STATE, _RECORDS = b"S", b"R"
 _SUFFIX = ".stream"
 _write = os.write
+_writev = os.writev
 
 
 class StoreError(Exception):
@@ -67,11 +68,11 @@ class StreamLog:
             self._file = os.open(segments[-1].path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             self._size = os.fstat(self._file).st_size
 
-    def save(self, stream: Stream, now: float) -> None:
-        """Writes what is new of the stream since the last time."""
+    def save(self, stream: Stream, now: float) -> bool:
+        """Writes what is new of the stream since the last time; says whether that was anything."""
         unsaved = stream.unsaved or []
         if stream.revision == self._revision and not unsaved:
-            return
+            return False
         begins = self._file < 0 or self._size >= self._segment_bytes
         if begins:
             self._begin_segment()
@@ -87,6 +88,7 @@ class StreamLog:
             unsaved.clear()
         if begins:
             self._drop_expired(int(stream.trim_horizon_s(now) * 1000))
+        return True
 
     def close(self) -> None:
         if self._file >= 0:
@@ -108,7 +110,7 @@ class StreamLog:
     def _append(self, pieces: Sequence[bytes]) -> None:
         size = sum(map(len, pieces))
         try:
-            written = os.writev(self._file, pieces)
+            written = _writev(self._file, pieces)
             while written < size:  # the system took a part only
                 written += _write(self._file, b"".join(pieces)[written:])
         except OSError:
@@ -141,22 +143,34 @@ class StreamStore:
             self._logs[folder.name.removesuffix(_SUFFIX)] = StreamLog(folder, segments, self._segment_bytes), None
             yield saved
 
-    def save(self, streams: Collection[Stream], now: float) -> None:
-        """Writes what is new; what is no longer among `streams` is removed. Raises OSError."""
+    def save(self, streams: Collection[Stream], now: float) -> bool:
+        """Writes what is new, and says whether that was anything; what is no longer among `streams` is removed.
+
+        Raises OSError once all were tried: what was put into a stream that could not be written is still `unsaved`.
+        """
+        wrote, failures = False, list[OSError]()
         for stream in streams:
-            kept = self._logs.get(stream.name)
-            if kept is None or kept[1] is not stream:
-                kept = self._adopt(stream, kept)
-            kept[0].save(stream, now)
+            try:
+                kept = self._logs.get(stream.name)
+                if kept is None or kept[1] is not stream:
+                    kept = self._adopt(stream, kept)
+                wrote |= kept[0].save(stream, now)
+            except OSError as error:
+                failures.append(error)
         if len(self._logs) > len(streams):
             for name in self._logs.keys() - {stream.name for stream in streams}:
                 self._logs.pop(name)[0].remove()
+        if failures:
+            raise failures[0]
+        return wrote
 
     def close(self) -> None:
         for stream_log, _ in self._logs.values():
             stream_log.close()
 
     def _adopt(self, stream: Stream, kept: tuple[StreamLog, Stream | None] | None) -> tuple[StreamLog, Stream]:
+        if stream.unsaved is None:
+            stream.unsaved = []
         if kept is not None and kept[1] is None:  # loaded just now: its log goes on
             stream_log = kept[0]
         else:
@@ -165,8 +179,6 @@ class StreamStore:
             folder = self._folder / f"{stream.name}{_SUFFIX}"
             folder.mkdir(exist_ok=True)
             stream_log = StreamLog(folder, [], self._segment_bytes)
-        if stream.unsaved is None:
-            stream.unsaved = []
         adopted = self._logs[stream.name] = stream_log, stream
         return adopted
 

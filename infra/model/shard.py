@@ -149,6 +149,23 @@ class Shard:
         self.counters.incoming_bytes += size
         return number
 
+    def take_back(self) -> None:
+        """Forgets the record that was appended last, which nobody has seen yet. Its share of the quota stays used."""
+        size = record_bytes(self._records.pop())
+        self._count -= 1
+        self.bytes_held -= size
+        self.counters.incoming_records -= 1
+        self.counters.incoming_bytes -= size
+        self.latest_sequence_number = self._latest()
+
+    def _latest(self) -> int:
+        """The last number given out, or one that stands for the same place."""
+        if self._records:
+            return self._records[-1].sequence_number
+        if not self._count:
+            return self.starting_sequence_number
+        return sequence.encode(self.created_s, self._count, self._arrived_at_ms // 1000, self.index)
+
     def close(self, now: float) -> None:
         self.closed_at_s = now
         self.ending_sequence_number = sequence.last_of_shard(self.created_s, int(now), self.index)
@@ -257,13 +274,7 @@ class Shard:
         if records:
             shard._count = max(shard._count, sequence.decode(records[-1].sequence_number).ordinal)
             shard._arrived_at_ms = max(shard._arrived_at_ms, records[-1].arrived_at_ms)
-        shard.latest_sequence_number = (
-            records[-1].sequence_number
-            if records
-            else sequence.encode(shard.created_s, shard._count, shard._arrived_at_ms // 1000, shard.index)
-            if shard._count
-            else shard.starting_sequence_number
-        )
+        shard.latest_sequence_number = shard._latest()
         if plain["closed_at_s"] is not None:
             shard.close(plain["closed_at_s"])
         return shard

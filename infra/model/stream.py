@@ -51,6 +51,16 @@ class Stream(StreamState):
                 self.unsaved.append((shard.index, shard.last_record))
         return outcomes
 
+    def take_back(self) -> int:
+        """Forgets what is `unsaved`, to be called before anybody could read it; returns how many records that were."""
+        unsaved = self.unsaved or []
+        count = len(unsaved)
+        while unsaved:
+            shard = self._shards.get(unsaved.pop()[0])
+            assert shard is not None
+            shard.take_back()
+        return count
+
     def put_after(self, sequence_number: int, entry: Entry, now: float) -> Written | Refused:
         """PutRecord with SequenceNumberForOrdering."""
         check_ordering(sequence_number, now, self.where)

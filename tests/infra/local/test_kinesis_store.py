@@ -56,7 +56,7 @@ class Restartable:
         headers = {"x-amz-target": f"Kinesis_20131202.{operation}", "content-type": "application/x-amz-json-1.1"}
         request = Request("POST", "/", {}, headers, json.dumps(members).encode())
         response = asyncio.run(self.service.handle(request))
-        answer = json.loads(response.body) if response.body else None
+        answer: Any = json.loads(response.body) if response.body else None
         if response.status != 200:
             raise StreamError(answer["__type"], answer["message"])
         return answer
@@ -245,36 +245,104 @@ def test_a_folder_that_was_made_but_never_written_is_no_stream(tmp_path: Path) -
     assert stack.call("ListStreams")["StreamNames"] == []
 
 
-def test_a_put_that_cannot_be_written_is_not_acknowledged(stack: Restartable, monkeypatch: pytest.MonkeyPatch) -> None:
+class FullDisk:
+    """Every write takes only a part, and fails then, until `room` is made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = True
+        self.tries = 0
+        real = os.writev
+
+        def some_of_it(file: int, pieces: list[bytes]) -> int:
+            self.tries += 1
+            data = b"".join(pieces)
+            return os.write(file, data[: len(data) // 2]) if self.full else real(file, pieces)
+
+        def disk_full(file: int, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("infra.local.kinesis_store._writev", some_of_it)
+        monkeypatch.setattr("infra.local.kinesis_store._write", disk_full)
+
+
+def test_a_put_that_cannot_be_written_fails_and_is_in_the_stream_neither_now_nor_later(
+    stack: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fact 9.5: InternalFailure is an answer for each record of PutRecords."""
     stack.put(b"a")
     whole = stack.logs()[-1].read_bytes()
-
-    def some_of_it(file: int, pieces: list[bytes]) -> int:
-        data = b"".join(pieces)
-        return os.write(file, data[: len(data) // 2])
-
-    def disk_full(file: int, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("infra.local.kinesis_store.os.writev", some_of_it)
-        patch.setattr("infra.local.kinesis_store._write", disk_full)
-        with pytest.raises(StreamError, match="InternalFailure"):
-            stack.put(b"b")
+    before, latest, counters = stack.everything(), stack.service.latest(ARN), stack.service.counters(ARN)
+    disk = FullDisk(monkeypatch)
+    records = [{"PartitionKey": key, "Data": "YQ=="} for key in "klmnop"]
+    answer = stack.call("PutRecords", StreamName="orders", Records=records)
+    assert answer["FailedRecordCount"] == 6
+    assert [each["ErrorCode"] for each in answer["Records"]] == ["InternalFailure"] * 6
+    assert not any("SequenceNumber" in each for each in answer["Records"])
+    with pytest.raises(StreamError, match="InternalFailure"):
+        stack.call("PutRecord", StreamName="orders", PartitionKey="k", Data="YQ==")
     assert stack.logs()[-1].read_bytes() == whole
-    stack.put(b"c")
+    assert stack.everything() == before
+    assert stack.service.latest(ARN) == latest
+    for shard_id, now in stack.service.counters(ARN).items():
+        assert (now.incoming_records, now.incoming_bytes) == (
+            counters[shard_id].incoming_records,
+            counters[shard_id].incoming_bytes,
+        )
+    disk.full = False
+    numbers = stack.put(b"c")
+    assert int(numbers[0]) > max(latest.values())
     before = stack.everything()
     stack.restart()
     assert stack.everything() == before
-    assert b"c" in [record[2] for records in before.values() for record in records]
+    assert sorted(record[2] for records in before.values() for record in records) == [b"a", b"c"]
+
+
+def test_reading_goes_on_while_nothing_can_be_written_and_that_is_told_once(
+    stack: Restartable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A change that is not kept yet is tried again at a bounded pace, and told when it is."""
+    stack.put(b"a")
+    before = stack.everything()
+    disk = FullDisk(monkeypatch)
+    with pytest.raises(StreamError, match="InternalFailure"):
+        stack.call("AddTagsToStream", StreamName="orders", Tags={"a": "b"})
+    for _ in range(50):
+        assert stack.everything() == before
+        assert stack.call("ListTagsForStream", StreamName="orders")["Tags"] == [{"Key": "a", "Value": "b"}]
+    assert disk.tries <= 3
+    disk.full = False
+    stack.call("AddTagsToStream", StreamName="orders", Tags={"c": "d"})
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert "No space left on device" in told[0]
+    assert "can be written again" in told[1]
+    stack.restart()
+    assert len(stack.call("ListTagsForStream", StreamName="orders")["Tags"]) == 2
+
+
+def test_a_put_is_answered_for_its_own_stream_whatever_becomes_of_others(
+    stack: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_folder(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", no_folder)
+        with pytest.raises(StreamError, match="InternalFailure"):
+            stack.call("CreateStream", StreamName="a-first", ShardCount=1)
+        stack.put(b"kept")
+    before = stack.everything()
+    stack.restart()
+    assert stack.everything() == before
+    assert sum(map(len, before.values())) == 1
 
 
 # ---- bounds
 
 
 def _segments(stack: Restartable, size: int) -> None:
-    store = stack.service._store
-    assert store is not None
+    assert stack.service._keeper is not None
+    store = stack.service._keeper.store
     store._segment_bytes = size
     for kept, _ in store._logs.values():
         kept._segment_bytes = size
