@@ -11,7 +11,7 @@ from binascii import Error, a2b_base64
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, MutableSet
 
-RECENT_MAX = 1024
+RECENT_MAX = 64  # a load has a thousand windows with a set each, and an entry of a Python set is ten times an array's
 LAST_CHARACTERS = frozenset("AEIMQUYcgkosw048")  # the others would say bits beyond the 64th
 DIGEST_CHARACTERS = 11
 FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")  # the plain alphabet's own two are none of ours
