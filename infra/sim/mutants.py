@@ -134,7 +134,7 @@ def one_call_too_many(right: Any) -> Any:
         if last and not (config.bisect_batch_on_function_error and len(batch) > 1):
             batch.attempts += 1
             batch.refusals = -1  # only once
-            self._wait(now, 1)
+            self._wait(now + config.pace.retry_after_s(1))
         else:
             right(self, batch, now)
 
@@ -142,9 +142,9 @@ def one_call_too_many(right: Any) -> Any:
 
 
 def new_id_for_a_retry(right: Any) -> Any:
-    def wait(self: Lane, now: float, failures: int) -> None:
+    def wait(self: Lane, until_s: float) -> None:
         self.batches[-1].request_id = self.context.new_id()
-        right(self, now, failures)
+        right(self, until_s)
 
     return wait
 
