@@ -2,6 +2,7 @@
 unreachable or refused, 130 interrupted (what was measured is still written)."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import secrets
@@ -16,11 +17,13 @@ from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
 from loadgen import interrupts, recordings, report, sweep_cli
 from loadgen.events import EventOptions
+from loadgen.foreseen import FIRST, foresee, how_long
 from loadgen.metrics import SCHEDULED_ONLY, Metrics
 from loadgen.pacer import PROFILES, total_events
-from loadgen.readback import find_stack
+from loadgen.readback import Stack, find_stack
 from loadgen.recorded import Recording
 from loadgen.results import ResultsError, decode_all
+from loadgen.rules_module import effects_of
 from loadgen.run import INTERRUPTED, Load, Options, summarize, write
 from loadgen.sender import Due
 from loadgen.sources import GeneratedSource, Part, RecordedSource, Source
@@ -45,6 +48,7 @@ PROFILE_HELP = (
     "how the rate changes (default constant); backlog: constant while the event source mapping is disabled, then it is "
     "enabled and the backlog drains"
 )
+SPEED_HELP = "X times as fast as it was recorded; max: as fast as the stream takes it (default max)"
 PROCESSES_HELP = "sender processes, each with its part of the load (default 1); about one per core is of use"
 BACKLOG = "backlog"
 PROCESSES_MAX = 64
@@ -101,10 +105,10 @@ def parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(run=run_run)
 
-    replay = commands.add_parser("replay", help="a recording's own events at their own pace", epilog=EXIT_STATUS)
+    replay = commands.add_parser("replay", help="a recording's own events, every one of them", epilog=EXIT_STATUS)
     replay.add_argument("file", type=Path, metavar="FILE", help="plain or gzip")
     replay.add_argument("--format", choices=recordings.FORMATS, help="default: by the file's name and first line")
-    replay.add_argument("--speed", default="1", metavar="X|max", help="times as fast, max: no pace (default 1)")
+    replay.add_argument("--speed", default="max", metavar="X|max", help=SPEED_HELP)
     replay.set_defaults(run=run_replay)
 
     for load in (run, replay):
@@ -146,8 +150,30 @@ def run_run(arguments: argparse.Namespace) -> int:
     source = GeneratedSource(
         events, _pacing(arguments), arguments.rate, arguments.duration, stack.settings, stack.rules_module
     )
-    # A new run id has never been sent; a given one may be a repetition.
-    return Load(connection, stack, common).run(source, before=_whole(source, common) if arguments.run_id else None)
+    keys = _say_what_is_foreseen(stack, source)
+    # A new run id has never been sent; a given one may be a repetition, and rules may have keys without it.
+    may_be_there = arguments.run_id or not all(events.run_id in key for key in keys)
+    return _load(connection, stack, common).run(source, before=_whole(source, common) if may_be_there else None)
+
+
+def _say_what_is_foreseen(stack: Stack, source: Source) -> set[str]:
+    """What the account will not be able to say; returns partition keys of the first events, none for the rules that
+    come with the processor, which have the subject in all of them."""
+    if effects_of(stack.rules_module) is None:
+        return set()
+    truths = (due.truth for due in itertools.islice(source.due(), FIRST))
+    sentences, keys = foresee(stack.rules_module, truths)
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return keys
+
+
+def _load(connection: Connection, stack: Stack, options: Options, unread: report.Unread | None = None) -> Load:
+    """The load; says what of an earlier one it will replace."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        earlier = json.loads((options.out / "report.json").read_text())["started_at"]
+        print(f"--out {options.out}: replaces the report of {earlier}", file=sys.stderr)
+    return Load(connection, stack, options, unread)
 
 
 def _pacing(arguments: argparse.Namespace) -> str:
@@ -184,7 +210,10 @@ def run_replay(arguments: argparse.Namespace) -> int:
     connection, stack = _connect(arguments)
 
     source = RecordedSource(recording, speed, stack.settings, stack.rules_module)
-    return Load(connection, stack, common, recording.unread).run(source, before=source.due())
+    _say_what_is_foreseen(stack, source)
+    if speed is not None:
+        print(how_long(str(recording.path), recording.lasts_s(speed), speed, time.time()), file=sys.stderr)
+    return _load(connection, stack, common, recording.unread).run(source, before=source.due())
 
 
 def run_report(arguments: argparse.Namespace) -> int:
@@ -232,7 +261,7 @@ def _common(
     thresholds: list[Threshold] = [parse(expression, report.known_numbers()) for expression in arguments.threshold]
     for threshold in thresholds:
         if not scheduled and threshold.name.startswith(SCHEDULED_ONLY):
-            why = "with --speed max there is no schedule, so nothing is late and there is no latency"
+            why = "with --speed max there is no schedule, so nothing is late and there is no latency: use --speed X"
             raise CommandError(f"--threshold {threshold}: {why}", USAGE)
     skip = {"run", "threshold", "out"}
     configuration = {k: str(v) for k, v in vars(arguments).items() if k not in skip and v is not None}
@@ -253,7 +282,7 @@ def _common(
     )
 
 
-def _connect(arguments: argparse.Namespace) -> tuple[Connection, Any]:
+def _connect(arguments: argparse.Namespace) -> tuple[Connection, Stack]:
     target: Target = target_of(arguments)
     connection = Connection(target)
     return connection, find_stack(connection)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from infra.ops.errors import USAGE, CommandError
 from loadgen import recording_file, recordings
+from loadgen.pacer import paced
 from loadgen.recording_file import FileError
 from loadgen.report import Unread
 
@@ -40,6 +41,10 @@ class Recording:
                     self.unread.add(event.line, event.why)
         except (FileError, recordings.FormatError) as error:
             self.unread.broken = str(error)
+
+    def lasts_s(self, speed: float) -> float:
+        """How long its own times go on, `speed` times as fast."""
+        return max(paced((event.time_s for event in self.events()), speed), default=0.0)
 
     def _no_event(self) -> str:
         if self.unread.broken:

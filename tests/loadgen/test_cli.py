@@ -19,6 +19,7 @@ from loadgen.results import PutResult, encode
 from loadgen.run import late_after_us
 from loadgen.thresholds import check, parse
 from processor.core.packing import PackingSettings
+from tests.support.deployed import Deployed
 
 RUN = ["run", "--rate", "10", "--duration", "1"]
 
@@ -222,8 +223,50 @@ def test_a_threshold_on_the_schedule_means_nothing_without_one(
     status, text = call(capsys, "replay", str(recording), "--speed", "max", "--threshold", f"{name}<1")
     assert status == 2
     assert "there is no schedule" in text
+    assert "--speed X" in text
 
 
 def test_late_allows_for_the_wait_for_an_aggregate_only_when_there_is_one() -> None:
     assert late_after_us(PackingSettings(linger_s=0.1)) == 110_000
     assert late_after_us(PackingSettings(aggregate=None, linger_s=0.1)) == 10_000
+
+
+def recording_of(folder: Path, *times_s: int) -> Path:
+    """A tsv file with one line per time."""
+    path = folder / "log.tsv"
+    lines = [f"host-{n}\t{time_s}\tGET\t/\t200\t5" for n, time_s in enumerate(times_s)]
+    path.write_text("\n".join(["\t".join(TSV_COLUMNS), *lines, ""]))
+    return path
+
+
+def test_a_replay_without_a_speed_has_no_pace() -> None:
+    assert cli.parser().parse_args(["replay", "file"]).speed == "max"
+
+
+def replay(deployed: Deployed, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Against a stack without a processor: nothing will be found, and what is said before that is looked at."""
+    monkeypatch.setattr(cli, "_connect", lambda _arguments: (deployed.connection, deployed.stack))
+    waits = ("--drain-timeout", "0", "--settle", "0", "--metrics-wait", "0")
+    return cli.main(["replay", *arguments, *waits])
+
+
+def test_a_replay_at_a_pace_says_first_how_long_it_takes(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recording_of(tmp_path, 807_256_800, 807_256_800 + 86_399)
+    arguments = (str(path), "--speed", "200000", "--out", str(tmp_path / "out"))
+    assert replay(deployed, monkeypatch, *arguments) == 1
+    said = capsys.readouterr().err.splitlines()[0]
+    assert "spans 23 h 59 min 59 s: at --speed 200000 sending it takes 0 min 00 s" in said
+    assert "--speed max" in said
+
+
+def test_a_report_that_is_replaced_is_named(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (str(recording_of(tmp_path, 807_256_800)), "--out", str(tmp_path / "out"))
+    replay(deployed, monkeypatch, *arguments)
+    assert "replaces" not in capsys.readouterr().err
+    earlier = json.loads((tmp_path / "out" / "report.json").read_text())["started_at"]
+    replay(deployed, monkeypatch, *arguments)
+    assert f"{tmp_path}/out: replaces the report of {earlier}\n" in capsys.readouterr().err
