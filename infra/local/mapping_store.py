@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.local.disk_trouble import DiskTrouble
+
 log = logging.getLogger("infra.mapping")
 
 FORMAT = 1
@@ -66,31 +68,45 @@ class KeptMappings:
         self._document = document
         self._unsaved: set[str] = set()
         self._saving: asyncio.TimerHandle | None = None
+        self._trouble = DiskTrouble(
+            log, "checkpoints of mappings", "after a crash their records would be delivered again"
+        )
         self.found = {saved["uuid"]: saved for saved in store.load()} if store is not None else {}
 
     def moved(self, uuid: str) -> None:
         """The mapping has a new checkpoint: it is saved before long."""
         self._unsaved.add(uuid)
-        if self._saving is None and self._store is not None:
-            self._saving = asyncio.get_running_loop().call_later(SAVE_INTERVAL_S, self.save)
+        self._save_later()
 
     def save(self, uuids: Iterable[str] = ()) -> None:
-        """Saves these now, with those that have moved. What cannot be written is told, and tried at the next move."""
+        """Saves these now, with those that have moved. What cannot be written is told, and tried again later."""
         if self._saving is not None:
             self._saving.cancel()
             self._saving = None
         unsaved, self._unsaved = self._unsaved.union(uuids), set()
         if self._store is None:
             return
+        wrote = False
         for uuid in unsaved:
             document = self._document(uuid)
             if document is None:
                 continue
             try:
                 self._store.save(uuid, document)
+                wrote = True
             except OSError as error:
-                log.error("the checkpoint of mapping %s cannot be written: %s", uuid, error)
+                self._trouble.failed(error)
+                self._unsaved.add(uuid)
+        if self._unsaved:
+            self._save_later()
+        elif wrote:
+            self._trouble.worked()
 
     def remove(self, uuid: str) -> None:
+        self._unsaved.discard(uuid)
         if self._store is not None:
             self._store.remove(uuid)
+
+    def _save_later(self) -> None:
+        if self._saving is None and self._store is not None:
+            self._saving = asyncio.get_running_loop().call_later(SAVE_INTERVAL_S, self.save)

@@ -7,11 +7,16 @@ then refuses). Nothing is flushed to the device: it survives the end of this pro
 """
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Collection, MutableMapping
 from pathlib import Path
 from typing import Any
+
+from infra.local.disk_trouble import DiskTrouble
+
+log = logging.getLogger("infra.tables")
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS items (name TEXT, pk TEXT, sk TEXT, item TEXT, PRIMARY KEY (name, pk, sk)) "
@@ -33,6 +38,7 @@ class TableStore:
         self._path = path
         self._lock = threading.Lock()  # ministack answers in several threads
         self._names: Collection[str] = ()
+        self._trouble = DiskTrouble(log, f"the tables' file {path}", "writes to the template's tables fail")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Without transactions of its own: each statement is one, and is in the file when `execute` returns.
@@ -73,16 +79,14 @@ class TableStore:
         set_item, remove_item, items_replaced = dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced
 
         def set_and_keep(table: Table, pk: str, sk: str, item: Any) -> Any:
-            before = set_item(table, pk, sk, item)
             if table["TableName"] in self._names:
                 self._write(_PUT, (table["TableName"], pk, sk, json.dumps(item)))
-            return before
+            return set_item(table, pk, sk, item)
 
         def remove_and_keep(table: Table, pk: str, sk: str) -> Any:
-            before = remove_item(table, pk, sk)
             if table["TableName"] in self._names:
                 self._write("DELETE FROM items WHERE name = ? AND pk = ? AND sk = ?", (table["TableName"], pk, sk))
-            return before
+            return remove_item(table, pk, sk)
 
         def replace_and_keep(table: Table) -> None:
             """A transaction that failed half way has put back the items of before."""
@@ -95,8 +99,14 @@ class TableStore:
         dynamodb._items_replaced = replace_and_keep
 
     def _write(self, statement: str, values: tuple[str, ...]) -> None:
+        """Before it is in the table: what cannot be written fails, and may be tried again."""
         with self._lock:
-            self._database.execute(statement, values)
+            try:
+                self._database.execute(statement, values)
+            except sqlite3.Error as error:
+                self._trouble.failed(error)
+                raise
+            self._trouble.worked()
 
     def _rewrite(self, table: Table) -> None:
         name = table["TableName"]

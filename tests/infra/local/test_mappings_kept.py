@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.local.mapping_store import StoreError
+from infra.local import mapping_store
+from infra.local.mapping_store import MappingStore, StoreError
 from infra.model.function import InvokeOutcome, Succeeded
 from tests.support.mapping_house import STREAM, House, new_stream, run
 
@@ -48,6 +50,41 @@ def test_after_a_stop_it_goes_on_after_the_last_record(tmp_path: Path) -> None:
         await later.until(lambda: later.delivered == [["c"]])
         await later.service.stop()
         assert later.delivered == [["c"]]
+
+    run(test())
+
+
+def test_a_full_disk_costs_no_batch_is_told_once_and_what_is_unsaved_is_written_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Facts 2.16, 3.5: until then a crash would cost redelivery, no more."""
+
+    async def test() -> None:
+        monkeypatch.setattr(mapping_store, "SAVE_INTERVAL_S", 0.01)
+        tries, full, save = 0, True, MappingStore.save
+
+        def limited(self: MappingStore, uuid: str, document: Mapping[str, Any]) -> None:
+            nonlocal tries
+            tries += 1
+            if full:
+                raise OSError(28, "No space left on device")
+            save(self, uuid, document)
+
+        monkeypatch.setattr(MappingStore, "save", limited)
+        house = House(data_dir=tmp_path)
+        await house.service.start()
+        house.put("a", "b")
+        await house.until(lambda: house.delivered == [["a", "b"]])
+        await house.until(lambda: tries >= 5)  # nothing moves any more
+        full = False
+        await house.until(lambda: (tmp_path / f"{UUID}.json").exists())
+        crashed(house)
+        assert [record.levelname for record in caplog.records if record.name == "infra.mapping"] == ["ERROR", "WARNING"]
+        later = again(house, tmp_path)
+        await later.service.start()
+        house.put("c")
+        await later.until(lambda: later.delivered == [["c"]])
+        await later.service.stop()
 
     run(test())
 

@@ -167,6 +167,26 @@ def test_a_transaction_that_fails_leaves_nothing_on_disk(bench: Bench) -> None:
     assert bench.on_disk() == bench.items()
 
 
+@pytest.mark.parametrize("operation", ["PutItem", "ExecuteStatement", "UpdateItem"])
+def test_what_cannot_be_written_is_not_in_the_table_either(
+    bench: Bench, operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a writer that tries again would find its work done, and a checkpoint would say so."""
+    prepare(bench)
+    before = bench.items()
+    bench.store._database.execute("PRAGMA query_only = ON")  # as with a full disk: every write fails
+    for _ in range(3):
+        with pytest.raises(ServiceCallError):
+            WRITES[operation](bench)
+    assert bench.items() == before == bench.on_disk()
+    bench.store._database.execute("PRAGMA query_only = OFF")
+    WRITES[operation](bench)
+    assert bench.items() == bench.on_disk() != before
+    told = [record.getMessage() for record in caplog.records if record.name == "infra.tables"]
+    assert len(told) == 2
+    assert "items.sqlite cannot be written" in told[0]
+
+
 def test_items_are_there_again_and_go_on_to_be_kept(bench: Bench) -> None:
     prepare(bench)
     WRITES["PutItem"](bench)
