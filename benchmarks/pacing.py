@@ -47,9 +47,7 @@ def run(endpoint_url: str, rate: float, duration_s: float, packing: PackingSetti
         results = Path(folder) / "results.jsonl"
         metrics, expected = Metrics(late_after_us(packing)), Expectations(RULES.measures)
         connection = connect(Target(endpoint_url, None, "null"))
-        source = GeneratedSource(
-            EventOptions("pacing", 1, 1.7e9, keys=100_000, skew=0.0), "constant", rate, duration_s, RULES
-        )
+        source = GeneratedSource(EventOptions("pacing", 1, 1.7e9), "constant", rate, duration_s, RULES)
         Sending(connection, "null", packing, metrics, expected, results, 1).run(source, lambda *_: None)
         assert metrics.acknowledged == metrics.offered, metrics.failures
         found = [Histogram(), Histogram(), Histogram()]

@@ -25,8 +25,8 @@ CONNECTIONS = 4
 WAITING_BYTES_MAX = 32 * 1024 * 1024
 GENERATED_PER_TURN = 1000
 TURN_S_MAX = 0.25
-# Events are taken a millisecond's worth at a time: at 5,000 events per second waking up for each of them would cost more
-# CPU than everything else that is done with it, and a millisecond is what the system's own wake-ups vary by.
+# Events are taken a millisecond's worth at a time: at 5,000 events per second waking up for each of them would cost
+# more CPU than everything else that is done with it, and a millisecond is what the system's own wake-ups vary by.
 TICK_S = 0.001
 DRAIN_S_MAX = 60.0
 # AWS: PutRecords, "Rate exceeded for shard shardId-000000000001 in stream ...": the only place that names the shard.
@@ -88,10 +88,11 @@ class Sender:
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(CONNECTIONS)]
         for worker in workers:
             worker.start()
+        upcoming = next(schedule, None)  # what preparing the events takes is over before the schedule's 0
         self._start_s = time.monotonic() if start_s is None else start_s
         self.started_s = time.time() - (time.monotonic() - self._start_s)
         try:
-            self._loop(schedule)
+            self._loop(upcoming, schedule)
         finally:
             for _ in workers:
                 self._calls.put(None)
@@ -106,8 +107,7 @@ class Sender:
     def _now_s(self) -> float:
         return time.monotonic() - self._start_s
 
-    def _loop(self, schedule: Iterator[Due]) -> None:
-        upcoming = next(schedule, None)
+    def _loop(self, upcoming: Due | None, schedule: Iterator[Due]) -> None:
         turn_s = 0.0
         while upcoming is not None or self._outbox.records or self._packer.deadline_s() is not None:
             if self.stopping.is_set():

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -25,7 +26,7 @@ from loadgen.books import Books
 from loadgen.ledger import Expectations, WindowKey
 from loadgen.metrics import Metrics, Turn
 from loadgen.report import Unread
-from loadgen.sender import Sender, collect_rarely
+from loadgen.sender import Due, Sender, collect_rarely
 from loadgen.sources import Part, Source
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
@@ -189,6 +190,9 @@ def _main(job: Job, part: Part, pipe: Pipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and tells us
     try:
         put = PutRecords(connect(job.target).client("kinesis", attempts=1), job.stream)
+        events = job.source.due(part)
+        first = list(islice(events, 1))  # what preparing them takes is over before the schedule's 0
+        schedule = chain(first, events)
     except CommandError as error:
         pipe.send(str(error))
         return
@@ -199,12 +203,12 @@ def _main(job: Job, part: Part, pipe: Pipe) -> None:
         return
     try:
         with part_of_results(job.folder, part.index).open("w") as lines:
-            pipe.send(_send(job, part, put, lines, start_s, pipe))
+            pipe.send(_send(job, schedule, put, lines, start_s, pipe))
     except Exception as error:  # noqa: BLE001 - the parent says it and writes the report
         pipe.send(f"{type(error).__name__}: {error}")
 
 
-def _send(job: Job, part: Part, put: PutRecords, lines: IO[str], start_s: float, pipe: Pipe) -> End:
+def _send(job: Job, schedule: Iterator[Due], put: PutRecords, lines: IO[str], start_s: float, pipe: Pipe) -> End:
     metrics, expected = Metrics(job.late_after_us), Expectations(job.measures)
     expected.tell_before(job.before)
 
@@ -226,7 +230,7 @@ def _send(job: Job, part: Part, put: PutRecords, lines: IO[str], start_s: float,
         sender.stopping.set()
 
     threading.Thread(target=wait_for_stop, daemon=True).start()
-    sender.run(job.source.due(part), start_s)
+    sender.run(schedule, start_s)
     try:
         lines.flush()
     except OSError as error:
