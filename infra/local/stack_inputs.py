@@ -4,13 +4,13 @@ import contextlib
 import fcntl
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra import blueprint as blueprints
 from infra.blueprint import Blueprint
+from infra.local import temporary
 
 HOST = "127.0.0.1"
 USAGE, ENVIRONMENT = 2, 3  # exit statuses: what was asked is wrong; the machine does not allow it
@@ -65,13 +65,14 @@ def read_template(options: StackOptions) -> Blueprint:
 @contextlib.contextmanager
 def data_directory(wanted: Path | None) -> Iterator[Path]:
     """The folder for staged code; a temporary one disappears at the end. One stack at a time may use it."""
+    temporary.remove_left_behind()
     try:
         if wanted is None:
-            path = Path(tempfile.mkdtemp(prefix="infra-up-"))
+            path = temporary.make()
         else:
             path = wanted.resolve()
             path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
+        lock = (path / temporary.LOCK).open("w")
     except OSError as error:
         raise StackError(f"--data-dir {wanted}: cannot be used: {error.strerror}", ENVIRONMENT) from error
     with lock:
