@@ -63,7 +63,7 @@ def _register_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     up.add_argument(
         "--data-dir",
-        type=Path,
+        type=_folder,
         help="where streams, tables, buckets and mappings are kept for the next time (default: nothing is kept)",
     )
     up.add_argument("--stack-name", default=DEFAULT_STACK_NAME, help=f"(default {DEFAULT_STACK_NAME})")
@@ -125,6 +125,12 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 3600:
         raise argparse.ArgumentTypeError(f"{text}: a number of seconds is needed, from 0 to 3600")
     return seconds
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name of a folder is needed, and this is empty: is a variable unset?")
+    return Path(text)
 
 
 def _port(text: str) -> int:

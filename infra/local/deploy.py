@@ -64,7 +64,9 @@ async def deploy(
     template_dir: Path,
     data_dir: Path,
 ) -> None:
-    """Creates everything the blueprint names, in the order in which one needs the other. Raises DeployError.
+    """Creates everything the blueprint names, in the order in which one needs the other.
+
+    Raises DeployError, and OSError when the data directory cannot be written.
 
     `template_dir` is what CodeUri is relative to; code is copied below `data_dir`. Mappings are added last and do not
     poll yet.
@@ -101,7 +103,7 @@ def _create_streams(streams: Streams, blueprint: Blueprint) -> None:
 def _stage(function: FunctionBlueprint, template_dir: Path, data_dir: Path) -> Path:
     try:
         return stage(template_dir / function.code_uri, data_dir / "functions" / function.logical_id)
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise DeployError(f"{function.logical_id}: CodeUri {function.code_uri}: {error}") from error
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from infra.local import mapping_store
 from infra.local import services as emulated
 from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource
 from infra.local.deploy import DeployError, delivery, deploy
+from infra.local.disk_trouble import reason
 from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
@@ -150,15 +151,17 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
     stopping = _stop_on_signals()
     port: int = listener.getsockname()[1]
     endpoint_url = f"http://{HOST}:{port}"
-    parts = build(options, data_dir, port)
-    tables = _tables(options)
+    with writing(data_dir):
+        parts = build(options, data_dir, port)
+        tables = _tables(options)
     async with _serving(parts.gateway, listener):
         try:
-            await _deploy(options, blueprint, parts, data_dir)
-            if tables is not None:
-                names = [table.name for table in blueprint.tables]
-                tables.attach(names, account_id=options.account_id, region=options.region)
-            await parts.mappings.start()
+            with writing(data_dir):
+                await _deploy(options, blueprint, parts, data_dir)
+                if tables is not None:
+                    names = [table.name for table in blueprint.tables]
+                    tables.attach(names, account_id=options.account_id, region=options.region)
+                await parts.mappings.start()
             parts.monitoring.start()
             sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")
             sys.stdout.flush()
@@ -171,6 +174,16 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
             if tables is not None:
                 tables.close()
     return 0
+
+
+@contextlib.contextmanager
+def writing(data_dir: Path) -> Iterator[None]:
+    """What of the start writes to the data directory: raises StackError when it has no room, or takes nothing."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the data directory {data_dir} cannot be written ({reason(error)}): make room, or use --data-dir"
+        raise StackError(f"{message} with another folder", ENVIRONMENT) from error
 
 
 async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, data_dir: Path) -> None:

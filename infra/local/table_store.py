@@ -46,6 +46,8 @@ class TableStore:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = OFF")
             self._database.execute(_SCHEMA)
+        except sqlite3.OperationalError as error:  # a full disk, for one: what is in the file is still good
+            raise StoreError(f"{path} cannot be written ({error}): make room, or use another --data-dir") from error
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{path} cannot be used ({error}): delete it, and the tables begin empty") from error
 

@@ -23,7 +23,16 @@ def test_a_parameter_that_is_not_one_is_a_usage_error(given: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["sideways"], ["up", "--port", "70000"], ["up", "--port", "-1"], ["results", "--by", "moon"], ["quarantine"]],
+    [
+        [],
+        ["sideways"],
+        ["up", "--port", "70000"],
+        ["up", "--port", "-1"],
+        ["up", "--data-dir", ""],
+        ["up", "--data-dir", " "],
+        ["results", "--by", "moon"],
+        ["quarantine"],
+    ],
 )
 def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:

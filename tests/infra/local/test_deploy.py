@@ -21,6 +21,7 @@ from infra.blueprint import (
 )
 from infra.local import services as emulated
 from infra.local.deploy import DeployError, delivery, deploy
+from infra.local.disk_trouble import reason
 from infra.local.services import ServiceCallError, Services
 
 PLACE = {"region": "us-east-1", "account_id": "000000000000"}
@@ -167,6 +168,22 @@ def test_a_function_gets_a_copy_that_holds_only_its_own_folder(services: Service
 def test_a_code_folder_that_is_missing_is_named_with_its_function(services: Services, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"StreamFunction: CodeUri nowhere/"):
         perform(blueprint(functions=(function("nowhere/"),)), services, tmp_path)
+
+
+def test_a_copy_for_which_there_is_no_room_is_no_mistake_of_the_template(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "handler.py").write_text("x = 1\n")
+
+    def full(source: str, into: str, **_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copystat", full)
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        perform(blueprint(functions=(function("code/"),)), services, tmp_path)
+    assert reason(raised.value).endswith("handler.py: No space left on device")
 
 
 def test_a_mapping_that_is_refused_is_named_with_the_reason(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.stack import deployed_stack, ready_line, server_config
+from infra.local.stack import deployed_stack, ready_line, server_config, writing
 from infra.local.stack_inputs import StackError, StackOptions, bind, data_directory, read_template
 
 TEMPLATE = Path(__file__).parents[3] / "infra" / "template.yaml"
@@ -61,6 +61,15 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StackError, match="file/data"), data_directory(tmp_path / "file" / "data"):
         pass
+
+
+def test_a_data_directory_without_room_is_one_sentence_and_an_environment_error(tmp_path: Path) -> None:
+    with pytest.raises(StackError) as raised, writing(tmp_path):
+        raise OSError(28, "No space left on device", "some/file")
+    assert raised.value.exit_status == 3
+    assert str(tmp_path) in str(raised.value)
+    assert "some/file: No space left on device" in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"Resources: 1", b"]["])
