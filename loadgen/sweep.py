@@ -1,6 +1,7 @@
 """SHELL: `loadgen sweep`: point by point of a grid, the highest rate that the stack sustains, and what limits it."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -74,13 +75,17 @@ class Sweep:
         self._prepare()
         problem: str | None = None
         status = OK
+        # A sweep that is told to end otherwise (by a CI job's time limit, say) puts the stack back too.
+        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         with self._interrupts:
             try:
                 self._measure_all(points)
             except CommandError as error:
                 problem, status = str(error), error.exit_status
             finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 failed = self._restore()
+                signal.signal(signal.SIGTERM, before)
         if self._interrupts.seen:
             problem, status = "interrupted", INTERRUPTED
         if failed:
