@@ -15,16 +15,17 @@ from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
-from loadgen import interrupts, recordings, report, sweep_cli
+from loadgen import again, interrupts, recordings, report, sweep_cli
+from loadgen.arguments import folder
 from loadgen.events import EventOptions
 from loadgen.foreseen import FIRST, foresee, how_long
-from loadgen.metrics import SCHEDULED_ONLY, Metrics
+from loadgen.metrics import SCHEDULED_ONLY
 from loadgen.pacer import PROFILES, total_events
 from loadgen.readback import Stack, find_stack
 from loadgen.recorded import Recording
-from loadgen.results import ResultsError, decode_all
+from loadgen.results import ResultsError
 from loadgen.rules_module import effects_of
-from loadgen.run import INTERRUPTED, Load, Options, summarize, write
+from loadgen.run import INTERRUPTED, Load, Options
 from loadgen.sender import Due
 from loadgen.sources import GeneratedSource, Part, RecordedSource, Source
 from loadgen.thresholds import Threshold, ThresholdError, parse
@@ -115,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
         load.add_argument("--aggregate", default="100", metavar="N|off", help="events per Kinesis record (default 100)")
         load.add_argument("--processes", type=int, default=1, metavar="N", help=PROCESSES_HELP)
         load.add_argument("--threshold", action="append", default=[], metavar="EXPR", help=THRESHOLD_HELP)
-        load.add_argument("--out", type=Path, metavar="DIR", help="where the reports go (default out/<time>)")
+        load.add_argument("--out", type=folder, metavar="DIR", help="where the reports go (default out/<time>)")
         load.add_argument("--drain-timeout", type=float, default=DRAIN_TIMEOUT_S, metavar="S", help=DRAIN_HELP)
         load.add_argument(
             "--settle", type=float, default=3.0, metavar="S", help="then wait before the final account (default 3)"
@@ -125,9 +126,9 @@ def parser() -> argparse.ArgumentParser:
 
     sweep_cli.add(commands)
 
-    again = commands.add_parser("report", help="the summary and report.html again, from a run's files")
-    again.add_argument("dir", type=Path, metavar="DIR", help="the load's --out")
-    again.set_defaults(run=run_report)
+    remake = commands.add_parser("report", help="the summary and report.html again, from a run's files")
+    remake.add_argument("dir", type=folder, metavar="DIR", help="the load's --out")
+    remake.set_defaults(run=run_report)
     return top
 
 
@@ -217,29 +218,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
 
 def run_report(arguments: argparse.Namespace) -> int:
-    """`loadgen report`: the numbers are added up again from results.jsonl."""
-    folder: Path = arguments.dir
-    try:
-        document: Any = json.loads((folder / "report.json").read_text())
-        lines = (folder / "results.jsonl").open()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise CommandError(f"{folder}: there is no finished run in it ({error.filename} is missing)", USAGE) from error
-    except ValueError as error:
-        raise CommandError(f"{folder}/report.json is not JSON: {error}", USAGE) from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != report.SCHEMA:
-        raise CommandError(f"{folder}/report.json has the schema {schema}, not {report.SCHEMA}", USAGE)
-    if missing := report.FIELDS - report.ADDED - document.keys():
-        raise CommandError(f"{folder}/report.json is not complete: it lacks {', '.join(sorted(missing))}", USAGE)
-    metrics = Metrics(document["configuration"]["late_after_us"])
-    with lines:
-        for result in decode_all(lines):
-            metrics.add(result)
-    document["numbers"].update(metrics.named())
-    document["timeline"] = metrics.timeline()
-    write(folder, document)
-    summarize(document)
-    return 0 if document["passed"] else 1
+    """`loadgen report`."""
+    return again.make(arguments.dir)
 
 
 def _common(

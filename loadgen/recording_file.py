@@ -1,6 +1,7 @@
 """SHELL: a recording's file as lines of bytes, streamed; gzip is recognised by its first two bytes."""
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,16 @@ class FileError(Exception):
     """The file cannot be read; the text says why."""
 
 
+def regular(path: Path) -> bool:
+    """Whether it can be read more than once and to its end: no pipe, terminal or device. Raises OSError."""
+    return stat.S_ISREG(path.stat().st_mode)
+
+
 def lines(path: Path) -> Iterator[bytes]:
     """Lines with their ends. Raises FileError for a missing, unreadable, damaged or binary file."""
     try:
+        if not path.is_dir() and not regular(path):  # a pipe would be waited for
+            raise FileError(f"{path}: it is no regular file, and is read more than once: write it into a file first")
         with path.open("rb") as probe:
             compressed = probe.read(2) == GZIP
         with cast(IO[bytes], gzip.open(path, "rb")) if compressed else path.open("rb") as stream:
@@ -32,7 +40,7 @@ def lines(path: Path) -> Iterator[bytes]:
         raise FileError(f"{path}: there is no such file") from error
     except IsADirectoryError as error:
         raise FileError(f"{path}: it is a folder, a file is needed") from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise FileError(f"{path}: {error}") from error
 
 

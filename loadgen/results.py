@@ -9,6 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+# No load lasts longer: a month, replayed as it was. Whoever adds up by second relies on it.
+TIME_US_MAX = 35 * 86_400 * 1_000_000
+COUNT_MAX = 2**53
+
 
 class ResultsError(ValueError):
     """A line of results.jsonl is not one of ours."""
@@ -69,7 +73,7 @@ def decode(line: str) -> PutResult:
     """Raises ResultsError."""
     try:
         found = json.loads(line)
-        return PutResult(
+        result = PutResult(
             found["partition_key"],
             tuple(accumulate(found["scheduled_us"])),
             found["sent_us"],
@@ -85,8 +89,34 @@ def decode(line: str) -> PutResult:
             found["uncertain"],
             tuple((at_us, shard_id) for at_us, shard_id in found.get("failed_attempts", ())),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ResultsError(f"{type(error).__name__}: {error}") from error
+    if wrong := _wrong(result):
+        raise ResultsError(f"{wrong} is not what a load writes there")
+    return result
+
+
+def _wrong(result: PutResult) -> str | None:
+    """The first name whose value has another type or is out of range; None: there is none."""
+    due, failed = result.due_us, result.failed_attempts
+    times = (result.done_us, *(() if result.put_us is None else (result.put_us,)), *(at_us for at_us, _ in failed))
+    counts = (result.attempts, result.size, result.copies, result.malformed)
+    texts = (result.shard_id, result.sequence_number, result.failed, *(shard_id for _, shard_id in failed))
+    checks = (
+        ("scheduled_us", all(type(at_us) is int for at_us in due) and (not due or _is_time(min(due), max(due)))),
+        ("one of the times", _is_time(*times)),
+        ("one of the counts", all(type(count) is int and 0 <= count <= COUNT_MAX for count in counts)),
+        ("partition_key", type(result.partition_key) is str),
+        ("one of shard, sequence_number and failed", all(text is None or type(text) is str for text in texts)),
+        ("errors", all(type(code) is str for code in result.errors)),
+        ("failed_attempts", not failed or len(failed) == len(result.errors)),
+        ("uncertain", type(result.uncertain) is bool),
+    )
+    return next((name for name, is_right in checks if not is_right), None)
+
+
+def _is_time(*times_us: int) -> bool:
+    return all(type(at_us) is int and -TIME_US_MAX <= at_us <= TIME_US_MAX for at_us in times_us)
 
 
 def decode_all(lines: Iterable[str]) -> Iterator[PutResult]:

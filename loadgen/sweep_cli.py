@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
 from infra.ops.outputs import Connection, add_target_arguments, target_of
+from loadgen.arguments import folder
 from loadgen.events import EventOptions
 from loadgen.readback import find_stack
 from loadgen.sweep import Options, Sweep
@@ -52,7 +53,7 @@ def add(commands: Any) -> None:
     sweep.add_argument("--keys", type=int, default=1000, metavar="N", help="number of subjects (default 1000)")
     sweep.add_argument("--skew", type=float, default=0.0, metavar="Z", help="Zipf exponent, 0: uniform (default 0)")
     sweep.add_argument("--seed", type=int, default=1, metavar="N", help="of the events (default 1)")
-    sweep.add_argument("--out", type=Path, metavar="DIR", help="where the results go (default out/sweep-<time>)")
+    sweep.add_argument("--out", type=folder, metavar="DIR", help="where the results go (default out/sweep-<time>)")
     add_target_arguments(sweep)
     sweep.set_defaults(run=run)
 

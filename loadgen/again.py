@@ -1,0 +1,66 @@
+"""SHELL: `loadgen report`: the summary and the page again, from the files that a load has left."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from infra.ops.errors import USAGE, CommandError
+from loadgen import report_shape
+from loadgen.metrics import Metrics
+from loadgen.recording_file import regular
+from loadgen.results import ResultsError, decode_all
+from loadgen.run import RESULTS, summarize, write
+
+REPORT = "report.json"
+
+
+def make(folder: Path) -> int:
+    """The numbers are added up again from results.jsonl; returns the exit status. Raises CommandError (usage) for files
+    that are no finished load's."""
+    document = _document(folder)
+    metrics = Metrics(document["configuration"]["late_after_us"])
+    with _open(folder, RESULTS) as lines:
+        try:
+            for result in decode_all(_texts(lines)):
+                metrics.add(result)
+        except ResultsError as error:
+            raise CommandError(f"{folder}/{RESULTS}: {error}", USAGE) from error
+    document["numbers"].update(metrics.named())
+    document["timeline"] = metrics.timeline()
+    write(folder, document)
+    summarize(document)
+    return 0 if document["passed"] else 1
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    with _open(folder, REPORT) as file:
+        try:
+            document: dict[str, Any] = json.loads(file.read())
+            report_shape.check(document)
+        except report_shape.ShapeError as error:
+            raise CommandError(f"{folder}/{REPORT}: {error}", USAGE) from error
+        except (ValueError, RecursionError) as error:  # an encoding, digits or a depth that json does not take, too
+            raise CommandError(f"{folder}/{REPORT} is not JSON: {error}", USAGE) from error
+    return document
+
+
+def _open(folder: Path, name: str) -> IO[bytes]:
+    try:
+        if not regular(folder / name):
+            raise CommandError(f"{folder}/{name} is no regular file: a load's own --out is needed", USAGE)
+        return (folder / name).open("rb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CommandError(f"{folder}: there is no finished run in it ({folder / name} is missing)", USAGE) from error
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{str(folder / name)!a}: it cannot be read: {error}", USAGE) from error
+
+
+def _texts(lines: IO[bytes]) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):  # an interrupted write
+            return
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            raise ResultsError(f"line {number}: it is not UTF-8") from error
