@@ -1,6 +1,7 @@
 """The backlog of a probe: what it shows of targets that keep up, that do not, and that stop."""
 
 from bisect import bisect_right
+from random import Random
 from typing import Any
 
 import pytest
@@ -102,3 +103,15 @@ def test_costs_are_averages_over_the_batches_between_two_moments() -> None:
     assert (found.events_per_record, found.record_bytes, found.event_bytes) == (10, 2000, 200)
     assert (found.events_per_batch, found.batch_s, found.write_units) == (50, 0.5, 0.5)
     assert cost(metrics, batches, invocations, (START_S + 100, START_S + 200)) is None
+
+
+def test_noise_alone_is_seldom_called_growth() -> None:
+    """The line begins where the backlog is lowest, which must not make it rise: as rare as chance makes it anyway."""
+    random, called = Random(3), 0
+    for _ in range(300):
+        noise, points = 0.0, []
+        for step in range(30):
+            noise = 0.6 * noise + random.gauss(0, 25)
+            points.append((step / 2, 300 + noise))
+        called += verdict(growth(points), 1000.0, 0.04) is Verdict.GROWS
+    assert called <= 0.05 * 300
