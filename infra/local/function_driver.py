@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.local.environment import Launch, Process
 from infra.local.function_log import FunctionLog
-from infra.local.function_report import init_error_text, lines_after, lines_before, lines_of_init
+from infra.local.function_report import init_failure_text, lines_after, lines_before, lines_of_init
 from infra.local.runtime_api import Work
 from infra.model.function import (
     Command,
@@ -225,13 +225,9 @@ class FunctionDriver:
         """A function that cannot start is what an operator must see, once."""
         assert isinstance(outcome, FunctionError)
         places = () if process is None else self._init_places.get(process, ())
-        log.error(
-            "function %s does not start (handler %s): %s; its output is in %s",
-            self.configuration.name,
-            self.configuration.handler,
-            init_error_text(outcome, places, self.task_root, self.configuration.handler),
-            self.log.path,
-        )
+        name, handler = self.configuration.name, self.configuration.handler
+        text = init_failure_text(name, handler, outcome, places, self.task_root)
+        log.log(logging.WARNING if outcome.signal else logging.ERROR, "%s; its output is in %s", text, self.log.path)
 
     def _temporary(self, environment: int) -> Path:
         return self._scratch / f"environment-{environment}"

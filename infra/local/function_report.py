@@ -24,7 +24,16 @@ def lines_of_init(outcome: InvokeOutcome, report: Report, version: str) -> list[
     ]
 
 
-def init_error_text(error: FunctionError, places: Sequence[tuple[str, int]], task_root: Path, handler: str) -> str:
+def init_failure_text(
+    name: str, handler: str, error: FunctionError, places: Sequence[tuple[str, int]], task_root: Path
+) -> str:
+    """What an operator is told of an init that failed. A process that was killed says nothing about the code."""
+    if error.signal:
+        return f"function {name}: its process was ended by a signal while it started ({error.signal})"
+    return f"function {name} does not start (handler {handler}): {_init_error_text(error, places, task_root, handler)}"
+
+
+def _init_error_text(error: FunctionError, places: Sequence[tuple[str, int]], task_root: Path, handler: str) -> str:
     """The error of an init in one line: `processor/rules.py:12: ImportError: ...`, as far as the place is known.
 
     `places`: file and line, the deepest cause last. The last one in the function's own code is taken, else the

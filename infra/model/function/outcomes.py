@@ -29,12 +29,14 @@ class FunctionError:
 
     `error_type` is the document's `errorType` (an exception's name, `Sandbox.Timedout`, `Runtime.ExitError`, ...);
     `payload` is the error document, JSON. On the wire all of them are `X-Amz-Function-Error: Unhandled`.
+    `signal` is the one that ended the process, in words, which is not the code's doing as a rule; else it is empty.
     """
 
     request_id: str
     error_type: str
     payload: bytes
     version: str = "$LATEST"
+    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,16 @@ def timed_out(request_id: str, timeout_s: float) -> FunctionError:
 
 def exited(request_id: str, returncode: int) -> FunctionError:
     """`returncode` as `subprocess` has it: negative for a signal. Status 0 is an error too: a runtime never ends."""
-    if returncode < 0:
-        how = f"with error: signal: {_SIGNALS.get(-returncode, f'signal {-returncode}')}"
+    signal = _SIGNALS.get(-returncode, f"signal {-returncode}") if returncode < 0 else ""
+    if signal:
+        how = f"with error: signal: {signal}"
     elif returncode > 0:
         how = f"with error: exit status {returncode}"
     else:
         how = "without providing a reason"
     message = f"RequestId: {request_id} Error: Runtime exited {how}"
-    return FunctionError(request_id, "Runtime.ExitError", error_document("Runtime.ExitError", message))
+    document = error_document("Runtime.ExitError", message)
+    return FunctionError(request_id, "Runtime.ExitError", document, signal=signal)
 
 
 def response_too_large(request_id: str, size: int, limit: int) -> FunctionError:

@@ -274,6 +274,24 @@ def test_what_fails_at_import_is_announced_with_its_file_and_line(
     assert message.startswith(f"function fn does not start (handler {handler}): {announced}")
 
 
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(signal.SIGKILL, "killed"), (signal.SIGTERM, "terminated"), (signal.SIGSEGV, "segmentation fault")],
+)
+def test_a_process_that_a_signal_ended_during_init_is_told_as_such_and_not_as_an_error_of_the_code(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, number: signal.Signals, word: str
+) -> None:
+    async def scenario(service: FunctionService) -> None:
+        assert (await failure(service))[0] == "Runtime.ExitError"
+
+    with caplog.at_level(logging.WARNING, "infra.functions"):
+        run(tmp_path, f"import os; os.kill(os.getpid(), {int(number)})", scenario)
+    (message,) = (record.getMessage() for record in caplog.records if record.name == "infra.functions")
+    assert f"fn: its process was ended by a signal while it started ({word})" in message
+    assert "does not start" not in message
+    assert ".py" not in message
+
+
 def test_an_init_that_hangs_is_done_again_and_then_runs_into_the_functions_timeout(tmp_path: Path) -> None:
     """fact 11.13"""
 
