@@ -8,6 +8,7 @@ Calls made from inside the process (deploying, on-failure documents) go through 
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,13 @@ def load(*, region: str, account_id: str, port: int, data_dir: Path, keep: bool 
 
 
 def _one_line(record: logging.LogRecord) -> bool:
-    """A request it cannot read makes ministack log a traceback; the request's sender got an error and needs none."""
+    """A request it cannot read makes ministack log a traceback; the request's sender got an error and needs none.
+
+    A table that could not be written (a full disk) has been told once, by `table_store`: not again for every request.
+    """
+    told = record.exc_info is not None and isinstance(record.exc_info[1], sqlite3.Error)
     record.exc_info = None
-    return True
+    return not told
 
 
 @dataclass(frozen=True, slots=True)
