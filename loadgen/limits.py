@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from loadgen.series import Series
 
 ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now and then does not limit the load
+LATE = "sender: late"
 LATE_MS = 1_000  # events that leave less late than this are held up for a moment, not limited
 THROTTLED_SECONDS = 0.5  # of the load's: throttled less often than this does not explain a late sender
 BUSY = 0.9  # of the lanes, on average over a second
@@ -97,13 +98,23 @@ class Evidence(NamedTuple):
 Rule = Callable[[Evidence], Found | None]
 
 
-def judge(sent: Sent, series: Sequence[Series], capacity: Capacity, drain_s: float | None = None) -> Judgement:
-    """Name the limit. `drain_s`: None when it was not waited for."""
+def judge(
+    sent: Sent,
+    series: Sequence[Series],
+    capacity: Capacity,
+    drain_s: float | None = None,
+    *,
+    is_complete: bool = True,
+) -> Judgement:
+    """Name the limit. `drain_s`: None when it was not waited for. `is_complete`: all of the load was taken and found;
+    without it nobody can say that nothing held it up."""
     evidence = Evidence(sent, {one.name: one for one in series}, capacity, drain_s)
     seen = [found._replace(share=min(1.0, found.share)) for rule in RULES if (found := rule(evidence)) is not None]
     main = next((found for found in seen if found.share > ENOUGH), None)
     if main is None:
-        reason = "the load was taken and processed as it was offered; no limit was touched by more than 1 % of it"
+        none = "no limit was touched by more than 1 % of it"
+        whole = f"the load was taken and processed as it was offered; {none}"
+        reason = whole if is_complete else f"none was seen as far as the load went; {none}"
         return Judgement("nothing", reason, tuple(seen))
     return Judgement(main.limit, main.reason, tuple(found for found in seen if found is not main))
 
@@ -168,7 +179,7 @@ def _late(evidence: Evidence) -> Found | None:
     if not sent.late:
         return None
     return Found(
-        "sender: late",
+        LATE,
         f"sender: late: {sent.late:,} of {sent.events:,} events left later than the schedule explains, at worst "
         f"{sent.late_max_ms:,.0f} ms: this machine or the connections to the target did not keep up",
         sent.late / sent.events if sent.late_max_ms >= LATE_MS else 0.0,

@@ -85,10 +85,12 @@ def sent(metrics: Metrics) -> Sent:
     )
 
 
-def limits(observed: Observation, metrics: Metrics, drain_s: float | None) -> dict[str, Any]:
-    """The report's `limits`: the judgement and all that it rests on."""
+def limits(
+    observed: Observation, metrics: Metrics, drain_s: float | None, *, is_complete: bool = True
+) -> dict[str, Any]:
+    """The report's `limits`: the judgement and all that it rests on. `is_complete`: everything was taken and found."""
     series = [*of_sender(metrics), *observed.series]
-    judgement: Judgement = judge(sent(metrics), series, observed.capacity, drain_s)
+    judgement: Judgement = judge(sent(metrics), series, observed.capacity, drain_s, is_complete=is_complete)
     return {
         "limited_by": judgement.limited_by,
         "reason": judgement.reason,

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from loadgen.account import ledger_rows
 from loadgen.chart import Line, chart, mean
 from loadgen.observed_charts import observed_charts
-from loadgen.report import ledger_rows, limit_sentences, notes, number
+from loadgen.report import limit_sentences, notes, number
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--line:#d9dde3;--paper:#fff;--box:#f5f6f8;

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
+from loadgen.account import counted, imbalances_of, unverified, whose_rules
 from loadgen.ledger import Expectations, Findings, Ledger, settle
+from loadgen.limits import LATE, LATE_MS
 from loadgen.metrics import Metrics
 from loadgen.observation import Observation, limits
 from loadgen.observation import numbers as observed_numbers
@@ -17,6 +19,7 @@ FIELDS = {
 }  # fmt: skip
 ADDED = {"limits"}  # not in every report of this schema
 UNREADABLE_SHOWN = 5
+LATE_FEW, LATE_MOST = 0.1, 0.5
 
 
 @dataclass(slots=True)
@@ -76,7 +79,12 @@ def document(
         "failures": dict(metrics.failures),
         "events_per_shard": dict(sorted(metrics.shards.items())),
         "timeline": metrics.timeline(),
-        "limits": limits(observed, metrics, None if ledger.not_yet_found else drain_s),
+        "limits": limits(
+            observed,
+            metrics,
+            None if ledger.not_yet_found else drain_s,
+            is_complete=problem is None and not ledger.not_yet_found and not ledger.lost and not metrics.failed,
+        ),
     }
     return {**found, "verdict": verdict(found), "passed": not shortcomings(found)}
 
@@ -137,7 +145,7 @@ def verdict(report: Mapping[str, Any]) -> str:
         known = report["ledger"]["stored_before"]
         before = f" ({known:,} of them were there before this load)" if known else ""
         every = f"every one of {counted(sent, 'event')} is accounted for, none was applied twice"
-        return f"The ledger balances: {every}{before}."
+        return f"The ledger balances: {every}{before}{unverified(report['ledger'])}."
     if report["ledger"]["balanced"] and not report["partial"]:
         return f"NOT passed, although the ledger balances for {counted(sent, 'event')}: {'; '.join(wrong)}."
     return f"NOT passed: {'; '.join(wrong)}."
@@ -155,8 +163,9 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
             f"{ledger['not_yet_found']:,} of {counted(ledger['sent'], 'event')} were not yet found in the tables "
             "and not waited for"
         )
-    if imbalances := _imbalances(ledger):
+    if imbalances := imbalances_of(ledger):
         wrong.append(f"the ledger does not balance for {counted(ledger['sent'], 'event')}: {', '.join(imbalances)}")
+        wrong += whose_rules(ledger)
     if lines := report["numbers"]["lines_unreadable"]:
         first = report["unreadable"][0]
         wrong.append(
@@ -177,11 +186,16 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     """What explains the numbers, and what to do: sentences that change no verdict."""
     numbers, said = report["numbers"], []
     if late := numbers["events_late"]:
-        said.append(
+        left = (
             f"{counted(late, 'event')} ({numbers['late_share']:.1%}) left late, at worst "
-            f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target did not keep up for a "
-            "moment. Latencies include that wait; the ledger is not touched by it. To measure the target alone, use "
-            "a lower --rate, or run loadgen on a machine that does nothing else."
+            f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target "
+            f"{_kept_up(numbers['late_share'], numbers['late_max_ms'])}. "
+        )
+        is_said = (report.get("limits") or {}).get("limited_by") == LATE  # as what limited the load
+        said.append(
+            f"{'' if is_said else left}Latencies include {'the wait of late events' if is_said else 'that wait'}; the "
+            "ledger is not touched by it. To measure the target alone, use a lower --rate, or run loadgen on a machine "
+            "that does nothing else."
         )
     if numbers["events_late"] is None:
         said.append("With --speed max there is no schedule: latency and lateness mean nothing here.")
@@ -198,82 +212,21 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def _kept_up(share: float, late_max_ms: float) -> str:
+    """In words that fit how many events were late, and by how much."""
+    if share > LATE_MOST:
+        return "did not keep up with the schedule"
+    return "fell behind for a moment" if share < LATE_FEW and late_max_ms < LATE_MS else "did not always keep up"
+
+
 def limit_sentences(report: Mapping[str, Any]) -> list[str]:
     """What limited the load, and what else was seen of limits; none for a report without that."""
     limits = report.get("limits")
     if not limits or not report["numbers"]["events_offered"]:
         return []
     said = [f"Limited by {limits['reason']}." if limits["limited_by"] != "nothing" else f"Limits: {limits['reason']}."]
-    said += [f"Also seen: {also['reason']}." for also in limits["also"]]
+    said += [f"Also seen: {also['reason']}." for also in limits["also"] if also["limit"] != LATE]  # notes() says that
     return said + [f"Not observed: {missing}." for missing in limits["missing"]]
-
-
-def _imbalances(ledger: Mapping[str, Any]) -> list[str]:
-    found = (
-        (ledger["lost"], "lost"),
-        (ledger["duplicates_applied"], "applied again"),
-        (ledger["foreign"], "come into the same windows and not sent by this load"),
-        (sum(ledger["misfiled"].values()), "in quarantine for another reason than expected"),
-        (sum(ledger["refused"].values()), "well-formed but in quarantine"),
-    )
-    named = [f"{count:,} {what}" for count, what in found if count]
-    if ledger["sums_different"]:
-        named.append(f"wrong sums in {counted(ledger['sums_different'], 'window')}")
-    return named
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-class Row(NamedTuple):
-    """A line of the account. `depth`: a part of the line above it. `wrong`: it keeps the ledger from balancing."""
-
-    label: str
-    amount: int
-    depth: int = 0
-    wrong: bool = False
-    total: bool = False
-
-
-def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
-    """The ledger as lines of an account; what is 0 and always should be is left out when it explains nothing."""
-    ledger = report["ledger"]
-    before, misfiled, refused = ledger["stored_before"], ledger["misfiled"].values(), ledger["refused"].values()
-    waited = [Row("lost", ledger["lost"], wrong=ledger["lost"] > 0)]
-    unwaited = [Row("not yet found, not waited for", ledger["not_yet_found"])]
-    return [
-        Row("sent (distinct events acknowledged by the stream)", ledger["sent"], total=True),
-        Row("stored in the results table", ledger["stored"], 1),
-        *_if(before, Row("already there before this load", before, 2)),
-        *_if(before, Row("applied by this load", ledger["stored"] - before, 2)),
-        Row("in quarantine", ledger["quarantined"], 1),
-        *_if(sum(misfiled), Row("for another reason than expected", sum(misfiled), 2, wrong=True)),
-        *_if(sum(refused), Row("well-formed, refused by the rules", sum(refused), 2, wrong=True)),
-        Row("expired to the on-failure destination", ledger["expired"], 1),
-        *(unwaited if ledger["not_yet_found"] else waited),
-        Row("deliberate duplicates sent on top", ledger["copies"]),
-        Row("duplicates applied", ledger["duplicates_applied"], wrong=ledger["duplicates_applied"] > 0),
-        Row(
-            f"windows with different sums (of {ledger['windows']:,})",
-            ledger["sums_different"],
-            wrong=ledger["sums_different"] > 0,
-        ),
-        *_if(
-            ledger["foreign"], Row("come into the same windows, not sent by this load", ledger["foreign"], wrong=True)
-        ),
-        *_if(
-            ledger["foreign_before"],
-            Row("in the same windows before, not sent by this load", ledger["foreign_before"]),
-        ),
-        *_if(ledger["sums_not_checked"], Row("windows whose sums could not be compared", ledger["sums_not_checked"])),
-        *_if(ledger["unknown"], Row("answers lost: in the stream or not", ledger["unknown"])),
-        *_if(ledger["unknown"], Row("of those found stored", ledger["unknown_stored"], 1)),
-    ]
-
-
-def _if(shown: int, row: Row) -> list[Row]:
-    return [row] if shown else []
 
 
 def number(value: float | None) -> str:

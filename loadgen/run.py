@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.ops.errors import CommandError
 from loadgen import report
+from loadgen.account import ledger_rows
 from loadgen.backlog import Switch
 from loadgen.commits import commits, latencies
 from loadgen.histogram import Histogram
@@ -313,7 +314,7 @@ def summarize(document: Mapping[str, Any], last_line: str = "") -> None:
 
 def _summary(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
-    for row in report.ledger_rows(document):
+    for row in ledger_rows(document):
         yield f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}"
     yield ""
     interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")

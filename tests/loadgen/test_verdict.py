@@ -48,6 +48,58 @@ def test_a_load_that_passed_says_so_and_nothing_else() -> None:
     )
 
 
+def test_what_no_table_can_show_is_said_although_the_ledger_balances() -> None:
+    verdict = made(replace(BALANCED, stored=5, without_effect=4, superseded=2))["verdict"]
+    assert verdict.startswith("The ledger balances")
+    assert "for 4 of them the rules ask for nothing" in verdict
+    assert "of 2 only the newer values" in verdict
+
+
+def test_a_report_of_before_these_terms_has_its_words_all_the_same() -> None:
+    document = made(replace(BALANCED, stored=8, lost=1))
+    for term in ("elsewhere", "without_effect", "superseded", "items", "items_different"):
+        del document["ledger"][term]
+    assert report.verdict(document) == document["verdict"]
+    assert "1 lost" in page(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (made(), True),
+        (made(replace(BALANCED, stored=2, not_yet_found=7), "interrupted"), False),
+        (made(replace(BALANCED, stored=8, lost=1)), False),
+    ],
+)
+def test_only_a_whole_load_is_said_to_have_been_processed_as_it_was_offered(
+    document: dict[str, Any], said: bool
+) -> None:
+    assert ("as it was offered" in document["limits"]["reason"]) == said
+
+
+@pytest.mark.parametrize(
+    ("late", "of", "said"),
+    [(1, 100, "fell behind for a moment"), (20, 100, "did not always keep up"), (96, 100, "did not keep up with the")],
+)
+def test_the_words_for_late_events_fit_how_many_they_were(late: int, of: int, said: str) -> None:
+    metrics = Metrics(10_000)
+    for number in range(of):
+        put_us = 500_000 if number < late else 0
+        metrics.add(PutResult("k", (0,), put_us, put_us + 5, 1, 9, 0, 0, "s", str(number), (), None, False))
+    (note,) = report.notes(made(metrics=metrics))
+    assert said in note
+
+
+def test_late_events_that_limited_the_load_are_told_once() -> None:
+    document = made(metrics=of_one_event(15_000_000))
+    said = " ".join((*report.limit_sentences(document), *report.notes(document)))
+    assert document["limits"]["limited_by"] == "sender: late"
+    assert said.count("15,000 ms") == 1
+    assert "moment" not in said
+    held_up = made(metrics=of_one_event(250_000))
+    assert " ".join((*report.limit_sentences(held_up), *report.notes(held_up))).count("250 ms") == 1
+
+
 @pytest.mark.parametrize(
     ("document", "named"),
     [
@@ -57,6 +109,14 @@ def test_a_load_that_passed_says_so_and_nothing_else() -> None:
         (made(replace(BALANCED, foreign=3)), "3 come into the same windows"),
         (made(replace(BALANCED, misfiled={"a instead of b": 4})), "4 in quarantine for another reason"),
         (made(replace(BALANCED, refused={"rules_error": 5})), "5 well-formed but in quarantine"),
+        (
+            made(replace(BALANCED, stored=7, elsewhere=2)),
+            "2 in the table, but not where the rules of this checkout put them",
+        ),
+        (made(replace(BALANCED, stored=7, elsewhere=2)), "the deployed rules are not those of this checkout"),
+        (made(replace(BALANCED, items=3, items_different=1)), "other contents in 1 item"),
+        (made(replace(BALANCED, sums_different=1)), "the deployed rules may not be those of this checkout"),
+        (made(replace(BALANCED, stored=0, lost=9)), "the deployed rules may not be those of this checkout"),
         (made(problem="interrupted"), "interrupted"),
         (made(replace(BALANCED, stored=2, not_yet_found=7), "interrupted"), "7 of 9 events were not yet found"),
         (made(checked=(Checked(THRESHOLD, 2.5, passed=False),)), "1 threshold failed: lost<1 (measured: 2.500)"),
