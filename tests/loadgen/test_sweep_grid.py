@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from loadgen.sweep_grid import (
 from loadgen.sweep_quotas import Cost, Point, name_limit, quotas
 from loadgen.sweep_search import Bracket
 
+STUDY = (Path(__file__).parents[2] / "docs" / "scaling-study.md").read_text()
 ONE: dict[str, Sequence[int | None]] = {
     "shards": [2],
     "parallelization_factor": [4],
@@ -122,3 +124,16 @@ def test_points_of_different_kinds_are_not_put_on_one_curve() -> None:
 
 def test_a_row_has_a_cell_for_every_column() -> None:
     assert len(row(measured(Point(1, 1, 1000), 500.0))) == len(COLUMNS)
+
+
+def test_the_documentation_names_every_field_and_every_option() -> None:
+    points = [Point(shards, 1, 1000, aggregate=None) for shards in (1, 2, 4)]
+    made = document(
+        command=[], started_at="", configuration={}, original={}, restored=True, problem=None,
+        measured=[measured(point, 950.0 * point.shards) for point in points], points=3,
+    )  # fmt: skip
+    first = made["points"][0]
+    law = [name for name in made["scaling"][0]["law"] if not name.endswith("_error")]
+    names = [*made, *first, *first["quota"], *first["cost"], *law, "lanes", "concurrency", "why_not"]
+    assert [name for name in names if f"`{name}`" not in STUDY] == []
+    assert [axis.option for axis in AXES.values() if axis.option not in STUDY] == []
