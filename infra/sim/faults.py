@@ -34,7 +34,11 @@ class Faults:
     clock_skew: float = _fault(0.05, "record", "its arrival time is up to 1 s off, so that arrival times go back")
     malformed: float = _fault(0.02, "record", "garbage of some kind, as user record or as a whole aggregate")
     destination_fails: float = _fault(0.1, "document", "the on-failure destination refuses it: the records are dropped")
-    producer_resend: float = _fault(0.02, "record", "the same events again under new sequence numbers")
+    producer_resend: float = _fault(
+        0.02,
+        "record",
+        "the same events again under new sequence numbers: all, half, or half beside others of the same identities",
+    )
     read_throttled: float = _fault(0.03, "read", "GetRecords or ListShards is refused")
 
     def __post_init__(self) -> None:

@@ -34,6 +34,12 @@ def _aggregate(data: bytes, *, key_index: int = 0) -> bytes:
     return encoded
 
 
+REFUSED_BY_RULES = (
+    Kind("bad_number", _with_data(b'{"bytes":1e30}')),
+    Kind("rules_refused", _with_data(b'{"wish":"refuse"}')),
+)
+"""Nothing before the rules objects to these: identity and time are a well-formed event's."""
+
 KINDS = (
     Kind("empty", lambda _: b""),
     Kind("not_utf8", lambda payload: payload[:-3] + b'\xc3\x28"}}'),
@@ -47,7 +53,7 @@ KINDS = (
     Kind("not_finite", _with_data(b'{"bytes":NaN}')),
     Kind("too_deep", _with_data(b'{"deep":' + b"[" * 40 + b"]" * 40 + b"}")),
     Kind("bad_number", _with_data(b'{"bytes":' + b"9" * 40 + b"}")),
-    Kind("rules_refused", _with_data(b'{"wish":"refuse"}')),
+    *REFUSED_BY_RULES,
     Kind("rules_error", _with_data(b'{"wish":"fail"}')),
     Kind("digest", lambda data: frame(_aggregate(data))[:-1], whole=True),
     Kind("protobuf", lambda data: frame(_aggregate(data)[:-7]), whole=True),

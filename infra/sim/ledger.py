@@ -2,7 +2,8 @@
 
 Every well-formed event is in the totals exactly once, or in a destination document (or among the records that were
 dropped because the destination refused them), or both: a batch may be written and given up all the same. Every
-malformed one is in quarantine exactly once, or given up likewise.
+malformed one is in quarantine exactly once, or given up likewise. An identity sent again with a time in another window
+is another event there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from infra.sim.quarantine import position
 from infra.sim.rules import LATEST_SK, RECORD_SK
 from infra.sim.seen import SeenShard
-from infra.sim.stock import Truth
+from infra.sim.stock import Truth, moved_name
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 
@@ -33,11 +34,11 @@ def check(
 
     `truths` knows every event that was put, and perhaps others.
     """
-    settled: set[str] = set()  # digests that must be in the totals
+    settled: set[str] = set()  # names of events that must be in the totals
     excused: set[str] = set()  # that may be there or not
     for shard in shards:
         for put in shard.order:
-            (excused if put.in_document or put.dropped else settled).update(put.parcel.digests)
+            (excused if put.in_document or put.dropped else settled).update(put.parcel.names)
     applied = _check_pages(results.items, truths)
     alien = applied - settled - excused
     if alien:
@@ -57,22 +58,25 @@ def check(
 
 
 def _check_pages(found: Items, truths: Mapping[str, Truth]) -> set[str]:
-    """No identity twice in a chain, none that was not put or belongs elsewhere, and exact sums. Returns identities."""
+    """No identity twice in a chain, none that was not put or belongs elsewhere, and exact sums. Returns names."""
     applied: set[str] = set()
     for (pk, sk), page in found.items():
         ids = page.get("ids")
         if ids is None:
             continue
         where, window = f"{pk} {sk}", sk.partition("#")[0]
+        try:
+            known = list(map(truths.__getitem__, ids))
+            if set(map(_window, known)) != {window}:
+                ids = {each.name if each.window == window else moved_name(each.name, window) for each in known}
+                known = list(map(truths.__getitem__, ids))
+        except KeyError as error:
+            raise Violation("only what was put", f"event {error} on {where} was never made") from None
         if not applied.isdisjoint(ids):
             twice = min(applied & ids)
             raise Violation("nothing applied twice", f"event {twice} is on {where} and on another page")
         applied |= ids
-        try:
-            known = list(map(truths.__getitem__, ids))
-        except KeyError as error:
-            raise Violation("only what was put", f"event {error} on {where} was never made") from None
-        if set(map(_pk, known)) != {pk} or set(map(_window, known)) != {window}:
+        if set(map(_pk, known)) != {pk}:
             raise Violation("only what was put", f"an event on {where} does not belong there")
         told = (page["events"], page["sum_bytes"], page["sum_quantity"])
         right = (len(ids), sum(map(_bytes, known)), sum(map(_quantity, known)))
@@ -110,14 +114,15 @@ def _check_items(found: Items, truths: Mapping[str, Truth], settled: set[str]) -
     """A `Record` for every event that is settled; the `Latest` of a subject at least as new as its newest one."""
     newest: dict[str, int] = {}
     versions: dict[str, set[int]] = {}
-    for identity, truth in truths.items():
+    for name, truth in truths.items():
+        identity = truth.digest
         record = found.get((f"record#{identity}", RECORD_SK))
-        if record is None and identity in settled:
+        if record is None and name in settled:
             raise Violation("nothing lost", f"the record of event {identity} is missing")
         if record is not None and record["bytes"] != truth.bytes:
             raise Violation("records", f"the record of event {identity} has {record['bytes']} bytes, not {truth.bytes}")
         versions.setdefault(truth.subject, set()).add(truth.bytes)
-        if identity in settled:
+        if name in settled:
             newest[truth.subject] = max(newest.get(truth.subject, -1), truth.bytes)
     for subject, known in versions.items():
         latest = found.get((f"latest#{subject}", LATEST_SK), {"version": -1})

@@ -17,6 +17,7 @@ from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber
 from infra.model.mapping.shard import ShardReader
 from infra.model.stream import StreamRecord
 from infra.sim import environment, table
+from processor.core import plan as planning
 from processor.core.cache import PageCache
 from processor.core.commit import Commit
 from processor.core.pages import Chain, PageWriter
@@ -233,6 +234,22 @@ def reports_the_next_record(right: Any) -> Any:
     return answer
 
 
+def refused_copies_are_copies(right: Any) -> Any:
+    def apply(self: Any, source: int, event: Any, payload: bytes) -> Any:
+        bad = right(self, source, event, payload)
+        return None if event.digest in self._accepted else bad
+
+    return apply
+
+
+def one_total_of_an_identity(right: Any) -> Any:
+    def fold(self: Any, source: int, digest: str, wanted: Any) -> Any:
+        known = self._accepted.get(digest)
+        return right(self, source, digest, wanted if known is None else known[1])
+
+    return fold
+
+
 def timeout_lets_live(right: Any) -> Any:
     """The outcome is a timeout, but the process is not killed."""
 
@@ -277,5 +294,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "reserved concurrency ignored": ((Account, "admit", _always(None)), (Account, "release", _always(None))),
     "timeout does not end the process": ((FunctionMachine, "_failed", timeout_lets_live),),
     "quarantine forgotten": ((environment, "keeps", _always([])),),
+    "copies that the rules refuse are only copies": ((planning._Fold, "_apply", refused_copies_are_copies),),
+    "an identity in one total of a batch": ((planning._Fold, "_fold", one_total_of_an_identity),),
     "next record reported": ((environment.Process, "_answer", reports_the_next_record),),
 }

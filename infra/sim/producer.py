@@ -65,7 +65,11 @@ class Producer:
         if random.random() < self._faults.producer_resend:
             self._outstanding += 1
             self.resent += 1
-            again = parcel if random.random() < 0.5 else self._stock.repacked(parcel)
+            chance = random.random()
+            if chance < 0.4:
+                again = parcel
+            else:
+                again = self._stock.repacked(parcel) if chance < 0.8 else self._stock.with_variants(parcel)
             self._clock.later(RESENT_AFTER_S_MAX * random.random(), self._put, [again])
         if random.random() < self._faults.malformed:
             self.malformed += 1

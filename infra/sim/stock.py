@@ -15,7 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from infra.model.stream import Entry
-from infra.sim.garbage import KINDS
+from infra.sim.garbage import KINDS, REFUSED_BY_RULES
 from processor.core.packing import Packer, PackingSettings, lane_of
 
 EVENTS_BEGIN_S = 1_795_424_400  # 2026-11-23T09:00:00Z; the events' own clock, not the stream's
@@ -34,6 +34,8 @@ class Truth(NamedTuple):
     bytes: int
     quantity: int
     subject: str
+    name: str
+    """The digest; of an event that was sent again with a time in another window `moved_name`: it counts there too."""
 
 
 class Malformed(NamedTuple):
@@ -55,8 +57,9 @@ class Parcel:
     payloads: Sequence[tuple[str, bytes]] = field(default=(), repr=False)  # (partition key, data) of every user record
 
     @cached_property
-    def digests(self) -> frozenset[str]:
-        return frozenset(event.digest for event in self.events)
+    def names(self) -> frozenset[str]:
+        """What the truth about its events is kept under: `Stock.truths`."""
+        return frozenset(event.name for event in self.events)
 
     @property
     def users(self) -> int:
@@ -74,7 +77,7 @@ class Stock:
             subject = f"key-{number:05d}"
             self._lanes.setdefault(lane_of(subject, LANES), []).append(subject)
         self._parcels: dict[int, Parcel] = {}
-        self.truths: dict[str, Truth] = {}  # by digest, of every event made so far
+        self.truths: dict[str, Truth] = {}  # by name, of every event made so far
 
     def parcel(self, number: int) -> Parcel:
         """The record of that number, all its events well-formed."""
@@ -93,7 +96,7 @@ class Stock:
             # Skewed within the lane: the first subjects are hot.
             subject = subjects[int(len(subjects) * random.random() ** 2)]
             truth, payload = self._event(number * self.aggregate + place, subject, random)
-            self.truths[truth.digest] = truth
+            self.truths[truth.name] = truth
             events.append(truth)
             payloads.append((subject, payload))
         return Parcel(f"{number}", pack(payloads, self.aggregate > 1), events, (), payloads)
@@ -107,7 +110,8 @@ class Stock:
             f'"time":"{rfc3339(time_s)}","data":{{"bytes":{size},"quantity":{quantity}}}}}'
         ).encode()
         window = rfc3339(time_s - time_s % self._window_s)
-        return Truth(f"{TYPE}#{subject}", window, digest(identity), size, quantity, subject), payload
+        name = digest(identity)
+        return Truth(f"{TYPE}#{subject}", window, name, size, quantity, subject, name), payload
 
     def spoiled(self, parcel: Parcel, random: Random) -> Parcel:
         """The same record with something malformed in it, or instead of it."""
@@ -128,6 +132,34 @@ class Stock:
         """The first half of a record's events in a record of their own, as the KPL sends them again after a reshard."""
         half = max(1, len(parcel.payloads) // 2)
         return Parcel(f"{parcel.name}/half", pack(parcel.payloads[:half], True), parcel.events[:half])
+
+    def with_variants(self, parcel: Parcel) -> Parcel:
+        """The first half of a record's events, each with others of its identity behind it.
+
+        They are one that the rules refuse, one in the next window, and the event itself again.
+        """
+        events: list[Truth] = []
+        payloads: list[tuple[str, bytes]] = []
+        malformed: list[Malformed] = []
+        for place, event in enumerate(parcel.events[: max(1, len(parcel.events) // 2)]):
+            subject, payload = parcel.payloads[place]
+            kind = REFUSED_BY_RULES[place % len(REFUSED_BY_RULES)]
+            moved, moved_payload = self._moved(event, payload)
+            malformed.append(Malformed(len(payloads) + 1, kind.reason, kind.spoil(payload)))
+            payloads += [(subject, data) for data in (payload, malformed[-1].payload, moved_payload, payload)]
+            events += [event, moved, event]
+        return Parcel(f"{parcel.name}/variants", pack(payloads, True), events, malformed)
+
+    def _moved(self, event: Truth, payload: bytes) -> tuple[Truth, bytes]:
+        window = rfc3339(int(datetime.fromisoformat(event.window).timestamp()) + self._window_s)
+        moved = event._replace(window=window, name=moved_name(event.digest, window))
+        self.truths[moved.name] = moved
+        before, _, after = payload.partition(b'"time":"')
+        return moved, before + b'"time":"' + window.encode() + after[len(window) :]
+
+
+def moved_name(digest: str, window: str) -> str:
+    return f"{digest} in {window}"
 
 
 @lru_cache(maxsize=32)

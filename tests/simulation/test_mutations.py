@@ -16,6 +16,8 @@ QUICK = {
     "commit without identity condition",
     "failed items acknowledged",
     "quarantine forgotten",
+    "copies that the rules refuse are only copies",
+    "an identity in one total of a batch",
 }
 
 

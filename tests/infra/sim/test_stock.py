@@ -41,6 +41,22 @@ def test_well_formed_events_are_counted_where_the_truth_says(aggregate: int) -> 
         assert told(planned(again)) == truth(again) <= truth(parcel)
 
 
+@pytest.mark.parametrize("aggregate", [1, 2, 30])
+def test_variants_of_an_event_are_counted_or_set_aside_where_the_truth_says(aggregate: int) -> None:
+    stock = Stock(aggregate, 7, WINDOW_S)
+    for number in range(10):
+        parcel = stock.with_variants(stock.parcel(number))
+        half = max(1, aggregate // 2)
+        assert (len(truth(parcel)), len(parcel.malformed), parcel.users) == (2 * half, half, 4 * half)
+        assert {event.name for event in parcel.events} == parcel.names <= stock.truths.keys()
+        found = planned(parcel)
+        assert told(found) == truth(parcel)
+        assert (found.events, found.duplicates) == (parcel.users, half)
+        assert [(bad.subsequence_number, str(bad.reason), bad.payload) for bad in found.quarantined] == [
+            tuple(bad) for bad in parcel.malformed
+        ]
+
+
 @pytest.mark.parametrize("aggregate", [1, 5])
 @pytest.mark.parametrize("kind", KINDS, ids=[f"{place}-{kind.reason}" for place, kind in enumerate(KINDS)])
 def test_a_spoiled_record_is_set_aside_for_its_reason_and_its_neighbours_are_not(
