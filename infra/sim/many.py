@@ -1,6 +1,7 @@
 """DRIVER: many seeds one after the other, or on several processes. The results do not depend on how many."""
 
 import gc
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -67,7 +68,8 @@ def _results(scenarios: Sequence[Scenario], processes: int, memo: bool) -> Itera
                 yield _one(scenario, memo, collect=place % COLLECT_EVERY == COLLECT_EVERY - 1)
         return
     chunks = [scenarios[at : at + CHUNK] for at in range(0, len(scenarios), CHUNK)]
-    with ProcessPoolExecutor(processes) as pool:
+    # Not forked: the caller may have threads, and what one of them had locked would stay locked.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("forkserver")) as pool:
         for results in pool.map(_chunk, chunks, [memo] * len(chunks)):
             yield from results
 
