@@ -91,7 +91,16 @@ class Monitoring:
             began_s = now - (asyncio.get_running_loop().time() - report.began_s)
             others = 0 if self._functions is None else self._functions.counters(function_name).concurrent_executions
             failed = isinstance(outcome, FunctionError)
-            ended = Invocation(function_name, False, failed, began_s, report.duration_ms, others + 1)
+            ended = Invocation(
+                function_name,
+                throttled=False,
+                failed=failed,
+                began_s=began_s,
+                duration_ms=report.duration_ms,
+                concurrent=others + 1,
+                provisioned=report.provisioned,
+                spilled_over=report.spilled_over,
+            )
         elif isinstance(outcome, Throttled):
             ended = Invocation(function_name, True)
         else:

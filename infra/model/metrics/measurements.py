@@ -36,6 +36,8 @@ class Invocation:
     began_s: float = 0.0
     duration_ms: float = 0.0
     concurrent: int = 0
+    provisioned: bool = False  # ran on provisioned concurrency
+    spilled_over: bool = False  # did not, because all of it was taken
 
 
 def of_invocation(invocation: Invocation, now: float) -> Iterator[Measurement]:
@@ -50,6 +52,10 @@ def of_invocation(invocation: Invocation, now: float) -> Iterator[Measurement]:
     yield Measurement(LAMBDA, "Errors", dimensions, "Count", invocation.failed, began_s)
     yield Measurement(LAMBDA, "Duration", dimensions, "Milliseconds", invocation.duration_ms, now)
     yield Measurement(LAMBDA, "ConcurrentExecutions", dimensions, "Count", invocation.concurrent, now)
+    if invocation.provisioned or invocation.spilled_over:
+        on_it, beside_it = "ProvisionedConcurrencyInvocations", "ProvisionedConcurrencySpilloverInvocations"
+        yield Measurement(LAMBDA, on_it, dimensions, "Count", invocation.provisioned, began_s)
+        yield Measurement(LAMBDA, beside_it, dimensions, "Count", invocation.spilled_over, began_s)
 
 
 def of_mapping(dimension: str, value_of_dimension: str, name: str, value: float, now: float) -> Measurement:

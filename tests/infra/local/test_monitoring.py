@@ -119,6 +119,21 @@ def test_metrics_embedded_in_a_line_are_published_and_the_line_is_kept(services:
     assert messages(services, "/aws/lambda/embedded") == [line] * 3
 
 
+def test_what_ran_on_provisioned_concurrency_and_what_spilled_over_is_published(services: Services) -> None:
+    async def scenario() -> None:
+        monitoring = Monitoring(services, clock=lambda: NOW)
+        began_s = asyncio.get_running_loop().time()
+        for provisioned in (True, True, False):
+            report = Report(began_s, 10.0, None, provisioned=provisioned, spilled_over=not provisioned)
+            monitoring.invocation("warm", Succeeded("1", b""), report)
+        await monitoring.hand_over()
+
+    asyncio.run(scenario())
+    for name, count in (("ProvisionedConcurrencyInvocations", 2), ("ProvisionedConcurrencySpilloverInvocations", 1)):
+        point = statistics(services, "AWS/Lambda", name, FunctionName="warm")
+        assert (point["Sum"], point["SampleCount"]) == (count, 3)
+
+
 def test_invocations_errors_throttles_durations_and_concurrency_are_published(services: Services) -> None:
     """Facts 8.7, 8.8."""
 

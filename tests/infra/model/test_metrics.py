@@ -154,6 +154,24 @@ def test_a_throttled_call_is_neither_an_invocation_nor_an_error() -> None:
     assert [(each.name, each.value) for each in of_invocation(Invocation("f", True), 1.0)] == [("Throttles", 1)]
 
 
+@pytest.mark.parametrize(
+    ("provisioned", "spilled_over", "counted"), [(True, False, (1, 0)), (False, True, (0, 1)), (False, False, None)]
+)
+def test_invocations_on_provisioned_concurrency_and_those_that_spilled_over_are_counted_where_there_is_some(
+    provisioned: bool, spilled_over: bool, counted: tuple[int, int] | None
+) -> None:
+    """AWS: monitoring-concurrency. Without provisioned concurrency neither metric is there."""
+    ended = replace(ENDED, provisioned=provisioned, spilled_over=spilled_over)
+    found = {each.name: each for each in of_invocation(ended, 161.0) if each.name.startswith("Provisioned")}
+    names = ("ProvisionedConcurrencyInvocations", "ProvisionedConcurrencySpilloverInvocations")
+    assert found.keys() == (set() if counted is None else set(names))
+    if counted is not None:
+        assert tuple(found[name].value for name in names) == counted
+        assert {(each.unit, each.time_s, each.dimensions) for each in found.values()} == {
+            ("Count", 100.0, (("FunctionName", "f"),))
+        }
+
+
 def test_a_success_is_no_error() -> None:
     found = {each.name: each.value for each in of_invocation(replace(ENDED, failed=False), 161.0)}
     assert (found["Invocations"], found["Errors"], found["Throttles"]) == (1, 0, 0)
