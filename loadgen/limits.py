@@ -14,6 +14,7 @@ from loadgen.series import Series
 
 ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now and then does not limit the load
 LATE = "sender: late"
+READS_REFUSED = 0.1  # of the calls that a shard allows: a poller that is refused now and then reads on at once
 LATE_MS = 1_000  # events that leave less late than this are held up for a moment, not limited
 THROTTLED_SECONDS = 0.5  # of the load's: throttled less often than this does not explain a late sender
 BUSY = 0.9  # of the lanes, on average over a second
@@ -222,11 +223,12 @@ def _read_quota(evidence: Evidence) -> Found | None:
     if not throttled:
         return None
     calls = READS_PER_SHARD_S * (evidence.capacity.shards or 1) * evidence.sent.elapsed_s
+    share = throttled / (throttled + calls)
     return Found(
         "shard read quota",
         f"shard read quota: GetRecords was refused {throttled:,.0f} times; a shard gives 5 calls and 2 MiB per second, "
         "shared by all consumers without enhanced fan-out",
-        throttled / (throttled + calls),
+        share if share > READS_REFUSED else 0.0,
     )
 
 

@@ -115,6 +115,7 @@ def test_lanes_that_are_busy_now_and_then_are_no_limit() -> None:
 
 def test_refused_reads_are_the_shards_read_quota() -> None:
     assert limited(QUIET, series("read_throttles", 40, 50))[0] == "shard read quota"
+    assert limited(QUIET, series("read_throttles", 5))[0] == "nothing"
 
 
 def test_failing_batches_are_named_with_both_kinds() -> None:
