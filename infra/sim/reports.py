@@ -85,7 +85,8 @@ def summary(tally: Tally) -> str:
     met = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.faults_met.items())) or "none"
     return "\n".join(
         [
-            f"{tally.seeds:,} seeds, {tally.put:,} events put, {tally.applied:,} distinct ones in the totals, "
+            f"{tally.seeds:,} seed{'' if tally.seeds == 1 else 's'}, {tally.put:,} events put, "
+            f"{tally.applied:,} distinct ones in the totals, "
             f"{tally.invocations:,} invocations, {tally.documents:,} documents, {hours:,.1f} virtual hours",
             f"faults met: {met}",
             f"{per_s:,.0f} virtual events per CPU-second ({tally.cpu_s:.1f} CPU-s; an event was handed to the function "

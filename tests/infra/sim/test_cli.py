@@ -18,6 +18,7 @@ def test_a_run_without_a_violation_exits_with_0_and_prints_the_trace(capsys: pyt
     assert len(traces[0]) == 1
     assert "virtual events per CPU-second" in outputs[0]
     assert "no violation" in outputs[0]
+    assert re.search(r"^1 seed, \d+ events put", outputs[0], re.MULTILINE)
 
 
 def test_a_violation_exits_with_1_and_prints_the_command_that_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
