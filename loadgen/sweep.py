@@ -151,7 +151,6 @@ class Sweep:
         self._prober.probe(max(1.0, first * WARMING_SHARE), 0.0, WARMING_S, point.aggregate)
         probes: list[dict[str, Any]] = []
         seen: dict[float, Probe] = {}
-        problem = None
         while (rate := search.next_rate()) is not None:
             probe = self._prober.probe(rate, options.warm_up_s, options.duration_s, point.aggregate)
             if self._interrupts.seen:
@@ -162,16 +161,15 @@ class Sweep:
             seen[rate] = probe
             probes.append(_as_json(probe, what, (grown.value, grown.low, grown.high)))
             _say(f"  {rate:10,.1f}/s {what}: backlog {grown.value:+,.1f}/s ({grown.low:+,.1f} to {grown.high:+,.1f})")
-            if not probe.is_drained:
-                problem = "the backlog of a probe did not drain"
-                break
+            if not probe.is_drained and not self._prober.wait_quiet() and not self._interrupts.seen:
+                raise CommandError(f"a backlog of {rate:,.0f} events/s does not drain: is the function failing?")
         bracket = search.bracket
         telling = seen.get(bracket.high or bracket.low) or probe
         begin_s = telling.started_s + options.warm_up_s
         measured = cost(telling.metrics, telling.batches, telling.invocations, (begin_s, telling.ended_s))
         known = quotas(point, measured or guessed)
         limit = self._limit(telling, known, bracket.low, is_too_much=bracket.high is not None)
-        return Measured(point, bracket, probes, limit, known, measured, expected, telling.machine_busy, problem)
+        return Measured(point, bracket, probes, limit, known, measured, expected, telling.machine_busy)
 
     def _limit(self, probe: Probe, known: Sequence[Any], low: float, *, is_too_much: bool) -> Limit:
         if not is_too_much:

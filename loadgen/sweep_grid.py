@@ -77,7 +77,7 @@ def shard_steps(count: int, wanted: int) -> list[int]:
 
 
 class Measured(NamedTuple):
-    """A point's outcome. `problem`: why its search was ended too early, else None."""
+    """A point's outcome. `machine_busy`: at the rate that was too much."""
 
     point: Point
     bracket: Bracket
@@ -87,7 +87,6 @@ class Measured(NamedTuple):
     cost: Cost | None
     expected_per_s: float
     machine_busy: float | None
-    problem: str | None
 
     def as_json(self) -> dict[str, Any]:
         quota, following = self.limit.quota, self.limit.following
@@ -96,7 +95,7 @@ class Measured(NamedTuple):
             "sustained_events_per_s": round(self.bracket.low, 1),
             "too_much_events_per_s": None if self.bracket.high is None else round(self.bracket.high, 1),
             "is_closed": self.bracket.is_closed,
-            "ended": self.problem or self.bracket.ended,
+            "ended": self.bracket.ended,
             "limited_by": self.limit.name,
             "reason": self.limit.reason,
             "quota": None if quota is None else quota.as_json(),

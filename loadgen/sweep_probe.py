@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,10 @@ class Prober:
         return Probe(
             rate, sender.started_s, ended_s, metrics, lines.batches, lines.invocations, is_drained, machine_busy
         )
+
+    def wait_quiet(self) -> bool:
+        """Wait until nothing more is processed; whether that was so before it took too long."""
+        return self._drain(time.time(), sys.maxsize, _Lines())
 
     def _due(self, rate: float, warm_up_s: float, duration_s: float) -> Iterator[Due]:
         load = self._workload

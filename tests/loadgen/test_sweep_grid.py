@@ -41,7 +41,7 @@ def measured(point: Point, low: float) -> Measured:
     cost = Cost(1.0, 290.0, 100.0, 0.1, 0.5)
     known = quotas(point, cost)
     limit = name_limit(("nothing", ""), known, low, 0.5)
-    return Measured(point, Bracket(low, low * 1.03, 5, True, "found"), [], limit, known, cost, 1000.0, 0.5, None)
+    return Measured(point, Bracket(low, low * 1.03, 5, True, "found"), [], limit, known, cost, 1000.0, 0.5)
 
 
 def test_lists_are_read_in_order_and_each_value_once() -> None:
