@@ -78,11 +78,11 @@ class Quota(NamedTuple):
 
 
 def guess(point: Point, event_bytes: int, key_bytes: int) -> Cost:
-    """Before anything was measured: full aggregates and full batches."""
+    """Before anything was measured: full aggregates, full batches, and an item written for every event."""
     events = float(point.aggregate or 1)
     record = events * event_bytes + key_bytes
     batch = min(point.batch_size * events, max(1.0, BATCH_BYTES_MAX / record) * events)
-    return Cost(events, record, batch, point.function_latency_ms / 1000 + OVERHEAD_S + EVENT_S * batch, None)
+    return Cost(events, record, batch, point.function_latency_ms / 1000 + OVERHEAD_S + EVENT_S * batch, 1.0)
 
 
 def quotas(point: Point, cost: Cost) -> list[Quota]:
