@@ -19,6 +19,7 @@ differ on the capacity (another set of measures) only differ on how full they fi
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ _PLAIN = frozenset({"pk", "sk", "events", "ids"})
 _EXACT = Context(
     prec=60, rounding=ROUND_HALF_EVEN, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero]
 )
+_INTEGER = frozenset({int})
 
 
 class PageWriter:
@@ -91,6 +93,7 @@ class PageWriter:
         "_chunk",
         "_exact",
         "_names",
+        "_ordered",
         "_room",
         "_sums",
         "_unsure",
@@ -117,6 +120,7 @@ class PageWriter:
         self._exact = False
         self._sums: dict[str, Number] = {}
         self._names = frozenset().union(*[contribution.amounts for contribution in pending.values()])
+        self._ordered = sorted(self._names)
         self._room = capacity(pk, window, self._names)
         self._cut(chain.sealed)
         if chain.page is not None:
@@ -249,14 +253,13 @@ class PageWriter:
     def _add_up(self, identities: Iterable[str]) -> dict[str, Number]:
         """Exact totals per amount; raises `decimal.Inexact` rather than round."""
         pending = self.pending
+        contributed = [pending[identity].amounts for identity in identities]
         sums: dict[str, Number] = {}
-        for identity in identities:
-            for name, amount in pending[identity].amounts.items():
-                total = sums.get(name)
-                if total is None:
-                    sums[name] = amount
-                elif type(total) is int and type(amount) is int:
-                    sums[name] = total + amount
-                else:
-                    sums[name] = _EXACT.add(total, amount)
+        for name in self._ordered:
+            values = [amounts[name] for amounts in contributed if name in amounts]
+            if _INTEGER.issuperset(map(type, values)):
+                if values:
+                    sums[name] = sum(values)
+            else:
+                sums[name] = reduce(_EXACT.add, values)
         return sums

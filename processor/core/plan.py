@@ -247,6 +247,8 @@ class _Fold:
     def _check_kinds(self, wanted: list[Change]) -> None:
         """One item is of one kind, and its versions are of one type, within the batch and within the event."""
         kinds = self._kinds
+        if len(wanted) == 1 and kinds.get(wanted[0].key, wanted[0].kind) is wanted[0].kind:
+            return  # nearly always
         own: dict[ItemKey, type] = {}
         for kind, key, _, _ in wanted:
             others = kinds.get(key) or own.setdefault(key, kind)

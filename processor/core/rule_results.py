@@ -56,7 +56,10 @@ class Change(NamedTuple):
 
 def changes(effects: Iterable[object]) -> list[Change]:
     """Return what an event changes, at most one change per item that it adds to; raise BadEffectError."""
-    if type(effects) is not list and not isinstance(effects, Iterable):  # the first spares the second nearly always
+    if type(effects) is list:
+        if len(effects) == 1:  # nearly always
+            return [_change(effects[0])]
+    elif not isinstance(effects, Iterable):
         raise BadEffectError(f"rules returned {type(effects).__name__}, not an iterable of effects")
     checked = [_change(effect) for effect in islice(effects, EFFECTS_MAX + 1)]
     if len(checked) > EFFECTS_MAX:
