@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from loadgen.items import Item
 from loadgen.ledger import Expectations, Findings, Ledger, Page, Position, reconcile, settle
-from loadgen.truth import Amounts, Truth
+from loadgen.truth import AddTo, Amounts, More, Truth
 from processor.core.effects import Number
 from processor.core.errors import Reason
 
@@ -393,3 +395,102 @@ def test_a_malformed_event_is_expected_at_its_position_in_its_kinesis_record(who
     spoiled = Truth(0, "", "", "", {}, reason=Reason.NOT_JSON, whole=whole)
     expected.acknowledged([spoiled] if whole else [fine, spoiled], "shardId-3", "77")
     assert list(expected.quarantine) == [Position("shardId-3", "77", None if whole else 1)]
+
+
+def with_more(truth: Truth) -> Truth:
+    """An event that is added to a window that all share too, and writes an item of its own and a state."""
+    more = More(
+        (AddTo("all", "day", {"orders": 1}),),
+        (Item("event", truth.digest, b"x"), Item("state", truth.pk, truth.digest.encode(), truth.digest)),
+    )
+    return truth._replace(more=more)
+
+
+def more_account(
+    expected: Expectations, tables: Tables, shared: Tables, items: dict[tuple[str, str], Item], **found: Any
+) -> Ledger:
+    findings = Findings(itemized=len(expected.itemized), **found)
+    for key, item in expected.items.items():
+        findings.items[key] = item.check(items.get(key), None)
+    for key, window in expected.windows.items():
+        findings.checks[key] = reconcile(window, (shared if key[0] == "all" else tables).pages(key))
+    ledger = settle(expected, findings)
+    assert findings.found() == expected.distinct_events - ledger.lost - ledger.expired - ledger.elsewhere
+    return ledger
+
+
+@given(SOME, st.lists(st.integers(0, 99), max_size=9), st.data())
+def test_an_event_is_stored_when_everything_that_it_changes_is_there_and_counted_once(
+    events: list[Truth], copies: list[int], data: st.DataObject
+) -> None:
+    expected, tables, shared = Expectations(), Tables(), Tables()
+    events = [with_more(truth) for truth in events]
+    send(expected, tables, events, [], copies)
+    items: dict[tuple[str, str], Item] = {}
+    for truth in events:
+        shared.apply(Truth(0, "all", "day", truth.digest, {"orders": 1}))
+        for item in truth.more.items if truth.more else ():
+            items[item.pk, item.sk] = max(items.get((item.pk, item.sk), item), item, key=lambda one: one.version or "")
+    ledger = more_account(expected, tables, shared, items)
+    assert ledger.balanced
+    assert (ledger.sent, ledger.stored, ledger.copies) == (len(events), len(events), len(copies))
+    assert ledger.items == len(items)
+
+    gone = data.draw(st.sampled_from(events))
+    what = data.draw(st.sampled_from(["window", "item", "state"]))
+    if what == "window":
+        shared.rows["all", "day"] = [row for row in shared.rows["all", "day"] if row[0] != gone.digest]
+    elif what == "item":
+        del items["event", gone.digest]
+    else:
+        newest = items["state", gone.pk]
+        items["state", gone.pk] = newest._replace(content=b"", version="")
+    ledger = more_account(expected, tables, shared, items)
+    assert (ledger.lost, ledger.stored, ledger.balanced) == (1, len(events) - 1, False)
+
+
+def only(identity: str, *items: Item) -> Truth:
+    return Truth(0, "", "", identity, {}, more=More((), items) if items else None)
+
+
+def test_events_that_only_write_items_are_proven_by_them() -> None:
+    expected = Expectations()
+    record, old, new = Item("event", "1", b"r"), Item("state", "s", b"old", 1), Item("state", "s", b"new", 2)
+    expected.acknowledged([only("id-0", record), only("id-1", old), only("id-2", new)], "s", "1")
+    items = {("event", "1"): record, ("state", "s"): new}
+    ledger = more_account(expected, Tables(), Tables(), items)
+    assert (ledger.sent, ledger.stored, ledger.superseded, ledger.balanced) == (3, 3, 1, True)
+    items["event", "1"] = record._replace(content=b"other")
+    ledger = more_account(expected, Tables(), Tables(), items)
+    assert (ledger.lost, ledger.items_different, ledger.balanced) == (0, 1, False)
+    assert more_account(expected, Tables(), Tables(), {}).lost == 3
+    assert settle(expected, Findings()).lost == 3
+
+
+def test_an_event_for_which_the_rules_ask_for_nothing_is_sent_and_not_looked_for() -> None:
+    expected = Expectations()
+    expected.acknowledged([only("id-0"), only("id-0")], "s", "1")
+    ledger = settle(expected, Findings())
+    assert (ledger.sent, ledger.without_effect, ledger.copies, ledger.lost) == (1, 1, 1, 0)
+    assert (expected.distinct_events, ledger.balanced) == (0, True)
+
+
+def test_what_is_found_where_it_does_not_belong_is_elsewhere_and_not_lost() -> None:
+    expected = Expectations()
+    refused = Truth(0, "", "", "id-1", {}, reason=Reason.RULES_REFUSED)
+    expected.acknowledged([Truth(0, "p", "w", "id-0", {}), refused, only("id-2", Item("event", "2", b""))], "s", "1")
+    ledger = settle(expected, Findings(elsewhere={"id-0", "id-1", "id-2"}))
+    assert (ledger.elsewhere, ledger.lost, ledger.balanced) == (3, 0, False)
+    assert ledger.sent == ledger.stored + ledger.quarantined + ledger.elsewhere
+
+
+def test_an_event_of_unknown_fate_may_have_changed_everything_or_nothing() -> None:
+    truth = with_more(Truth(0, "p", "w", "id-0", {"sum_bytes": 1}))
+    expected, tables, shared = Expectations(), Tables(), Tables()
+    expected.failed([truth], uncertain=True)
+    assert more_account(expected, tables, shared, {}).balanced
+    tables.apply(truth)
+    shared.apply(Truth(0, "all", "day", "id-0", {"orders": 1}))
+    assert truth.more is not None
+    ledger = more_account(expected, tables, shared, {(item.pk, item.sk): item for item in truth.more.items})
+    assert (ledger.balanced, ledger.unknown, ledger.unknown_stored) == (True, 1, 1)

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from loadgen.events import EventOptions, Generated, Generator
+from loadgen.items import Item, content_of
 from loadgen.ledger import Expectations, Findings, Position, settle
 from loadgen.readback import Readback
-from loadgen.truth import Truth, Truths
+from loadgen.truth import More, Truth, Truths
+from processor.core.effects import Scalar
 from processor.core.errors import Reason
 from processor.core.pages import SEALED_AT
 from tests.support.deployed import STACK, Deployed
@@ -165,3 +168,58 @@ def test_what_the_mapping_gave_up_counts_as_expired_unless_it_was_stored_before(
     expected = expecting([truth for _, truth in made])
     ledger = settle(expected, read(deployed, expected))
     assert (ledger.stored, ledger.expired, ledger.lost) == (1, 1, 1)
+
+
+def put(deployed: Deployed, pk: str, sk: str, **values: object) -> None:
+    """As the processor writes it."""
+    item = {"pk": {"S": pk}, "sk": {"S": sk}, **{name: TypeSerializer().serialize(v) for name, v in values.items()}}
+    deployed.client("dynamodb").put_item(TableName="results", Item=item)
+
+
+def test_records_and_latest_values_are_read_as_the_processor_writes_them(deployed: Deployed) -> None:
+    values: dict[str, Scalar] = {"size": 7, "part": Decimal("0.50"), "name": "x", "is_big": False, "nothing": None}
+    record, state = Item("event", "1", content_of(values)), Item("state", "s", content_of(values), 12)
+    expected = expecting([Truth(0, "", "", "id-0", {}, more=More((), (record, state)))])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.lost, ledger.items) == (1, 2)
+    put(deployed, "event", "1", **values)
+    put(deployed, "state", "s", **values, version=12, _shape="is_big,name,nothing,part,size")
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.balanced) == (1, True)
+    put(deployed, "event", "1", **values, more=1)
+    assert settle(expected, read(deployed, expected)).items_different == 1
+
+
+def test_an_item_of_before_the_load_is_known_as_such(deployed: Deployed) -> None:
+    put(deployed, "event", "1", size=7)
+    record = Item("event", "1", content_of({"size": 8}))
+    expected = expecting([Truth(0, "", "", "id-0", {}, more=More((), (record,)))])
+    assert settle(expected, read(deployed, expected)).items_different == 1
+    Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC)).before([], [("event", "1")])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.items_different, ledger.stored_before, ledger.balanced) == (0, 1, True)
+
+
+def test_an_identity_in_a_window_that_is_not_its_own_is_elsewhere_and_not_lost(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(5)]
+    write_page(deployed, truths[1:3], 1)
+    write_page(deployed, truths[3:])
+    expected = expecting([truth._replace(pk="t#other") for truth in truths])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.elsewhere, ledger.lost, ledger.balanced) == (4, 1, False)
+
+
+def test_a_window_whose_name_begins_like_another_ones_is_not_taken_for_it(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(SEALED_AT + 1)]
+    write_page(deployed, truths[:SEALED_AT])
+    write_page(deployed, truths[SEALED_AT:], 1)
+    put(deployed, PK, f"{WINDOW}-more", events=1, ids={"foreign"})
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.foreign, ledger.balanced) == (SEALED_AT + 1, 0, True)
+
+
+def test_an_item_that_is_no_page_where_one_is_expected_holds_nothing(deployed: Deployed) -> None:
+    put(deployed, PK, WINDOW, size=7)
+    expected = expecting([events(1)[0][1]])
+    assert settle(expected, read(deployed, expected)).lost == 1
