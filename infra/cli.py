@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.ops import quarantine, results
-from infra.ops.errors import USAGE, CommandError
+from infra.ops.errors import USAGE, CommandError, check_words
 from infra.ops.outputs import DEFAULT_STACK_NAME, LOCAL_REGION
 from infra.sim import cli as simulate
 
@@ -33,6 +33,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Performs one command; returns the exit status. What goes wrong is one sentence on stderr."""
+    try:
+        check_words(sys.argv[1:] if argv is None else argv)
+    except CommandError as error:
+        sys.stderr.write(f"infra: {error}\n")
+        return error.exit_status
     arguments = parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -92,7 +97,7 @@ def _up(arguments: argparse.Namespace) -> int:
         template=arguments.template,
         parameters=parameters(arguments.parameter),
         stack_name=arguments.stack_name,
-        region=arguments.region or os.environ.get("AWS_REGION") or LOCAL_REGION,
+        region=arguments.region if arguments.region is not None else os.environ.get("AWS_REGION") or LOCAL_REGION,
         port=arguments.port,
         data_dir=arguments.data_dir,
         poll_as_aws=arguments.poll_as_aws,

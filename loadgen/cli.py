@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.ops.errors import USAGE, CommandError
+from infra.ops.errors import USAGE, CommandError, check_words
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
 from loadgen import again, interrupts, recordings, report, sweep_cli
 from loadgen.arguments import folder
@@ -64,6 +64,7 @@ DURATION_S_MAX = 7 * 86_400
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script."""
     try:
+        check_words(sys.argv[1:] if argv is None else argv)
         arguments = parser().parse_args(argv)
         status = int(arguments.run(arguments))
         if status == INTERRUPTED:
@@ -271,8 +272,8 @@ def _connect(arguments: argparse.Namespace) -> tuple[Connection, Stack]:
 def _aggregate(text: str) -> int | None:
     if text == "off":
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise CommandError(f"--aggregate {text}: a number from 1 to 10000, or off", USAGE)
+    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 10_000:
+        raise CommandError(f"--aggregate {text[:40]}: a number from 1 to 10000, or off", USAGE)
     return int(text)
 
 

@@ -47,8 +47,9 @@ def read_template(options: StackOptions) -> Blueprint:
     """What the template describes with these parameters. Raises StackError with the path of what is wrong in it."""
     try:
         text = options.template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError, too
+        is_text = isinstance(error, UnicodeDecodeError)
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if is_text else str(error)
         raise StackError(f"{options.template}: cannot read the template: {reason}", USAGE) from error
     try:
         return blueprints.load(

@@ -1,6 +1,6 @@
 """SHELL: what a command says when it cannot go on, and with which exit status."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 USAGE, ENVIRONMENT = 2, 3
@@ -12,6 +12,14 @@ class CommandError(Exception):
     def __init__(self, message: str, exit_status: int = ENVIRONMENT) -> None:
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raises CommandError for `--option=--`, which argparse before Python 3.13 takes for an empty list."""
+    for word in words:
+        option, equals, value = word.partition("=")
+        if equals and value == "--" and option.startswith("-"):
+            raise CommandError(f"{option}: -- is no value", USAGE)
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """DRIVER: the flags of the `simulate` subcommand; what it does is in command.py, imported only when it runs."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from infra.sim import faults
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 EVENTS, EVENTS_VARIED = 10_000, 300
+SEEDS_MAX, PROCESSES_MAX = 1_000_000, 256
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,7 +25,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     add = simulator.add_argument
     add("--seed", "--from-seed", type=int, default=1, dest="seed", metavar="N", help="the first seed (default 1)")
-    add("--seeds", "--count", type=_positive, default=1, dest="seeds", metavar="K", help="how many seeds (default 1)")
+    add(
+        "--seeds",
+        "--count",
+        type=_up_to(SEEDS_MAX),
+        default=1,
+        dest="seeds",
+        metavar="K",
+        help="how many seeds (default 1)",
+    )
     add(
         "--events",
         type=_positive,
@@ -35,7 +45,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add("--template", type=Path, default=TEMPLATE, help="SAM template whose settings hold (default: the project's own)")
     add("--parameter", action="append", default=[], metavar="Key=Value", help="a parameter of the template; repeatable")
     _add_settings(simulator)
-    add("--processes", type=_positive, default=1, metavar="N", help="run seeds on so many cores (default 1)")
+    add(
+        "--processes", type=_up_to(PROCESSES_MAX), default=1, metavar="N", help="run seeds on so many cores (default 1)"
+    )
     add("--trace", action="store_true", help="print every line of the trace")
     add("--no-memo", action="store_true", help="read every payload again at every delivery (slower, the same traces)")
     add("--mutation", default="", metavar="NAME", help="break one thing on purpose, see --mutations")
@@ -72,6 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
     from infra.sim import command  # the models and the processor are imported only when they are to run
 
     return command.run(arguments)
+
+
+def _up_to(highest: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if len(text) > 20 or _positive(text) > highest:
+            raise argparse.ArgumentTypeError(f"a number from 1 to {highest:,} is needed")
+        return int(text)
+
+    return number
 
 
 def _positive(text: str) -> int:
