@@ -108,9 +108,11 @@ def parse_all(datas: Sequence[bytes]) -> list[Event | Malformed]:
 def _event(envelope: dict[str, Any]) -> Event:
     version = envelope.get("specversion")
     if version != "1.0":
-        raise Malformed(Reason.BAD_SPECVERSION, f"specversion must be the string 1.0, it is {kind_text(version)}")
+        raise Malformed(Reason.BAD_SPECVERSION, _wrong(envelope, "specversion", "the string 1.0"))
     identity, source, kind, subject = _texts(envelope)
     time = envelope.get("time")
+    if type(time) is not str:
+        raise Malformed(Reason.BAD_TIME, _wrong(envelope, "time", "an RFC 3339 string"))
     time_s = _time_s(time)
     data = _data(envelope)
     return tuple.__new__(Event, (identity, source, kind, subject, time, time_s, data, digest(source, identity)))
@@ -149,9 +151,7 @@ def _text(envelope: dict[str, Any], name: str, bytes_max: int, missing: Reason, 
     """Return the attribute `name`, a text of 1 to `bytes_max` bytes of UTF-8 without what CloudEvents forbids."""
     value = envelope.get(name)
     if type(value) is not str:
-        if name not in envelope:
-            raise Malformed(missing, f"{name} is missing")
-        raise Malformed(bad, f"{name} must be a string, it is {kind_text(value)}")
+        raise Malformed(bad if name in envelope else missing, _wrong(envelope, name, "a string"))
     if value.isascii() and value.isprintable():
         size = len(value)
     else:
@@ -164,10 +164,15 @@ def _text(envelope: dict[str, Any], name: str, bytes_max: int, missing: Reason, 
     return value
 
 
-def _time_s(value: object) -> int:
+def _wrong(envelope: dict[str, Any], name: str, wanted: str) -> str:
+    """Say of an attribute that is not what is `wanted` what it is instead."""
+    if name not in envelope:
+        return f"{name} is missing"
+    return f"{name} must be {wanted}, it is {kind_text(envelope[name])}"
+
+
+def _time_s(value: str) -> int:
     """Return whole epoch seconds, rounded down, of an RFC 3339 date-time."""
-    if type(value) is not str:
-        raise Malformed(Reason.BAD_TIME, f"time must be an RFC 3339 string, it is {kind_text(value)}")
     if not _TIME.fullmatch(value):
         raise Malformed(
             Reason.BAD_TIME, f"time ({len(value)} characters) is not RFC 3339 like 2026-11-23T09:00:00.123Z"
@@ -187,7 +192,7 @@ def _data(envelope: dict[str, Any]) -> dict[str, Any]:
     data = envelope.get("data")
     if type(data) is not dict:
         if "data" in envelope:
-            raise Malformed(Reason.BAD_DATA, f"data must be an object, it is {kind_text(data)}")
+            raise Malformed(Reason.BAD_DATA, _wrong(envelope, "data", "an object"))
         if "data_base64" in envelope:
             raise Malformed(Reason.BAD_DATA, "data_base64 is not read here: send a JSON object as data")
         return {}

@@ -325,6 +325,33 @@ def test_each_text_attribute_has_its_limits_and_reasons(name: str, limit: int, m
     assert refused(encoded(**{name: "secret" * 500})).detail.count("secret") == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "missing", "bad"),
+    [
+        ("specversion", Reason.BAD_SPECVERSION, Reason.BAD_SPECVERSION),
+        ("id", Reason.MISSING_ID, Reason.BAD_ID),
+        ("source", Reason.MISSING_SOURCE, Reason.BAD_SOURCE),
+        ("type", Reason.MISSING_TYPE, Reason.BAD_TYPE),
+        ("subject", Reason.BAD_SUBJECT, Reason.BAD_SUBJECT),
+        ("time", Reason.BAD_TIME, Reason.BAD_TIME),
+    ],
+)
+def test_an_attribute_that_is_missing_is_told_as_missing_and_one_that_is_null_as_null(
+    name: str, missing: Reason, bad: Reason
+) -> None:
+    without = document()
+    del without[name]
+    found = refused(json.dumps(without).encode())
+    assert (found.reason, found.detail) == (missing, f"{name} is missing")
+    (many,) = parse_all([json.dumps(without).encode()])
+    assert isinstance(many, Malformed)
+    assert (many.reason, many.detail) == (missing, f"{name} is missing")
+    found = refused(json.dumps({**document(), name: None}).encode())
+    assert found.reason is bad
+    assert found.detail.startswith(f"{name} must be ")
+    assert found.detail.endswith(", it is null")
+
+
 def test_a_subject_of_two_kilobytes_is_a_bad_subject() -> None:
     assert reason(encoded(subject="s" * 2048)) is Reason.BAD_SUBJECT
 
