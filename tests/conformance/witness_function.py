@@ -18,7 +18,7 @@ BEHAVIOUR = json.loads(os.environ["BEHAVIOUR"])
 TABLE = os.environ["WITNESS_TABLE"]
 NAME = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
 ENDPOINT_URL = os.environ.get("WITNESS_ENDPOINT_URL")  # of an emulator
-LOCAL = {
+LOCAL: dict[str, Any] = {
     "endpoint_url": ENDPOINT_URL,
     "region_name": "us-east-1",
     "aws_access_key_id": "test",

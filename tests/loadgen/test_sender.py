@@ -213,7 +213,12 @@ def test_a_put_still_under_way_when_the_wait_after_an_interrupt_is_over_may_have
         return LOST
 
     run = Run(hang, aggregate=None)
-    threading.Thread(target=lambda: (entered.wait(10), run.sender.stopping.set())).start()
+
+    def stop() -> None:
+        entered.wait(10)
+        run.sender.stopping.set()
+
+    threading.Thread(target=stop).start()
     run.go(due(3, every_s=0.0))
     release.set()
     assert run.ended() == Counter(["id-0", "id-1", "id-2"])

@@ -91,7 +91,12 @@ def test_two_processes_send_every_event_once_and_leave_one_account(tmp_path: Pat
 def test_a_stopped_team_gives_up_what_is_left_and_says_so_in_the_account(tmp_path: Path) -> None:
     with KinesisSink() as sink:
         team, metrics, expected = sending(sink, tmp_path, 2)
-        team.run(source(2000, 60.0), lambda _now_s, turn: turn.acknowledged > 100 and team.stop())
+
+        def stop(_now_s: float, turn: Turn) -> None:
+            if turn.acknowledged > 100:
+                team.stop()
+
+        team.run(source(2000, 60.0), stop)
         assert metrics.acknowledged >= 100
         assert metrics.offered < 60_000
         assert expected.events_acknowledged == metrics.acknowledged

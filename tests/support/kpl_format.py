@@ -41,4 +41,4 @@ def sealed(message: bytes) -> bytes:
 
 
 def aggregate(*users: tuple[str, bytes] | tuple[str, bytes, int | None]) -> bytes:
-    return sealed(body((*user, None)[:3] for user in users))  # type: ignore[misc]  # padded to three
+    return sealed(body((*user, None)[:3] for user in users))

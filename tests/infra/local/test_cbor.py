@@ -35,7 +35,7 @@ def test_what_is_written_is_read_again(value: Any) -> None:
 @given(values(LEAVES))  # botocore leaves out members that are null
 def test_what_is_written_is_what_botocore_reads(value: Any) -> None:
     encoded = dumps(value)
-    assert RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(encoded))) == value  # type: ignore[arg-type]  # BytesIO is raw enough
+    assert RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(encoded))) == value
 
 
 @given(st.integers(0, 4_102_444_800_000))

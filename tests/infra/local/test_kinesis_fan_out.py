@@ -62,7 +62,7 @@ def test_boto3_registers_describes_lists_and_deregisters_consumers(endpoint: End
     created_s = int(registered["ConsumerCreationTimestamp"].timestamp())
     assert registered["ConsumerARN"] == f"{ARN}/consumer/audit:{created_s}"
     for named in ({"ConsumerARN": registered["ConsumerARN"]}, {"StreamARN": ARN, "ConsumerName": "audit"}):
-        described = client.describe_stream_consumer(**named)["ConsumerDescription"]  # type: ignore[arg-type]  # either way
+        described = client.describe_stream_consumer(**named)["ConsumerDescription"]
         assert described == {**registered, "ConsumerStatus": "ACTIVE", "StreamARN": ARN}
     for name in ("billing", "copy"):
         register(client, name)
@@ -129,7 +129,7 @@ def test_a_subscription_ends_by_itself_and_its_continuation_goes_on(impatient: E
         "AFTER_SEQUENCE_NUMBER",
         sequence_number=int(events[-1]["ContinuationSequenceNumber"]),
     )
-    event = impatient.run(anext(impatient.service.events(again)))  # type: ignore[arg-type]  # anext gives a coroutine
+    event = impatient.run(anext(impatient.service.events(again)))
     assert [str(record.sequence_number) for record in event.records] == [later]
 
 
@@ -180,7 +180,7 @@ def test_a_client_that_goes_away_ends_its_subscription(endpoint: Endpoint) -> No
     client = endpoint.client()
     stream = subscribe(client, register(client))
     next(iter(stream))
-    kept = endpoint.service._account.by_arn(ARN, 0.0).consumers.find(name="audit").subscriptions[FIRST]  # type: ignore[attr-defined]  # looked at from outside
+    kept = endpoint.service._account.by_arn(ARN, 0.0).consumers.find(name="audit").subscriptions[FIRST]
     stream.close()
 
     async def ended() -> bool:
@@ -280,7 +280,7 @@ def test_pushed_events_are_cbor_for_a_cbor_request(impatient: Endpoint) -> None:
         raw = io.BytesIO(response.read())
     buffer = EventStreamBuffer()
     buffer.add_data(raw.read())
-    messages = [(m.headers, cbor.loads(m.payload)) for m in buffer]
+    messages: list[tuple[Any, Any]] = [(m.headers, cbor.loads(m.payload)) for m in buffer]
     assert messages[0][0][":event-type"] == "initial-response"
     assert messages[0][1] == {}
     assert messages[1][0] == {":event-type": "SubscribeToShardEvent", ":content-type": CBOR, ":message-type": "event"}

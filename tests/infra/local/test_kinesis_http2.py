@@ -4,6 +4,7 @@ import json
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
@@ -99,7 +100,8 @@ def test_records_are_put_and_pushed_side_by_side_over_one_connection(endpoint: E
     wire.receive(pushed)
     buffer = EventStreamBuffer()
     buffer.add_data(wire.bodies[pushed])
-    first, *messages = [(message.headers[":event-type"], cbor.loads(message.payload)) for message in buffer]
+    received: list[Any] = list(buffer)
+    first, *messages = [(message.headers[":event-type"], cbor.loads(message.payload)) for message in received]
     assert first == ("initial-response", {})
     records = [record for _, event in messages for record in event["Records"]]
     assert sorted(record["SequenceNumber"] for record in records) == sorted(numbers)

@@ -1,6 +1,7 @@
 """The machine of a function: each invocation one outcome, never more of them at once than its share allows."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ from infra.model.function.settings import PAYLOAD_BYTES_MAX
 from tests.support.function_world import STEPS, World, step
 
 
-def world(*, reserved: int | None = None, timeout_s: float = 3.0, **more: float) -> World:
+def world(*, reserved: int | None = None, timeout_s: float = 3.0, **more: Any) -> World:
     return World(FunctionMachine(FunctionSettings("fn", timeout_s, reserved, **more), Account()))
 
 

@@ -1,9 +1,11 @@
 """Life of a mapping: the states it reports, and creating, changing, disabling, enabling, deleting while it runs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from infra.model.function import Succeeded
 from infra.model.mapping import AfterSequenceNumber, Delays, MappingInUseError, StartingPosition
 from infra.model.mapping.lifecycle import State
 from tests.support.mapping_world import EPOCH_S, FIRST, FUNCTION, ONE, ROLE, World, raised, succeeded
@@ -49,7 +51,12 @@ def test_a_mapping_that_is_changing_takes_no_further_change() -> None:
     """Fact 2.7: the states between Enabled and Disabled are those of a change under way."""
     world = World(delays=SLOWLY).create()
     for _ in range(2):  # Creating, then Updating
-        for refused in (lambda: world.update(batch_size=5), lambda: world.update(enabled=False), world.delete):
+        changes: list[Callable[[], object]] = [
+            lambda: world.update(batch_size=5),
+            lambda: world.update(enabled=False),
+            world.delete,
+        ]
+        for refused in changes:
             with pytest.raises(MappingInUseError, match="because it is in use"):
                 refused()
         world.run(2)
@@ -271,7 +278,7 @@ def test_response_types_hold_from_the_change_on() -> None:
 
     def second_fails(invoke: Any) -> Any:
         answer = f'{{"batchItemFailures":[{{"itemIdentifier":"{invoke.records[-1].sequence_number}"}}]}}'
-        return type(succeeded(invoke))(invoke.request_id, answer.encode())
+        return Succeeded(invoke.request_id, answer.encode())
 
     world.answer = second_fails
     world.put("a", "a")
