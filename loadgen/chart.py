@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+TOP_MIN = 1e-300  # what is smaller has no exact powers of ten left
 WIDTH, HEIGHT = 760, 210
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 26
 POINTS_MAX = 380  # one for every two units of width; a longer load has several seconds in one point
@@ -51,6 +52,7 @@ def chart(title: str, rows: Rows, lines: Sequence[Line]) -> str:
 
 def nice(value: float) -> float:
     """The smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is not below `value` (> 0)."""
+    value = max(value, TOP_MIN)
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value)
 
