@@ -17,7 +17,7 @@ from itertools import pairwise
 from statistics import NormalDist, fmean
 
 CONFIDENCE = 0.95
-ALIKE_MAX = 0.9  # of neighbouring residuals; a series that is more alike than this says nothing about its slope
+ALIKE_MAX = 0.8  # of neighbouring residuals; a series that is more alike than this says nothing about its slope
 ITERATIONS_MAX = 200
 CONVERGED = 1e-12
 NAMES = ("rate", "contention", "coherency")
@@ -54,7 +54,7 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
     alike = sum(a * b for a, b in pairwise(residuals)) / squares if squares > 0 else 0.0
     alike = min(max(alike, 0.0), ALIKE_MAX)
     stretch = (1 + alike) / (1 - alike)
-    freedom = max(1.0, len(points) / stretch - 2)
+    freedom = max(2.0, len(points) / stretch - 2)
     error = math.sqrt(squares / (len(points) - 2) / spread * stretch)
     margin = student(freedom) * error
     return Slope(value, value - margin, value + margin, len(points))

@@ -67,11 +67,12 @@ class Cost(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """`events_per_s` is what it allows, `arithmetic` how that comes about."""
+    """`events_per_s` is what it allows, `arithmetic` how that comes about. `needs_cpu`: a faster machine has more."""
 
     name: str
     events_per_s: float
     arithmetic: str
+    needs_cpu: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {"name": self.name, "events_per_s": round(self.events_per_s, 1), "arithmetic": self.arithmetic}
@@ -107,6 +108,7 @@ def quotas(point: Point, cost: Cost) -> list[Quota]:
                 point.concurrency * cost.events_per_batch / cost.batch_s,
                 f"{point.concurrency} {what} x {cost.events_per_batch:,.0f} events per batch / "
                 f"{cost.batch_s * 1000:,.0f} ms",
+                needs_cpu=not is_reserved and point.function_latency_ms / 1000 < cost.batch_s / 2,
             )
         )
     if point.table_write_units is not None and cost.write_units:
@@ -139,10 +141,11 @@ def name_limit(judged: tuple[str, str], known: Sequence[Quota], rate: float, mac
     seen, sentence = judged
     its = _of(seen, known, rate)
     busy = machine_busy is not None and machine_busy >= BUSY
-    if seen.startswith(HARD) and not (busy and its is not None and its.events_per_s > rate * (1 + FAR)):
+    is_hard = seen.startswith(HARD) or (its is not None and not its.needs_cpu)
+    if is_hard and not (busy and its is not None and its.events_per_s > rate * (1 + FAR)):
         return _limit(its.name if its else seen, sentence, its, known)
     near = next((quota for quota in known if abs(quota.events_per_s - rate) <= NEAR * rate), None)
-    if near is not None and near.name != TIME:
+    if near is not None and not near.needs_cpu:
         return _limit(near.name, f"{near.name}: {near.arithmetic}", near, known)
     if busy:
         beside = "" if seen == "nothing" else f"; seen beside it: {sentence}"

@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from math import ceil
 
 from loadgen.function_log import Batch, Invocation
 from loadgen.metrics import Metrics
@@ -10,9 +9,9 @@ from loadgen.pacer import schedule
 from loadgen.scaling import Slope, slope
 from loadgen.sweep_quotas import Cost
 
-EVERY_S = 0.5
 OVERDRIVE = 1.25  # during the warm-up: see `due_times`
 WINDOW_S_MIN = 1.0
+POINTS_MIN = 4  # of a slope
 
 
 def due_times(rate: float, warm_up_s: float, duration_s: float) -> Iterator[float]:
@@ -49,8 +48,8 @@ def backlog(
     window_s = min(max(WINDOW_S_MIN, 2 * measured_s / inside if inside else 0.0), measured_s / 4)
     return [
         (at_s, _lowest(rate, warm_up_s, lows, at_s - window_s, at_s))
-        for step in range(ceil((warm_up_s + window_s) / EVERY_S), int(duration_s / EVERY_S) + 1)
-        for at_s in [step * EVERY_S]
+        for step in range(1, int(measured_s / window_s + 1e-9) + 1)
+        for at_s in [warm_up_s + step * window_s]
     ]
 
 
@@ -74,7 +73,7 @@ def growth(points: Sequence[tuple[float, float]]) -> Slope:
     and the level after it would fit neither.
     """
     lowest = min(range(len(points)), key=lambda i: points[i][1])
-    return slope(points[min(lowest, len(points) // 2) :])
+    return slope(points[max(0, min(lowest, len(points) // 2, len(points) - POINTS_MIN)) :])
 
 
 def cost(

@@ -105,3 +105,12 @@ def test_lanes_that_are_all_busy_are_the_functions_time() -> None:
     assert found.name == TIME
     assert found.quota is not None
     assert found.quota.events_per_s == 200
+
+
+def test_a_function_that_mostly_waits_is_not_blamed_on_the_cpu() -> None:
+    waits = quotas(Point(1, 1, 50, aggregate=None, function_latency_ms=2000), Cost(1.0, 290.0, 50.0, 2.2, None))
+    busy = ("function time", "function time: all lanes busy")
+    found = name_limit(busy, waits, 22.0, 1.0)
+    assert (found.name, found.quota) == (TIME, waits[0])
+    computes = quotas(Point(1, 1, 50, aggregate=None), Cost(1.0, 290.0, 50.0, 2.2, None))
+    assert name_limit(busy, computes, 22.0, 1.0).name == MACHINE
