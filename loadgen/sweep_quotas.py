@@ -102,13 +102,15 @@ def quotas(point: Point, cost: Cost) -> list[Quota]:
     if cost.batch_s > 0:
         is_reserved = point.reserved_concurrency is not None and point.reserved_concurrency < point.lanes
         what = "reserved executions" if is_reserved else "lanes"
+        # A function that mostly waits takes as long for a full batch; one that computes takes its time per event.
+        waits = point.function_latency_ms / 1000 >= cost.batch_s / 2
+        events = max(cost.events_per_batch, _full_batch(point, cost)) if waits else cost.events_per_batch
         found.append(
             Quota(
                 RESERVED if is_reserved else TIME,
-                point.concurrency * cost.events_per_batch / cost.batch_s,
-                f"{point.concurrency} {what} x {cost.events_per_batch:,.0f} events per batch / "
-                f"{cost.batch_s * 1000:,.0f} ms",
-                needs_cpu=not is_reserved and point.function_latency_ms / 1000 < cost.batch_s / 2,
+                point.concurrency * events / cost.batch_s,
+                f"{point.concurrency} {what} x {events:,.0f} events per batch / {cost.batch_s * 1000:,.0f} ms",
+                needs_cpu=not is_reserved and not waits,
             )
         )
     if point.table_write_units is not None and cost.write_units:
@@ -120,6 +122,11 @@ def quotas(point: Point, cost: Cost) -> list[Quota]:
             )
         )
     return sorted(found, key=lambda quota: quota.events_per_s)
+
+
+def _full_batch(point: Point, cost: Cost) -> float:
+    records = min(float(point.batch_size), max(1.0, BATCH_BYTES_MAX / cost.record_bytes))
+    return records * cost.events_per_record
 
 
 class Limit(NamedTuple):

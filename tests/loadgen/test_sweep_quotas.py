@@ -114,3 +114,9 @@ def test_a_function_that_mostly_waits_is_not_blamed_on_the_cpu() -> None:
     assert (found.name, found.quota) == (TIME, waits[0])
     computes = quotas(Point(1, 1, 50, aggregate=None), Cost(1.0, 290.0, 50.0, 2.2, None))
     assert name_limit(busy, computes, 22.0, 1.0).name == MACHINE
+
+
+def test_a_function_that_waits_could_have_had_full_batches() -> None:
+    cost = Cost(1.0, 290.0, 16.0, 2.0, None)
+    assert named(Point(1, 4, 50, 1, None, 2000), cost)[RESERVED] == 25
+    assert named(Point(1, 4, 50, 1, None), cost)[RESERVED] == 8
