@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
@@ -28,12 +29,21 @@ def counting(invoke: Invoke) -> InvokeOutcome:
     return Succeeded(invoke.request_id, json.dumps({"state": state}).encode())
 
 
+def _parsed(text: bytes) -> Any:
+    """Numbers are not rounded; ValueError for what is not JSON in UTF-8."""
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(constant)
+
+    return json.loads(text.decode(), parse_int=Decimal, parse_float=Decimal, parse_constant=refuse)
+
+
 def _state(payload: bytes) -> Any:
     try:
-        answer = json.loads(payload)
+        answer = _parsed(payload)
     except ValueError:
         return None
-    found = isinstance(answer, dict) and isinstance(answer.get("state"), dict) and b"NaN" not in payload
+    found = isinstance(answer, dict) and isinstance(answer.get("state"), dict)
     return answer["state"] if found else None
 
 
@@ -66,7 +76,7 @@ class WindowWitness(Witness):
         if expected is None:
             assert not window.final, "the end of a window that is not open"
             expected = self.open[invoke.shard_id] = (window.window, {})
-        assert (window.window, json.loads(window.state)) == expected
+        assert (window.window, _parsed(window.state)) == expected
         assert all(record.arrived_at_ms < window.window.end_s * 1000 for record in invoke.records)
         assert bool(invoke.records) != window.final
 

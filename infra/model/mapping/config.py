@@ -60,7 +60,7 @@ class Pace:
     held_bytes_max: int = 32 * 1024 * 1024  # per shard; raised to two full events per lane
     event_bytes_max: int = EVENT_BYTES_MAX
     window_idle_close_s: float = 120.0  # after a tumbling window's end, if the shard is idle (AWS: up to 2 minutes)
-    window_state_bytes_max: int = 1024 * 1024  # as compact UTF-8 JSON; AWS says 1 MB, 1,048,640 characters were more
+    window_state_bytes_max: int = 1024 * 1024  # of text in the answer; AWS says 1 MB, 1,048,640 characters were more
 
     def retry_after_s(self, failures: int) -> float:
         """How long to wait after the `failures`-th failure in a row (1 is the first) of an unchanged batch."""

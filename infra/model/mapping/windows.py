@@ -28,7 +28,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from json import dumps, loads
+from json import JSONDecoder
+from re import Pattern
+from re import compile as pattern
 from typing import Any
 
 from infra.model.stream import StreamRecord
@@ -89,11 +91,14 @@ def window_of(record: StreamRecord, length_s: int) -> Window:
 
 
 def state_of(payload: bytes) -> bytes | None:
-    """The answer's `state` as compact JSON; None if there is no object of this name, which makes it a failure."""
+    """The text of the answer's `state`, as it stands there; None if it is no object, which makes it a failure.
+
+    It goes into the next event unread: parsed and written again, 1e400 would be Infinity and 1.10 would be 1.1.
+    """
     try:
-        answer = loads(payload, parse_constant=_not_json)
-        state = answer.get("state") if isinstance(answer, dict) else None
-        return _compact(state) if isinstance(state, dict) else None
+        text = payload.decode("utf-8-sig")
+        state = _text_of_member("state", text) if isinstance(_JSON.decode(text), dict) else None
+        return state.encode() if state is not None and state.startswith("{") else None
     except (ValueError, RecursionError):
         return None
 
@@ -102,8 +107,28 @@ def _not_json(constant: str) -> Any:
     raise ValueError(constant)
 
 
-def _compact(value: Any) -> bytes:
-    return dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+_JSON = JSONDecoder(parse_constant=_not_json, parse_int=str, parse_float=str)
+_BEFORE_NAME = pattern(r"[\s{,]*")
+_BEFORE_VALUE = pattern(r"[\s:]*")
+
+
+def _text_of_member(name: str, text: str) -> str | None:
+    """`text` is a valid JSON object; of several members of a name the last one counts, as with most parsers."""
+    found = None
+    place = _behind(_BEFORE_NAME, text, 0)
+    while text[place] != "}":
+        member, place = _JSON.raw_decode(text, place)
+        start = _behind(_BEFORE_VALUE, text, place)
+        _, end = _JSON.raw_decode(text, start)
+        if member == name:
+            found = text[start:end]
+        place = _behind(_BEFORE_NAME, text, end)
+    return found
+
+
+def _behind(skipped: Pattern[str], text: str, place: int) -> int:
+    match = skipped.match(text, place)
+    return match.end() if match else place
 
 
 def _iso(time_s: int) -> str:

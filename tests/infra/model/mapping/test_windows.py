@@ -9,7 +9,7 @@ import pytest
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded, Throttled
 from infra.model.mapping import Checkpoint, Invoke, Pace
 from infra.model.mapping.positions import AfterSequenceNumber
-from infra.model.mapping.windows import open_windows
+from infra.model.mapping.windows import open_windows, state_of
 from tests.support.mapping_windows import WindowWorld, counting, state_in
 from tests.support.mapping_world import EPOCH_S, FIRST, ONE, STREAM, raised
 
@@ -117,6 +117,10 @@ def test_the_state_begins_empty_and_is_handed_on_within_the_window_of_a_shard() 
         b'{"state":[1]}',
         b'{"State":{}}',
         b'{"state":{"n":NaN}}',
+        b'{"state":{"n":-Infinity}}',
+        b'{"state":{},"other":Infinity}',
+        b'{"state":{"n":"\xed\xa0\x80"}}',
+        b'{"state":{},"state":1}',
         b'{"state":{}',
         b'"state"',
     ],
@@ -146,6 +150,32 @@ def test_a_state_is_handed_on_as_it_is() -> None:
     world.put("a", "a")
     world.start().run(1)
     assert state_in(world.invokes[1][1]) == state
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        '{"n":1e400}',
+        '{"n":-1E-400}',
+        '{"n":12345678901234567890.123456789012345678}',
+        '{"n":1E2}',
+        '{"n":-0}',
+        '{"n":1.10}',
+        '{"n":' + "7" * 5_000 + "}",
+        '{ "n" : [ {}, "}" ] }',
+        '{"a":1,"a":2}',
+        r'{"\ud83d":"\u00e9","é":"\"state\""}',
+    ],
+)
+def test_the_text_of_a_state_comes_back_as_the_function_wrote_it(state: str) -> None:
+    """Fact 7.2: no number is rounded, none becomes what is not JSON."""
+    answer = f' {{ "other" : {{"state":{{"n":0}}}} , "state":{{}},\n"state" : {state} , "last":[1,"{{"] }} '
+    assert state_of(answer.encode()) == state.encode()
+    world = windowed(batch_size=1)
+    world.answer = answering(answer.encode(), answer.encode())
+    world.put("a", "a")
+    world.start().run(1)
+    assert f',"state":{state},'.encode() in world.invokes[1][1].event()
 
 
 def test_function_errors_and_throttles_leave_the_state_as_it_was() -> None:
