@@ -44,13 +44,14 @@ def addressed(account: StreamAccount, body: Input, now: float) -> Stream:
 
 
 def create_stream(account: StreamAccount, body: Input, now: float) -> Output:
+    shard_count = body.get("ShardCount")
     mode = (body.get("StreamModeDetails") or {}).get("StreamMode")
     stream_tags = tags.added({}, body.get("Tags") or {}, body["StreamName"], account.account_id)
     stream = account.create(
         body["StreamName"],
         now,
-        mode=mode or "PROVISIONED",
-        shard_count=body.get("ShardCount"),
+        mode=mode or ("ON_DEMAND" if shard_count is None else "PROVISIONED"),  # recorded: four shards for a bare name
+        shard_count=shard_count,
         record_size_kib_max=body.get("MaxRecordSizeInKiB") or 1024,
     )
     stream.tags = stream_tags

@@ -416,6 +416,24 @@ def test_the_shard_count_is_updated_in_time_while_records_are_put() -> None:
     assert refusal[0] == "LimitExceededException"
 
 
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({}, ("ON_DEMAND", 4)),
+        ({"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}, ("ON_DEMAND", 4)),
+        ({"ShardCount": 3}, ("PROVISIONED", 3)),
+        ({"ShardCount": 3, "StreamModeDetails": {"StreamMode": "PROVISIONED"}}, ("PROVISIONED", 3)),
+    ],
+)
+def test_a_stream_made_without_shards_and_mode_is_on_demand(
+    client: Client, members: dict[str, Any], expected: tuple[str, int]
+) -> None:
+    """Fact 9.12: four open shards were recorded for a stream whose creation names nothing but itself."""
+    client.call("CreateStream", StreamName="made", **members)
+    summary = client.call("DescribeStreamSummary", StreamName="made")["StreamDescriptionSummary"]
+    assert (summary["StreamModeDetails"]["StreamMode"], summary["OpenShardCount"]) == expected
+
+
 def test_the_mode_of_a_stream_is_switched_twice_a_day_and_its_shards_stay(client: Client) -> None:
     """Fact 9.12."""
     arn = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders"
