@@ -1,5 +1,7 @@
 """How batches are formed: size, window, payload quota, lanes."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,6 +155,26 @@ def test_lanes_run_side_by_side_and_each_key_stays_in_its_own() -> None:
         assert len({lane_of(record.partition_key, 4) for record in invoke.records}) == 1
     world.run(1000)
     assert sum(map(len, world.sent)) == 400
+
+
+@pytest.mark.parametrize("settings", [{}, {"batching_window_s": 3}, {"parallelization_factor": 3}])
+def test_an_invocation_has_records_of_one_shard_only(settings: dict[str, int]) -> None:
+    """Fact 1.10: three shards with the same keys, arrival times and interleaved numbers, and batches with room for all."""
+    world = World(shards=3, batch_size=1_000, **settings)
+    world.duration_s = lambda _: 2.0
+    world.start()
+    put: dict[str, set[int]] = {shard_id: set() for shard_id in world.shards}
+    for _ in range(12):
+        for shard_id in world.shards:
+            put[shard_id].update(world.put("a", "b", "c", shard_id=shard_id))
+        world.run(0.4)
+    world.run(10)
+    for _, invoke in world.invokes:
+        ids = [record["eventID"].split(":") for record in json.loads(invoke.event())["Records"]]
+        [shard_id] = {shard_id for shard_id, _ in ids}
+        assert {int(number) for _, number in ids} <= put[shard_id]
+    assert sum(len(batch) for batch in world.sent) == 3 * 12 * 3
+    assert max(len(batch) for batch in world.sent) > 3, "nothing is gathered: the test shows nothing"
 
 
 def test_under_one_outer_partition_key_a_factor_has_no_use() -> None:

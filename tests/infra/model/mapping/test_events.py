@@ -15,7 +15,7 @@ ENCODER = EventEncoder(event_source_arn=STREAM, region="us-east-1", role_arn=ROL
 
 
 def test_the_event_is_as_recorded_from_aws_to_the_byte() -> None:
-    """Facts 1.1 to 1.9: one key `Records`, keys in order, constants, eventID, role, stream."""
+    """Facts 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9: one key `Records`, keys in order, constants, eventID, role, stream."""
     records = [
         StreamRecord(FIRST, "k", b"hello", 1_789_808_149_592),
         StreamRecord(FIRST + 1, "k", b"", 1_789_808_386_800),
