@@ -53,14 +53,20 @@ class ManagedMapping:
         )
 
 
-def document(mapping: ManagedMapping, starting_sequence_numbers: Mapping[str, str]) -> dict[str, Any]:
-    """For the disk; the shards' starting sequence numbers tell this stream from a later one of the same name."""
+def document(mapping: ManagedMapping) -> dict[str, Any]:
+    """For the disk."""
     assert mapping.runner is not None
-    snapshot = {
-        "starting_sequence_numbers": starting_sequence_numbers,
-        "machine": mapping.runner.machine.snapshot(),
-    }
+    snapshot = {"machine": mapping.runner.machine.snapshot()}
     return {**{name: getattr(mapping, name) for name in _KEPT}, "snapshot": snapshot}
+
+
+def take_snapshot(mapping: ManagedMapping) -> dict[str, Any] | None:
+    """The machine's that was kept, once."""
+    kept, mapping.snapshot = mapping.snapshot, None
+    if kept is None:
+        return None
+    # Earlier versions kept the shards' starting sequence numbers beside the machine's own words.
+    return {"starting_sequence_numbers": kept.get("starting_sequence_numbers", {}), **kept["machine"]}
 
 
 def of_saved(saved: Mapping[str, Any]) -> ManagedMapping:

@@ -15,20 +15,13 @@ from infra.model.stream_error import not_found
 from infra.model.subscription import Subscription, SubscriptionEvent
 
 
-class ListedShard(Shard, Protocol):
-    """Two shards of one id that begin at different sequence numbers are of two streams of one name."""
-
-    @property
-    def starting_sequence_number(self) -> int: ...
-
-
 class Streams(Protocol):
     """The stream as a poller sees it; `read` raises Throttled, all may raise StreamError.
 
     `latest` has the last sequence number of every shard listed; `wait` returns at the next put or reshard.
     """
 
-    def shards(self, stream_arn: str, /) -> Sequence[ListedShard]: ...
+    def shards(self, stream_arn: str, /) -> Sequence[Shard]: ...
     def start_position(
         self, stream_arn: str, shard_id: str, starting_position: str, timestamp_s: float | None = None, /
     ) -> Position: ...

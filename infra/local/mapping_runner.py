@@ -12,6 +12,7 @@ from infra.local.mapping_positions import resolve, subscribe
 from infra.model.function import InvokeOutcome, ServiceError
 from infra.model.mapping import (
     AwaitRecords,
+    BeginAnew,
     Checkpoint,
     Command,
     CompleteShard,
@@ -161,6 +162,10 @@ class MappingRunner:
                     self._moved()
                 case CompleteShard(shard_id):
                     log.info("%s: completely processed", shard_id)
+                    self._moved()
+                case BeginAnew():
+                    uuid = self.machine.config.uuid
+                    log.warning("mapping %s begins anew: its stream is another one of the same name", uuid)
                     self._moved()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -231,7 +231,7 @@ class MappingService:
         machine = EventSourceMapping(
             mapping.config(self._pace),
             new_id,
-            snapshot=self._usable_snapshot(mapping),
+            snapshot=mapping_managed.take_snapshot(mapping),
             enabled=mapping.enabled,
             delays=self._delays,
         )
@@ -249,31 +249,12 @@ class MappingService:
 
     # What is kept
 
-    def _usable_snapshot(self, mapping: ManagedMapping) -> dict[str, Any] | None:
-        """The kept one, unless the stream is another one by now: its shards have the same names."""
-        kept, mapping.snapshot = mapping.snapshot, None
-        if kept is None:
-            return None
-        before, now = kept["starting_sequence_numbers"], self._starting_sequence_numbers(mapping)
-        if any(now.get(shard_id, number) != number for shard_id, number in before.items()):
-            log.warning("mapping %s begins anew: its stream is another one of the same name", mapping.uuid)
-            return None
-        machine: dict[str, Any] = kept["machine"]
-        return machine
-
-    def _starting_sequence_numbers(self, mapping: ManagedMapping) -> dict[str, str]:
-        try:
-            shards = self._kinesis.shards(mapping.event_source_arn)
-        except StreamError:
-            return {}
-        return {shard.shard_id: str(shard.starting_sequence_number) for shard in shards}
-
     def _document(self, uuid: str) -> dict[str, Any] | None:
         """What is to be on disk of a mapping; None if it is as it is there."""
         mapping = self._mappings.get(uuid)
         if mapping is None or mapping.runner is None or mapping.state == "Deleting":
             return None
-        return mapping_managed.document(mapping, self._starting_sequence_numbers(mapping))
+        return mapping_managed.document(mapping)
 
 
 def _enabled(body: Mapping[str, Any]) -> bool | None:

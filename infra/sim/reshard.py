@@ -16,11 +16,14 @@ class ListedShard:
     shard_id: str
     parent_shard_id: str | None
     adjacent_parent_shard_id: str | None
+    starting_sequence_number: int
     closed: bool
 
 
 def listed(shard: Shard) -> ListedShard:
-    return ListedShard(shard.shard_id, shard.parent_id, shard.adjacent_parent_id, shard.closed)
+    return ListedShard(
+        shard.shard_id, shard.parent_id, shard.adjacent_parent_id, shard.starting_sequence_number, shard.closed
+    )
 
 
 def reshard(stream: Stream, random: Random, now: float) -> str:

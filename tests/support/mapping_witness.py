@@ -37,6 +37,7 @@ class ScriptedShard:
     records: list[StreamRecord] = field(default_factory=list)
     first_read: int | None = None
     hash_range: tuple[int, int] = (0, 2**128 - 1)
+    starting_sequence_number: int = 0
 
     def behind(self, after: int) -> list[StreamRecord]:
         return self.records[bisect_right(self.records, after, key=lambda record: record.sequence_number) :]

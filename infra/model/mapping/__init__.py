@@ -15,6 +15,7 @@ shard's read throughput), and a record that leaves the stream's retention while 
 
 from infra.model.mapping.commands import (
     AwaitRecords,
+    BeginAnew,
     Checkpoint,
     Command,
     CompleteShard,
@@ -36,6 +37,7 @@ __all__ = [
     "AfterSequenceNumber",
     "AtSequenceNumber",
     "AwaitRecords",
+    "BeginAnew",
     "Checkpoint",
     "Command",
     "CompleteShard",

@@ -109,6 +109,11 @@ class CompleteShard:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginAnew:
+    """Nothing to do, but to be told: the stream is another one of the same name; no earlier Checkpoint holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """A value to publish: the function's if in FUNCTION_METRICS (IteratorAge is in ms), else the mapping's."""
 
@@ -119,5 +124,15 @@ class Metric:
 FUNCTION_METRICS = frozenset({"IteratorAge", "DestinationDeliveryFailures"})
 
 Command = (
-    ListShards | AwaitRecords | Read | Subscribe | Unsubscribe | Invoke | Deliver | Checkpoint | CompleteShard | Metric
+    ListShards
+    | AwaitRecords
+    | Read
+    | Subscribe
+    | Unsubscribe
+    | Invoke
+    | Deliver
+    | Checkpoint
+    | CompleteShard
+    | BeginAnew
+    | Metric
 )

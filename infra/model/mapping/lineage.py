@@ -7,7 +7,10 @@ from infra.model.mapping.positions import TRIM_HORIZON, Resume, StartingPosition
 
 
 class Shard(Protocol):
-    """What a listing says about one shard; `closed` shards get no more records."""
+    """What a listing says about one shard; `closed` shards get no more records.
+
+    Two shards of one id that begin at different sequence numbers are of two streams of one name.
+    """
 
     @property
     def shard_id(self) -> str: ...
@@ -15,6 +18,8 @@ class Shard(Protocol):
     def parent_shard_id(self) -> str | None: ...
     @property
     def adjacent_parent_shard_id(self) -> str | None: ...
+    @property
+    def starting_sequence_number(self) -> int: ...
     @property
     def closed(self) -> bool: ...
 
@@ -51,9 +56,26 @@ class Progress:
         self._resumable: dict[str, Resume] = {}
         self._first_listing: frozenset[str] | None = None
         self._listed: list[Shard] = []
+        self._starting_numbers: dict[str, int] = {}  # of every shard that ever was listed
+
+    def is_of_this_stream(self, shards: Iterable[Shard]) -> bool:
+        """False for the listing of another stream of the same name: the one that is known was deleted."""
+        known = self._starting_numbers
+        return all(known.get(each.shard_id) in (None, each.starting_sequence_number) for each in shards)
+
+    def begin_anew(self) -> None:
+        """Forgets the stream. All of the next one is read: whatever it has was put after the mapping began, so its
+        shards begin at TRIM_HORIZON whatever is configured, as children do. A choice: AWS says nothing of it.
+        """
+        self.completed.clear()
+        self._resumable.clear()
+        self._starting_numbers.clear()
+        self._listed = []
+        self._first_listing = frozenset()
 
     def listed(self, shards: Sequence[Shard]) -> None:
         self._listed = list(shards)
+        self._starting_numbers.update({each.shard_id: each.starting_sequence_number for each in shards})
         if self._first_listing is None:
             self._first_listing = frozenset(shard.shard_id for shard in shards)
             if self._configured.kind == "LATEST":
@@ -80,6 +102,7 @@ class Progress:
             "shards": {shard_id: to_plain(position) for shard_id, position in sorted(resume.items())},
             "completed": sorted(self.completed),
             "first_listing": None if self._first_listing is None else sorted(self._first_listing),
+            "starting_sequence_numbers": {name: str(number) for name, number in sorted(self._starting_numbers.items())},
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -87,3 +110,5 @@ class Progress:
         self.completed = set(snapshot["completed"])
         if snapshot["first_listing"] is not None:
             self._first_listing = frozenset(snapshot["first_listing"])
+        numbers = snapshot.get("starting_sequence_numbers", {})
+        self._starting_numbers = {shard_id: int(number) for shard_id, number in numbers.items()}

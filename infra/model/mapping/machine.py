@@ -6,6 +6,7 @@ come. `now` never goes backwards. Once begun, commands are independent: invocati
 
 Disabling lets what is under way end and forgets everything else; enabling goes on at the checkpoints (so a lane that
 was ahead of its shard's checkpoint sees records again). A changed configuration keeps what was read, see `regroup`.
+A listing of another stream of the same name does the same, but forgets the checkpoints too, see `Progress.begin_anew`.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import lineage
 from infra.model.mapping.commands import Command
 from infra.model.mapping.config import MappingConfig
-from infra.model.mapping.context import Context
+from infra.model.mapping.context import NO_RECORDS, Context
 from infra.model.mapping.fan_out import FanOutReader
 from infra.model.mapping.lane import Lane
 from infra.model.mapping.lifecycle import Delays, Lifecycle, State
@@ -44,6 +45,7 @@ class EventSourceMapping:
         self._lifecycle = Lifecycle(delays or Delays(), enabled=enabled)
         self._changed_config: MappingConfig | None = None  # not in force yet
         self._stopped = False
+        self._begins_anew = False  # as soon as what is under way for the stream that is gone has ended
         self._invocations: dict[int, Lane] = {}
         self._deliveries: dict[int, Lane] = {}
         self._polling = Polling(self._context, self._invocations, self._deliveries)
@@ -147,7 +149,9 @@ class EventSourceMapping:
 
     def shards_listed(self, now: float, shards: Sequence[lineage.Shard]) -> list[Command]:
         """The whole listing: every shard within retention, closed ones too, with its parents."""
-        self._polling.listed(now, shards)
+        if not self._polling.listed(now, shards):
+            self._begins_anew = self._context.stopping = True
+            self._come_to_rest(now)
         return self._context.take_commands()
 
     def shards_not_listed(self, now: float, reason: str) -> list[Command]:
@@ -252,20 +256,32 @@ class EventSourceMapping:
             self._context.reconfigure(config)
             for shard in self._shards.values():
                 shard.regroup()
-        self._context.stopping = not self._lifecycle.enabled
+        self._context.stopping = self._begins_anew or not self._lifecycle.enabled
         if self._context.stopping:
-            for shard in self._shards.values():
-                self._polling.poll(shard, now)  # those that are subscribed unsubscribe
-            self._forget_when_quiet()
-            return
-        self._polling.go_on(now)
+            self._come_to_rest(now)
+        else:
+            self._polling.go_on(now)
 
-    def _forget_when_quiet(self) -> None:
-        """Disabled, and what was under way has ended: only the checkpoints are kept."""
+    def _come_to_rest(self, now: float) -> None:
+        for shard in self._shards.values():
+            self._polling.poll(shard, now)  # those that are subscribed unsubscribe
+        self._forget_when_quiet(now)
+
+    def _forget_when_quiet(self, now: float) -> None:
+        """Disabled, and what was under way has ended: only the checkpoints are kept, if they are this stream's."""
         quiet = self.settled and not any(shard.reading for shard in self._shards.values())
-        if quiet and self._context.stopping and not self._stopped:
-            self._polling.leave()
-            self._context.refused.clear()
+        if not quiet or not self._context.stopping or self._stopped:
+            return
+        self._polling.leave()
+        self._context.refused.clear()
+        if self._begins_anew:
+            self._begins_anew = False
+            self._context.open_windows.clear()
+            self._context.last_processing_result = NO_RECORDS
+            self._polling.begin_anew()
+            self._context.stopping = not self._lifecycle.enabled
+            if self._lifecycle.enabled:
+                self._polling.go_on(now)
 
     def _delivery_finished(self, now: float, delivery_id: int, *, delivered: bool) -> list[Command]:
         lane = self._deliveries.pop(delivery_id)
@@ -283,7 +299,7 @@ class EventSourceMapping:
 
     def _advance(self, shard: ShardReader, now: float) -> None:
         self._polling.advance(shard, now)
-        self._forget_when_quiet()
+        self._forget_when_quiet(now)
 
     def _moved(self, shard: ShardReader, now: float) -> list[Command]:
         self._advance(shard, now)

@@ -7,7 +7,7 @@ context's commands; while the context is `stopping` nothing new is asked for.
 from collections.abc import Collection, Sequence
 
 from infra.model.mapping import lineage
-from infra.model.mapping.commands import AwaitRecords, CompleteShard, ListShards, Read
+from infra.model.mapping.commands import AwaitRecords, BeginAnew, CompleteShard, ListShards, Read
 from infra.model.mapping.context import Context
 from infra.model.mapping.fan_out import FanOutReader, hash_range_of
 from infra.model.mapping.lane import Lane
@@ -50,11 +50,15 @@ class Polling:
             self._listing = True
             self._context.commands.append(ListShards())
 
-    def listed(self, now: float, shards: Sequence[lineage.Shard]) -> None:
+    def listed(self, now: float, shards: Sequence[lineage.Shard]) -> bool:
+        """False, and nothing is begun, if these are another stream's."""
         self._listing = False
         self.list_at(now + self._context.config.pace.list_interval_s)
+        if not self.progress.is_of_this_stream(shards):
+            return False
         self.progress.listed(shards)
         self._begin_shards(now)
+        return True
 
     def not_listed(self, now: float) -> None:
         self._listing = False
@@ -110,6 +114,11 @@ class Polling:
         self.progress.leave(self.checkpoints)
         self.shards.clear()
         self._context.timers.clear_all()
+
+    def begin_anew(self) -> None:
+        """Nothing of the stream is kept, after `leave`."""
+        self.progress.begin_anew()
+        self._context.commands.append(BeginAnew())
 
     def _begin_shards(self, now: float) -> None:
         if self._context.stopping:

@@ -10,7 +10,7 @@ from infra.local.http import Request
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping.errors import MappingError
 from infra.model.stream import Entry, Stream, StreamError
-from tests.support.mapping_house import BUCKET, EPOCH_S, FUNCTION, STREAM, House, blueprint, run, values
+from tests.support.mapping_house import BUCKET, EPOCH_S, FUNCTION, STREAM, House, blueprint, new_stream, run, values
 
 
 def test_records_put_before_and_after_the_start_are_delivered_in_order() -> None:
@@ -382,3 +382,41 @@ def test_an_idle_shard_reacts_to_a_put_within_50_ms_whatever_comes_to_another() 
         await house.service.stop()
 
     run(test())
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_stream_that_is_created_again_under_its_name_is_read_from_its_beginning(
+    busy: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the starting position is. Its shards have the names of the old one's, which are completed or read."""
+
+    async def test() -> None:
+        house = House(starting_position="LATEST")
+        before, released = house.streams.stream, asyncio.Event()
+
+        async def answer(request_id: str, payload: bytes) -> InvokeOutcome:
+            if busy and values(payload) == ["a"]:
+                await released.wait()
+            return Succeeded(request_id, b"null")
+
+        house.functions.answer = answer
+        await house.service.start()
+        await asyncio.sleep(2)
+        house.put("a")
+        await house.until(lambda: house.delivered == [["a"]])
+        house.streams.change(lambda now: before.scale(2, now))
+        await asyncio.sleep(30)
+        house.streams.change(lambda now: setattr(house.streams, "stream", new_stream(now)))
+        house.put("NEW")
+        if busy:
+            await asyncio.sleep(20)
+            released.set()
+        await house.until(lambda: house.delivered[-1] == ["NEW"], within_s=12)
+        house.put("newer")
+        await house.until(lambda: house.delivered[-1] == ["newer"])
+        (described,) = (await house.get())[1]["EventSourceMappings"]
+        assert (described["State"], described["LastProcessingResult"]) == ("Enabled", "OK")
+        await house.service.stop()
+
+    run(test())
+    assert "begins anew" in caplog.text

@@ -260,7 +260,7 @@ def test_a_mapping_at_latest_misses_nothing_that_is_put_while_the_stack_is_down(
     run(test())
 
 
-def test_a_stream_that_is_another_one_by_now_is_read_from_the_starting_position(
+def test_a_stream_that_is_another_one_by_now_is_read_from_its_beginning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its shards have the names of the old one's; those that were completed must not be skipped."""

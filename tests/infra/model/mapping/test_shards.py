@@ -4,10 +4,25 @@ from itertools import pairwise
 
 import pytest
 
-from infra.model.mapping import AfterSequenceNumber, AtSequenceNumber, Pace, StartingPosition
+from infra.model.mapping import (
+    AfterSequenceNumber,
+    AtSequenceNumber,
+    AwaitRecords,
+    BeginAnew,
+    EventSourceMapping,
+    Invoke,
+    ListShards,
+    Pace,
+    Read,
+    RequestIds,
+    StartingPosition,
+    Subscribe,
+    Unsubscribe,
+)
 from infra.model.mapping.lineage import startable
+from infra.model.stream import StreamRecord
 from tests.support.mapping_witness import ScriptedShard
-from tests.support.mapping_world import EPOCH_S, FIRST, ONE, World, raised, succeeded
+from tests.support.mapping_world import EPOCH_S, FIRST, ONE, STREAM, World, config, raised, succeeded
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:failures"
 LEFT, RIGHT, MERGED = "shardId-000000000001", "shardId-000000000002", "shardId-000000000003"
@@ -266,6 +281,55 @@ def test_generations_of_shards_are_processed_in_order() -> None:
     world.start().run(10)
     assert world.sent == [[0], [1], [2], [3]]
     assert world.completed == [ONE, LEFT, RIGHT]
+
+
+# Another stream of the same name
+
+
+@pytest.mark.parametrize("fan_out", [False, True])
+def test_a_listing_of_another_stream_forgets_the_first_when_what_is_under_way_has_ended(fan_out: bool) -> None:
+    arn = {"event_source_arn": f"{STREAM}/consumer/it:1"} if fan_out else {}
+    machine = EventSourceMapping(config(starting_position="LATEST", batch_size=1, **arn), RequestIds("seed"))
+    machine.start(0.0)
+    machine.shards_listed(0.0, [ScriptedShard(ONE, closed=True), ScriptedShard(LEFT, ONE)])
+    assert machine.snapshot()["completed"] == [ONE]
+    tell = machine.records_pushed if fan_out else machine.records_read
+    records = [StreamRecord(FIRST + number, "a", b"x", 0) for number in range(2)]
+    found = tell(1.0, LEFT, records, FIRST + 1, millis_behind_latest=0, end_of_shard=False)
+    (invoke,) = (each for each in found if isinstance(each, Invoke))
+
+    others = [ScriptedShard(ONE, starting_sequence_number=7)]
+    commands = machine.shards_listed(11.0, others)
+    assert commands == ([Unsubscribe(LEFT)] if fan_out else [])
+    if fan_out:
+        machine.subscription_ended(11.5, LEFT)
+    else:
+        machine.read_failed(11.5, LEFT, "ResourceNotFoundException")
+    commands = machine.invocation_finished(12.0, invoke.invocation_id, succeeded(invoke))
+    assert not any(isinstance(each, Invoke) for each in commands)
+    assert commands[-1] == BeginAnew()
+    assert machine.deadline == 12.0
+    assert machine.wake_up(12.0) == [ListShards()]
+    begun = machine.shards_listed(12.0, others)[-1]
+    assert isinstance(begun, Subscribe if fan_out else Read)
+    assert (begun.shard_id, begun.position) == (ONE, StartingPosition("TRIM_HORIZON"))
+    later = EventSourceMapping(machine.config, RequestIds("later"), snapshot=machine.snapshot())
+    later.start(20.0)
+    kinds = {type(each) for each in later.shards_listed(20.0, others)}
+    assert kinds == ({Subscribe} if fan_out else {AwaitRecords, Read})
+
+
+def test_a_disabled_mapping_forgets_a_stream_that_is_another_one_when_it_is_enabled_again() -> None:
+    machine = EventSourceMapping(config(), RequestIds("seed"))
+    machine.start(0.0)
+    machine.shards_listed(0.0, [ScriptedShard(ONE)])
+    machine.update(1.0, enabled=False)
+    machine.read_failed(1.0, ONE, "ResourceNotFoundException")
+    machine.update(2.0, enabled=True)
+    commands = machine.shards_listed(2.0, [ScriptedShard(ONE, starting_sequence_number=7)])
+    assert commands == [BeginAnew()]
+    assert machine.wake_up(2.0) == [ListShards()]
+    assert machine.last_processing_result == "No records processed"
 
 
 # Restart
