@@ -16,6 +16,8 @@ def filtered(
     if kind == "FROM_TRIM_HORIZON":
         return list(shards)
     if kind == "AFTER_SHARD_ID":
+        if shard_id is None:
+            raise invalid_argument(f"ShardFilter of type {kind} needs a ShardId.")
         return [shard for shard in shards if shard.index > _index(shard_id)]
     if kind == "AT_TRIM_HORIZON":
         # A stream younger than its retention has its first shards at its trim horizon.
@@ -32,8 +34,8 @@ def _open_at(shards: Sequence[Shard], time_s: float) -> list[Shard]:
     return [s for s in shards if s.created_at_s <= time_s and (s.closed_at_s is None or s.closed_at_s > time_s)]
 
 
-def _index(shard_id: str | None) -> int:
+def _index(shard_id: str) -> int:
     try:
-        return sequence.shard_index(shard_id or "")
+        return sequence.shard_index(shard_id)
     except ValueError:
         raise invalid_argument(f"{shard_id} is not the ShardId of a shard.") from None

@@ -406,6 +406,9 @@ def test_list_shards_filters_show_what_aws_documents() -> None:
     assert shown("FROM_TIMESTAMP", timestamp_s=T + 101) == [1, 2, 3]
     assert shown("FROM_TIMESTAMP", timestamp_s=T + 50) == [0, 1, 2, 3]
     assert shown("AFTER_SHARD_ID", shard_id="shardId-000000000001") == [2, 3]
+    for kind, needed in [("AFTER_SHARD_ID", "ShardId"), ("AT_TIMESTAMP", "Timestamp")]:
+        with pytest.raises(StreamError, match=f"ShardFilter of type {kind} needs a {needed}."):
+            shown(kind)
     assert shown("AT_TRIM_HORIZON", T + 86_450) == [0, 1]
     assert shown("AT_TRIM_HORIZON", T + 86_501) == [1, 2, 3]
 
