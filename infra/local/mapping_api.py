@@ -5,15 +5,17 @@ API_UpdateEventSourceMapping, API_DeleteEventSourceMapping.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from infra.local.http import Request, Response
 from infra.local.mapping_settings import Settings, serialization
 from infra.model.mapping import MappingInUseError
-from infra.model.mapping.errors import MappingError, invalid_parameter, mapping_not_found
+from infra.model.mapping.errors import MappingError, mapping_not_found, range_failure, validation
 
 _COLLECTION = "/event-source-mappings"
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
 _PAGE_MAX = 100  # AWS returns at most 100, also when MaxItems says more (AWS: API_ListEventSourceMappings)
 
 
@@ -108,16 +110,23 @@ def _list(query: Mapping[str, str], mappings: Sequence[Described]) -> dict[str, 
         if (not source or mapping.event_source_arn == source)
         and (not function or _names(function, mapping.function_arn))
     ]
-    limit = query.get("MaxItems", str(_PAGE_MAX))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= 10_000):
-        raise invalid_parameter(f"MaxItems is {limit!r}; accepted: 1 to 10000")
+    limit = _limit(query.get("MaxItems", str(_PAGE_MAX)))
     marker = query.get("Marker", "")
     rest = [mapping for mapping in chosen if mapping.uuid > marker]
-    page = rest[: min(int(limit), _PAGE_MAX)]
+    page = rest[: min(limit, _PAGE_MAX)]
     listed: dict[str, Any] = {"EventSourceMappings": [describe(mapping) for mapping in page]}
     if len(page) < len(rest):
         listed["NextMarker"] = page[-1].uuid
     return listed
+
+
+def _limit(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise serialization("MaxItems has to be a whole number")
+    wrong = range_failure(int(text), "maxItems", 1, 10_000)
+    if wrong is not None:
+        raise validation([wrong])
+    return int(text)
 
 
 def _names(wanted: str, function_arn: str) -> bool:

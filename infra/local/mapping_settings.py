@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from infra.blueprint import MappingBlueprint
 from infra.model.mapping import MappingConfig, Pace
+from infra.model.mapping.config import check_names
 from infra.model.mapping.errors import MappingError, failure, invalid_parameter, validation
 
 Settings: TypeAlias = dict[str, Any]
@@ -89,6 +90,8 @@ def config_of(
 
 
 def _changed(settings: Mapping[str, Any], body: Mapping[str, Any], known: Any) -> Settings:
+    names = (body.get("EventSourceArn"), body.get("FunctionName"))
+    check_names(*(_text("a name", name) if name is not None else None for name in names))
     changed = dict(settings)
     accepted = {*known, "FilterCriteria", "MetricsConfig"}
     for name, value in body.items():

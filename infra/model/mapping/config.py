@@ -9,6 +9,7 @@ from infra.model.mapping.errors import (
     enum_failure,
     failure,
     invalid_parameter,
+    pattern_failure,
     range_failure,
     starting_position_missing,
     validation,
@@ -32,7 +33,31 @@ RANGES = {
 }
 RECORD_AGE_S_MIN = 60
 DESTINATION_CHARS_MAX = 350
+# What names have to look like (AWS: API_CreateEventSourceMapping).
+_REGION = r"((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}"
+EVENT_SOURCE = pattern(rf"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:{_REGION})?:(\d{{12}})?:(.*)")
+DESTINATION = pattern(rf"$|kafka://([^.]([a-zA-Z0-9\-_.]{{0,248}}))|{EVENT_SOURCE.pattern}")
+FUNCTION_NAME = pattern(
+    rf"(arn:(aws[a-zA-Z-]*)?:lambda:)?{_REGION}:)?(\d{{12}}:)?(function:)?([a-zA-Z0-9-_\.]+)"
+    r"(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
+)
+FUNCTION_NAME_MAX = 256
 _DESTINATION = pattern(r"arn:aws[a-zA-Z0-9-]*:(sqs|sns|s3):[a-z0-9-]*:\d*:.+")
+
+
+def check_names(event_source_arn: str | None, function_name: str | None) -> None:
+    """Those of a request, before anything is looked for. Raises MappingError."""
+    found = []
+    if event_source_arn is not None:
+        found.append(pattern_failure(event_source_arn, "eventSourceArn", EVENT_SOURCE))
+    if function_name is not None:
+        found.append(pattern_failure(function_name, "functionName", FUNCTION_NAME))
+        if len(function_name) > FUNCTION_NAME_MAX:
+            constraint = f"Member must have length less than or equal to {FUNCTION_NAME_MAX}"
+            found.append(failure(function_name, "functionName", constraint))
+    failures = [each for each in found if each is not None]
+    if failures:
+        raise validation(failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +153,7 @@ class MappingConfig:
         if len(destination) > DESTINATION_CHARS_MAX:
             constraint = f"Member must have length less than or equal to {DESTINATION_CHARS_MAX}"
             found.append(failure(destination, "destinationConfig.onFailure.destination", constraint))
+        found.append(pattern_failure(destination, "destinationConfig.onFailure.destination", DESTINATION))
         failures = [each for each in found if each is not None]
         if failures:
             raise validation(failures)
@@ -160,7 +186,7 @@ class MappingConfig:
             raise self._refused("StartingPositionTimestamp is in the future")
 
     def _refused(self, what: str) -> MappingError:
-        return invalid_parameter(f"{self.uuid}: {what}.")
+        return invalid_parameter(f"{what[0].upper()}{what[1:]}.")
 
     @property
     def region(self) -> str:

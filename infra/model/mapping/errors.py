@@ -5,6 +5,7 @@ the mapping that exists already, `Invalid filter pattern definition.`. The other
 """
 
 from collections.abc import Iterable, Sequence
+from re import Pattern
 
 
 class MappingError(ValueError):
@@ -45,6 +46,12 @@ def enum_failure(value: str, where: str, accepted: Sequence[str]) -> str | None:
     if value in accepted:
         return None
     return failure(value, where, f"Member must satisfy enum value set: [{', '.join(accepted)}]")
+
+
+def pattern_failure(value: str, where: str, accepted: Pattern[str]) -> str | None:
+    if accepted.fullmatch(value):
+        return None
+    return failure(value, where, f"Member must satisfy regular expression pattern: {accepted.pattern}")
 
 
 def starting_position_missing() -> MappingError:

@@ -300,7 +300,14 @@ def test_the_list_is_filtered_and_paged() -> None:
         _, page = await house.get(MaxItems="1")
         assert [each["UUID"] for each in page["EventSourceMappings"]] == [first]
         assert await listed(MaxItems="1", Marker=page["NextMarker"]) == [second]
-        assert (await house.get(MaxItems="0"))[0] == 400
+        for wrong, bound in [("0", "greater than or equal to 1"), ("10001", "less than or equal to 10000")]:
+            status, error = await house.get(MaxItems=wrong)
+            assert (status, error["message"]) == (
+                400,
+                f"1 validation error detected: Value '{wrong}' at 'maxItems' failed to satisfy constraint: "
+                f"Member must have value {bound}",
+            )
+        assert (await house.get(MaxItems="many"))[0] == 400
 
     run(test())
 

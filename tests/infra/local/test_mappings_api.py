@@ -2,6 +2,7 @@
 run, and refused as AWS refuses."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -161,6 +162,16 @@ def test_two_mappings_of_one_stream_each_get_every_record() -> None:
             "InvalidParameterValueException",
             "1 validation error detected: Value null at 'startingPosition'",
         ),
+        ({"FunctionName": "bad name!"}, 400, "ValidationException", "Value 'bad name!' at 'functionName' failed"),
+        ({"FunctionName": "a" * 257}, 400, "ValidationException", "length less than or equal to 256"),
+        ({"EventSourceArn": "hello"}, 400, "ValidationException", "Value 'hello' at 'eventSourceArn' failed"),
+        ({"EventSourceArn": ""}, 400, "ValidationException", "satisfy regular expression pattern: arn:(aws"),
+        (
+            {"DestinationConfig": {"OnFailure": {"Destination": "hello"}}},
+            400,
+            "ValidationException",
+            "Value 'hello' at 'destinationConfig.onFailure.destination' failed",
+        ),
         ({"StartingPosition": "OLDEST"}, 400, "ValidationException", "[LATEST, AT_TIMESTAMP, TRIM_HORIZON]"),
         ({"BatchSize": 10_001}, 400, "ValidationException", "Value '10001' at 'batchSize' failed to satisfy"),
         ({"BatchSize": 0}, 400, "ValidationException", "greater than or equal to 1"),
@@ -219,6 +230,7 @@ def test_what_aws_refuses_is_refused_and_nothing_is_created(
         refused = await house.wire.refused("CreateEventSourceMapping", **given)
         assert refused[:2] == (status, code)
         assert words in refused[2]
+        assert not re.match("[0-9a-f]{8}-", refused[2]), "the UUID of a mapping that was never made"
         assert (await house.wire.call("ListEventSourceMappings"))["EventSourceMappings"] == []
 
     run(test())
@@ -397,6 +409,7 @@ def test_a_refused_change_changes_nothing() -> None:
         refusals: list[tuple[str, dict[str, Any], str]] = [
             (uuid, {"BatchSize": 10_001}, "ValidationException"),
             (uuid, {"FilterCriteria": {"Filters": [{"Pattern": "{"}]}}, "InvalidParameterValueException"),
+            (uuid, {"FunctionName": "bad name!"}, "ValidationException"),
             (uuid, {"FunctionName": "missing"}, "InvalidParameterValueException"),
             (uuid, {"FunctionName": "other"}, "ResourceConflictException"),
             (other, {"ParallelizationFactor": 2}, "InvalidParameterValueException"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infra.model.mapping import MappingConfig, errors
-from infra.model.mapping.config import RANGES
+from infra.model.mapping.config import DESTINATION, EVENT_SOURCE, FUNCTION_NAME, FUNCTION_NAME_MAX, RANGES
 from infra.model.mapping.errors import MappingError
 from tests.support.mapping_world import STREAM, config
 
@@ -53,6 +53,10 @@ def test_the_ranges_are_those_of_the_service_model(lambda_model: Any) -> None:
         assert (metadata["min"], metadata["max"]) == (low, high), member
     assert members["FunctionResponseTypes"].member.enum == ["ReportBatchItemFailures"]
     assert members["DestinationConfig"].members["OnFailure"].members["Destination"].metadata["max"] == 350
+    destination = members["DestinationConfig"].members["OnFailure"].members["Destination"]
+    assert destination.metadata["pattern"] == DESTINATION.pattern
+    assert members["FunctionName"].metadata == {"min": 1, "max": FUNCTION_NAME_MAX, "pattern": FUNCTION_NAME.pattern}
+    assert members["EventSourceArn"].metadata["pattern"] == EVENT_SOURCE.pattern
     assert members["FilterCriteria"].members["Filters"].member.members["Pattern"].metadata["max"] == 4_096
 
 
@@ -151,7 +155,6 @@ def test_filters_are_checked_with_everything_else() -> None:
         "arn:aws:lambda:us-east-1:111111111111:function:other",
         "arn:aws:kinesis:us-east-1:111111111111:stream/other",
         "kafka://failures",
-        "failures",
         "",
     ],
 )
@@ -166,6 +169,16 @@ def test_only_standard_queues_standard_topics_and_buckets_are_destinations(arn: 
 def test_queues_topics_and_buckets_are_destinations(arn: str) -> None:
     """Fact 5.1."""
     assert config(on_failure_destination_arn=arn).on_failure_destination_arn == arn
+
+
+def test_a_destination_that_is_no_arn_does_not_fit_the_shape_of_the_request() -> None:
+    """Fact 5.1."""
+    error = refused(on_failure_destination_arn="failures")
+    assert error.code == "ValidationException"
+    assert error.message.startswith(
+        "1 validation error detected: Value 'failures' at 'destinationConfig.onFailure.destination' failed to satisfy "
+        "constraint: Member must satisfy regular expression pattern: $|kafka://"
+    )
 
 
 def test_a_destination_has_350_characters_at_most() -> None:
