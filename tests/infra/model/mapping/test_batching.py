@@ -1,6 +1,7 @@
 """How batches are formed: size, window, payload quota, lanes."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -158,7 +159,7 @@ def test_lanes_run_side_by_side_and_each_key_stays_in_its_own() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"batching_window_s": 3}, {"parallelization_factor": 3}])
-def test_an_invocation_has_records_of_one_shard_only(settings: dict[str, int]) -> None:
+def test_an_invocation_has_records_of_one_shard_only(settings: dict[str, Any]) -> None:
     """Fact 1.10: three shards with the same keys, arrival times and interleaved numbers, and batches with room for all."""
     world = World(shards=3, batch_size=1_000, **settings)
     world.duration_s = lambda _: 2.0
