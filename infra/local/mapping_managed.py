@@ -14,7 +14,10 @@ _KEPT = ("uuid", "event_source_arn", "function_arn", "settings", "enabled", "las
 
 @dataclass
 class ManagedMapping:
-    """`deployed` is what the template said when it was last deployed; None for a mapping that the API created."""
+    """`deployed` is what the template said when it was last deployed; None for a mapping that the API created.
+
+    `problem` is why it does not run, if it has no runner; else why its function could not be found before it ran.
+    """
 
     uuid: str
     event_source_arn: str
@@ -31,7 +34,9 @@ class ManagedMapping:
 
     @property
     def state(self) -> str:
-        return self.runner.machine.state if self.runner is not None else "Creating"
+        if self.runner is None:
+            return "Creating" if self.problem is None else "Disabled"
+        return self.runner.machine.state
 
     @property
     def last_processing_result(self) -> str:
@@ -39,6 +44,8 @@ class ManagedMapping:
             return "No records processed" if self.problem is None else f"PROBLEM: {self.problem}"
         if self.runner.failure is not None:
             return f"PROBLEM: the mapping has stopped: {type(self.runner.failure).__name__}"
+        if self.problem is not None and not self.runner.machine.totals["InvokedEventCount"]:
+            return f"PROBLEM: {self.problem}"
         return self.runner.machine.last_processing_result
 
     def config(self, pace: Pace) -> MappingConfig:
@@ -57,7 +64,8 @@ def document(mapping: ManagedMapping) -> dict[str, Any]:
     """For the disk."""
     assert mapping.runner is not None
     snapshot = {"machine": mapping.runner.machine.snapshot()}
-    return {**{name: getattr(mapping, name) for name in _KEPT}, "snapshot": snapshot}
+    kept = {name: getattr(mapping, name) for name in _KEPT}
+    return {**kept, "role_arn": mapping.role_arn, "snapshot": snapshot}
 
 
 def take_snapshot(mapping: ManagedMapping) -> dict[str, Any] | None:
@@ -70,7 +78,8 @@ def take_snapshot(mapping: ManagedMapping) -> dict[str, Any] | None:
 
 
 def of_saved(saved: Mapping[str, Any]) -> ManagedMapping:
-    return ManagedMapping(**{name: saved[name] for name in _KEPT}, snapshot=saved["snapshot"], is_new=False)
+    kept = {name: saved[name] for name in _KEPT}
+    return ManagedMapping(**kept, role_arn=saved.get("role_arn", ""), snapshot=saved["snapshot"], is_new=False)
 
 
 def is_replaced(saved: Mapping[str, Any], mapping: ManagedMapping) -> bool:

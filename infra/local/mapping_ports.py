@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from infra.local.http import Request, Response
-from infra.model.function import InvokeOutcome, Succeeded
+from infra.model.function import InvokeOutcome, ServiceError, Succeeded
 from infra.model.mapping.lineage import Shard
 from infra.model.stream import Entry, Position, ReadResult, Stream
 from infra.model.stream_error import not_found
@@ -157,18 +157,21 @@ async def _succeed(request_id: str, _payload: bytes) -> InvokeOutcome:
 
 @dataclass
 class FunctionsInMemory:
-    """Keeps every call as (request id, payload); `answer` is awaited for the outcome. All exist but `missing`."""
+    """Keeps every call as (request id, payload); `answer` is awaited for the outcome. All exist but the `missing`."""
 
     answer: Callable[[str, bytes], Awaitable[InvokeOutcome]] = _succeed
     calls: list[tuple[str, bytes]] = field(default_factory=list)
+    missing: set[str] = field(default_factory=lambda: {"missing"})
 
-    async def invoke(self, _function: str, payload: bytes, /, *, request_id: str) -> InvokeOutcome:
+    async def invoke(self, function: str, payload: bytes, /, *, request_id: str) -> InvokeOutcome:
+        if function.rpartition(":function:")[2] in self.missing:
+            return ServiceError(f"ResourceNotFoundException: Function not found: {function}")
         self.calls.append((request_id, payload))
         return await self.answer(request_id, payload)
 
     async def handle(self, request: Request) -> Response:
         name = request.path.split("/")[3].rpartition(":function:")[2]
-        if name == "missing":
+        if name in self.missing:
             return Response(404, b"{}")
         arn = f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
         role = f"arn:aws:iam::000000000000:role/{name.split(':')[0]}-role"

@@ -213,17 +213,23 @@ class MappingService:
                 raise mapping_exists(event_source_arn, function_arn.split(":", 6)[6], other.uuid)
 
     async def _start_kept(self, mapping: ManagedMapping) -> None:
-        """One that the API made in an earlier run. Its function or stream may be gone by now: then it does nothing."""
+        """One that the API made in an earlier run. Its function or stream may be gone by now: then it tries until they
+        are there again. If the template has the same pair by now, that one runs instead.
+        """
         try:
             self._check_new_pair(mapping.event_source_arn, mapping.function_arn)
-            mapping.role_arn = (await self._function(mapping.function_arn)).role_arn
-            self._check_stream(mapping.event_source_arn)
         except MappingError as error:
             log.warning("mapping %s of an earlier run does not run: %s", mapping.uuid, error.message)
             mapping.problem = error.message
+            self._mappings[mapping.uuid] = mapping
+            return
+        try:
+            mapping.role_arn = (await self._function(mapping.function_arn)).role_arn
+        except MappingError as error:
+            log.warning("mapping %s of an earlier run waits for its function: %s", mapping.uuid, error.message)
+            mapping.problem = error.message
         self._mappings[mapping.uuid] = mapping
-        if mapping.problem is None:
-            self._run(mapping)
+        self._run(mapping)
 
     def _run(self, mapping: ManagedMapping) -> None:
         # Ids must differ from those of an earlier run, whose documents may lie in the same bucket.

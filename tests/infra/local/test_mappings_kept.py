@@ -11,6 +11,7 @@ import pytest
 from infra.local import mapping_store
 from infra.local.mapping_store import MappingStore, StoreError
 from infra.model.function import InvokeOutcome, Succeeded
+from infra.model.stream import Stream
 from tests.support.mapping_house import STREAM, House, new_stream, run
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -283,12 +284,12 @@ def test_a_stream_that_is_another_one_by_now_is_read_from_its_beginning(
     assert "begins anew" in caplog.text
 
 
-def test_a_kept_mapping_whose_function_is_gone_says_so_and_harms_nobody(
+def test_a_kept_mapping_whose_function_is_gone_says_so_harms_nobody_and_goes_on_when_it_is_there_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
         house = House(templates=False, data_dir=tmp_path)
-        arguments = {"EventSourceArn": STREAM, "FunctionName": "work", "StartingPosition": "LATEST"}
+        arguments = {"EventSourceArn": STREAM, "FunctionName": "work", "StartingPosition": "TRIM_HORIZON"}
         uuid = (await house.wire.call("CreateEventSourceMapping", **arguments))["UUID"]
         await house.service.stop()
         document = kept(tmp_path, uuid)
@@ -298,14 +299,65 @@ def test_a_kept_mapping_whose_function_is_gone_says_so_and_harms_nobody(
         later.put("a")
         await later.service.start()
         await later.until(lambda: later.delivered == [["a"]])
+        await asyncio.sleep(20)
         described = await later.wire.call("GetEventSourceMapping", UUID=uuid)
+        assert described["State"] == "Enabled"
         assert described["LastProcessingResult"] == "PROBLEM: Function does not exist"
-        await later.wire.call("DeleteEventSourceMapping", UUID=uuid)
-        assert [each.uuid for each in later.service.all()] == [UUID]
+        later.functions.missing.clear()
+        await later.until(lambda: later.delivered == [["a"], ["a"]])
+        described = await later.wire.call("GetEventSourceMapping", UUID=uuid)
+        assert described["LastProcessingResult"] == "OK"
         await later.service.stop()
 
     run(test())
-    assert "does not run: Function does not exist" in caplog.text
+    assert "waits for its function: Function does not exist" in caplog.text
+
+
+def test_a_kept_mapping_whose_stream_is_gone_says_so_and_goes_on_when_it_is_there_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        house = House(templates=False, data_dir=tmp_path)
+        arguments = {"EventSourceArn": STREAM, "FunctionName": "work", "StartingPosition": "TRIM_HORIZON"}
+        uuid = (await house.wire.call("CreateEventSourceMapping", **arguments))["UUID"]
+        house.put("a")
+        await house.until(lambda: house.delivered == [["a"]])
+        await house.service.stop()
+        another = Stream("another", account_id="000000000000", region="us-east-1", shard_count=1, now=house.clock())
+        later = House(templates=False, data_dir=tmp_path, stream=another)
+        await later.service.start()
+        await asyncio.sleep(20)
+        described = await later.wire.call("GetEventSourceMapping", UUID=uuid)
+        assert described["State"] == "Enabled"
+        assert described["LastProcessingResult"].startswith("PROBLEM: ")
+        later.streams.stream = house.stream
+        later.put("b")
+        await later.until(lambda: later.delivered == [["b"]])
+        await later.wire.call("DeleteEventSourceMapping", UUID=uuid)
+        await later.until(lambda: not later.service.all())
+        await later.service.stop()
+
+    run(test())
+
+
+def test_a_kept_mapping_whose_pair_the_template_has_by_now_does_not_run_and_can_be_deleted(tmp_path: Path) -> None:
+    async def test() -> None:
+        house = House(templates=False, data_dir=tmp_path)
+        arguments = {"EventSourceArn": STREAM, "FunctionName": "work", "StartingPosition": "TRIM_HORIZON"}
+        uuid = (await house.wire.call("CreateEventSourceMapping", **arguments))["UUID"]
+        await house.service.stop()
+        later = again(house, tmp_path)
+        later.put("a")
+        await later.service.start()
+        await later.until(lambda: later.delivered == [["a"]])
+        described = await later.wire.call("GetEventSourceMapping", UUID=uuid)
+        assert described["State"] == "Disabled"
+        assert described["LastProcessingResult"].startswith("PROBLEM: ")
+        assert UUID in described["LastProcessingResult"]
+        await later.wire.call("DeleteEventSourceMapping", UUID=uuid)
+        assert [each.uuid for each in later.service.all()] == [UUID]
+        await later.service.stop()
+        assert later.delivered == [["a"]]
+
+    run(test())
 
 
 def test_a_mapping_that_the_template_does_not_have_any_more_is_forgotten(tmp_path: Path) -> None:
