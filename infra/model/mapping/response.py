@@ -6,6 +6,7 @@ success, whatever it says.
 
 from collections.abc import Sequence
 from json import loads
+from typing import NoReturn
 
 from infra.model.stream import StreamRecord
 
@@ -21,7 +22,7 @@ def first_failed(payload: bytes, records: Sequence[StreamRecord]) -> int:
     answer invalid, also among good ones.
     """
     try:
-        answer = loads(payload) if payload.strip() else None
+        answer = loads(payload, parse_constant=not_json) if payload.strip() else None
     except (ValueError, RecursionError):
         return INVALID
     if answer is None or answer in ("", [], {}):
@@ -34,6 +35,11 @@ def first_failed(payload: bytes, records: Sequence[StreamRecord]) -> int:
     if not isinstance(failures, list):
         return INVALID
     return _lowest(failures, records)
+
+
+def not_json(constant: str) -> NoReturn:
+    """For NaN and Infinity, which Python writes and reads, and JSON does not have."""
+    raise ValueError(constant)
 
 
 def _lowest(failures: list[object], records: Sequence[StreamRecord]) -> int:

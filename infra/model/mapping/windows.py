@@ -33,6 +33,7 @@ from re import Pattern
 from re import compile as pattern
 from typing import Any
 
+from infra.model.mapping.response import not_json
 from infra.model.stream import StreamRecord
 
 EMPTY_STATE = b"{}"
@@ -103,11 +104,7 @@ def state_of(payload: bytes) -> bytes | None:
         return None
 
 
-def _not_json(constant: str) -> Any:
-    raise ValueError(constant)
-
-
-_JSON = JSONDecoder(parse_constant=_not_json, parse_int=str, parse_float=str)
+_JSON = JSONDecoder(parse_constant=not_json, parse_int=str, parse_float=str)
 _BEFORE_NAME = pattern(r"[\s{,]*")
 _BEFORE_VALUE = pattern(r"[\s:]*")
 

@@ -55,6 +55,13 @@ def test_an_answer_that_is_no_object_fails_the_whole_batch(payload: bytes) -> No
     assert first_failed(payload, RECORDS) == INVALID
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_an_answer_with_a_constant_that_json_does_not_have_fails_the_whole_batch(constant: str) -> None:
+    """Fact 4.17."""
+    assert first_failed(f'{{"batchItemFailures":[],"mean":{constant}}}'.encode(), RECORDS) == INVALID
+    assert first_failed(constant.encode(), RECORDS) == INVALID
+
+
 def test_the_lowest_identifier_wins_whatever_the_order() -> None:
     """Fact 4.14."""
     assert first_failed(failing(str(FIRST + 3), str(FIRST + 1), str(FIRST + 2)), RECORDS) == 1
