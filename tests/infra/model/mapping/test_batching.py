@@ -115,7 +115,7 @@ def test_a_batch_is_the_longest_front_that_fits(sizes: list[int], records_max: i
 def test_a_record_too_large_for_any_event_uses_the_retry_quota_and_never_reaches_the_function() -> None:
     """Facts 1.14, 1.15, 4.4: MaximumRetryAttempts 2 makes three attempts; the next record is delivered."""
     for retries, attempts in [(0, 1), (2, 3)]:
-        world = World(retry_attempts_max=retries, on_failure_destination_arn="arn:aws:sqs:us-east-1:1:q")
+        world = World(retry_attempts_max=retries, on_failure_destination_arn="arn:aws:sqs:us-east-1:111111111111:q")
         world.put("a")
         world.put("a", data=bytes(5 * MIB))
         world.put("a")
