@@ -117,7 +117,12 @@ def test_an_aggregate_of_the_producer_library_is_dropped() -> None:
 
 def test_a_failing_batch_is_discarded_without_the_records_that_were_dropped() -> None:
     world = filtered(
-        VISIT, SALE, VISIT, SALE, retry_attempts_max=0, on_failure_destination_arn="arn:aws:sqs:us-east-1:111111111111:q"
+        VISIT,
+        SALE,
+        VISIT,
+        SALE,
+        retry_attempts_max=0,
+        on_failure_destination_arn="arn:aws:sqs:us-east-1:111111111111:q",
     )
     world.answer = raised
     world.start().run(2)
