@@ -4,16 +4,15 @@ Not used unless the function's Handler is set to `processor.paused.handler`; eve
 milliseconds before it is processed as always. `loadgen sweep --function-latency-ms` does that and undoes it.
 """
 
-import os
 import time
 from typing import TYPE_CHECKING
 
-from processor import stream
+from processor import settings, stream
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-PAUSE_S = float(os.environ.get("PAUSE_MS", "0")) / 1000
+PAUSE_S = settings.pause_s()
 
 
 def handler(event: object, context: stream.Context) -> "PartialItemFailureResponse":

@@ -49,6 +49,14 @@ class Settings:
     """POWERTOOLS_LOG_LEVEL."""
 
 
+def pause_s(environ: Mapping[str, str] | None = None) -> float:
+    """PAUSE_MS in seconds, what `processor.paused` adds to every batch; SettingsError if it is no time below 900 s."""
+    said = (os.environ if environ is None else environ).get("PAUSE_MS", "0")
+    if not (said.isascii() and said.isdigit() and len(said) <= 6 and int(said) < 900_000):
+        raise SettingsError(f"PAUSE_MS is {said!r}; set it to whole milliseconds below 900000")
+    return int(said) / 1000
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read Settings from `environ` (default: the process's); raise SettingsError naming everything that is wrong."""
     read = _Reader(os.environ if environ is None else environ)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from processor.core.rule_api import RuleSettings
-from processor.settings import SettingsError, load
+from processor.settings import SettingsError, load, pause_s
 
 GOOD = {"RESULTS_TABLE": "results", "QUARANTINE_TABLE": "quarantine", "FAILURE_BUCKET": "failures"}
 
@@ -65,3 +65,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         load(GOOD).results_table = "other"  # type: ignore[misc]  # that is the point
+
+
+def test_a_pause_is_told_in_milliseconds_and_nothing_else_is_taken_for_one() -> None:
+    assert pause_s({}) == 0
+    assert pause_s({"PAUSE_MS": "250"}) == 0.25
+    for wrong in ("", "-1", "1.5", "900000", "soon", "9" * 5000):
+        with pytest.raises(SettingsError, match="PAUSE_MS"):
+            pause_s({"PAUSE_MS": wrong})
