@@ -13,24 +13,10 @@ from hypercorn.config import Config as ServerConfig
 from mypy_boto3_kinesis import KinesisClient
 
 from infra.local.gateway import Gateway
-from infra.local.http import Request, Response
 from infra.local.kinesis import KinesisService
+from tests.support.beside_gateway import Absent, nothing_else
 
 Value = TypeVar("Value")
-
-
-class _Absent:
-    async def handle(self, request: Request) -> Response:
-        raise AssertionError(f"{request.path} is for no one here")
-
-
-async def _nothing_else(scope: Any, receive: Any, send: Any) -> None:
-    """The application mounted behind: only its lifespan is used."""
-    while scope["type"] == "lifespan":
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
 
 
 class Endpoint:
@@ -51,11 +37,11 @@ class Endpoint:
         config.errorlog = None
         config.graceful_timeout = 0.2
         gateway: Any = Gateway(
-            _nothing_else,
+            nothing_else,
             kinesis=self.service,
-            functions=_Absent(),
-            mappings=_Absent(),
-            cloudformation=_Absent(),
+            functions=Absent(),
+            mappings=Absent(),
+            cloudformation=Absent(),
         )
         self._loop.run_until_complete(serve(gateway, config, shutdown_trigger=self._stop.wait, mode="asgi"))
 

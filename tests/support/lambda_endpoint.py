@@ -18,25 +18,11 @@ from hypercorn.config import Config as ServerConfig
 
 from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
-from infra.local.http import Request, Response
+from tests.support.beside_gateway import Absent, nothing_else
 from tests.support.function_service import ACCOUNT, LIMIT_S, REGION
 
 Value = TypeVar("Value")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/fn-role"
-
-
-class _Absent:
-    async def handle(self, request: Request) -> Response:
-        raise AssertionError(f"{request.path} is for no one here")
-
-
-async def _nothing_else(scope: Any, receive: Any, send: Any) -> None:
-    """The application mounted behind: only its lifespan is used."""
-    while scope["type"] == "lifespan":
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
 
 
 class LambdaEndpoint:
@@ -63,9 +49,9 @@ class LambdaEndpoint:
         config.bind = [f"fd://{listening.detach()}"]  # hypercorn owns and closes it
         config.errorlog = None
         config.graceful_timeout = 0.2
-        absent = _Absent()
+        absent = Absent()
         gateway: Any = Gateway(
-            _nothing_else, kinesis=absent, functions=self.service, mappings=absent, cloudformation=absent
+            nothing_else, kinesis=absent, functions=self.service, mappings=absent, cloudformation=absent
         )
         self.loop.run_until_complete(serve(gateway, config, shutdown_trigger=self._stop.wait, mode="asgi"))
 
