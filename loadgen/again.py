@@ -10,7 +10,7 @@ from loadgen import report_shape
 from loadgen.metrics import Metrics
 from loadgen.recording_file import regular
 from loadgen.results import ResultsError, decode_all
-from loadgen.run import RESULTS, summarize, write
+from loadgen.written import RESULTS, summarize, write
 
 REPORT = "report.json"
 

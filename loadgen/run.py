@@ -1,8 +1,5 @@
 """SHELL: one load from its schedule to its report: send, wait until the tables have everything, make up the account."""
 
-import contextlib
-import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from infra.ops.errors import CommandError
 from loadgen import report
-from loadgen.account import ledger_rows
 from loadgen.backlog import Switch
 from loadgen.commits import commits, latencies
+from loadgen.drain import Drain
 from loadgen.histogram import Histogram
 from loadgen.interrupts import Interrupts
 from loadgen.items import ItemKey
@@ -23,7 +20,6 @@ from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
 from loadgen.observation import Observation
 from loadgen.observe import Observer
-from loadgen.page import page
 from loadgen.progress import Progress
 from loadgen.readback import Readback, Stack
 from loadgen.results import ResultsError
@@ -31,16 +27,13 @@ from loadgen.sender import CONNECTIONS, Due
 from loadgen.sending import Sending
 from loadgen.sources import Source
 from loadgen.thresholds import Threshold, check
+from loadgen.written import RESULTS, prepare, summarize, try_to_write
 from processor.core.packing import PackingSettings
 
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
 
 LATE_AFTER_S = 0.010
-POLL_S = 0.5
-PAUSE_S = 0.05  # how soon a waiting load notices that it was interrupted
-RESULTS = "results.jsonl"
-REPORTS = ("report.json", "report.html")
 OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -78,7 +71,6 @@ class Load:
         """`unread`: what the schedule's source could not read, filled while the schedule is used up."""
         self._connection = connection
         self._options, self._stack, self._unread = options, stack, unread or report.Unread()
-        self._waited = False
         self._metrics = Metrics(late_after_us(options.packing) if options.scheduled else None)
         self._expected = Expectations(stack.settings.measures)
         self._findings, self._progress = Findings(), Progress(options.total_events)
@@ -94,8 +86,10 @@ class Load:
             options.processes,
         )
         self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
-        self._drained = 0
         self._interrupts = Interrupts(self._sending.stop)
+        self._drain = Drain(
+            self._readback, self._expected, self._findings, self._progress, lambda: self._interrupts.seen
+        )
 
     def run(self, schedule: Iterator[Due] | Source, before: Iterator[Due] | None = None) -> int:
         """Returns the exit status; the files are in `options.out` whatever it is, unless it was interrupted twice.
@@ -104,35 +98,27 @@ class Load:
         have is read before anything is sent.
         """
         out = self._options.out
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            for name in REPORTS:
-                (out / name).unlink(missing_ok=True)  # an earlier load's report does not belong to these results
-            (out / RESULTS).write_text("")
-        except OSError as error:
-            raise CommandError(f"--out {out}: no reports can be written there: {error.strerror}", USAGE) from error
+        prepare(out)
         try:
             with self._interrupts:
-                drain_s, problem = self._perform(schedule, before)
-                return self._report(drain_s, problem, self._observe())
+                problem = self._perform(schedule, before)
+                return self._report(problem, self._observe())
         except KeyboardInterrupt:
-            print(f"loadgen: stopped at once; {out}/results.jsonl has what was put until then", file=sys.stderr)
+            print(f"loadgen: stopped at once; {out}/{RESULTS} has what was put until then", file=sys.stderr)
             return INTERRUPTED
 
-    def _perform(
-        self, schedule: Iterator[Due] | Source, before: Iterator[Due] | None
-    ) -> tuple[float, CommandError | None]:
-        """Send and drain; returns the seconds of draining and what ended it too early, if anything did."""
-        drain_s = 0.0
+    def _perform(self, schedule: Iterator[Due] | Source, before: Iterator[Due] | None) -> CommandError | None:
+        """Send and drain; returns what ended it too early, if anything did."""
+        options = self._options
         with self._progress:
             try:
                 if before is not None:
                     self._look_before(before)
                 self._send(schedule)
-                drain_s = self._drain()
+                self._drain.run(options.drain_timeout_s, options.settle_s, from_zero=options.backlog)
             except CommandError as error:
-                return drain_s, error
-        return drain_s, None
+                return error
+        return None
 
     def _send(self, schedule: Iterator[Due] | Source) -> None:
         if self._switch is None:
@@ -157,42 +143,6 @@ class Load:
             items.update(event.truth.item_keys())
         self._progress.looked(len(keys), self._readback.before(sorted(keys), sorted(items)))
 
-    def _drain(self) -> float:
-        """Poll until everything was found or nothing more comes; returns the seconds it took."""
-        began_s = moved_s = time.monotonic()
-        first: int | None = None
-        found = -1
-        while not self._interrupts.seen:
-            try:
-                self._readback.refresh(self._findings)
-            except CommandError as error:  # an endpoint that went away may come back
-                if not is_silence(error) or time.monotonic() - moved_s > self._options.drain_timeout_s:
-                    raise
-                self._pause(POLL_S)
-                continue
-            now_s = time.monotonic()
-            if self._findings.found() > found:
-                found, moved_s = self._findings.found(), now_s
-            first = found if first is None else first
-            self._drained = found - (0 if self._options.backlog else first)
-            self._progress.draining(now_s - began_s, found, self._expected.distinct_events)
-            if found >= self._expected.distinct_events or now_s - moved_s > self._options.drain_timeout_s:
-                break
-            self._pause(POLL_S)
-        drained_s = (moved_s if found >= 0 else time.monotonic()) - began_s
-        if not self._interrupts.seen and self._expected.distinct_events:
-            self._pause(self._options.settle_s)
-        self._readback.refresh(self._findings, everything=True)
-        self._waited = not self._interrupts.seen
-        if self._findings.found() < self._expected.distinct_events:
-            self._readback.explain_missing(self._findings)
-        return drained_s
-
-    def _pause(self, wait_s: float) -> None:
-        until_s = time.monotonic() + wait_s
-        while not self._interrupts.seen and (left_s := until_s - time.monotonic()) > 0:
-            time.sleep(min(left_s, PAUSE_S))
-
     def _observe(self) -> Observation:
         """What the target's own metrics and logs say; nothing after an interrupt, or when nothing was sent."""
         started_s = self._sending.started_s
@@ -210,12 +160,12 @@ class Load:
             found.missing.append(f"latency to the commit: {error}")
         return Observation(found.capacity, found.series, latency, found.missing)
 
-    def _report(self, drain_s: float, problem: CommandError | None, observed: Observation) -> int:
-        options, metrics = self._options, self._metrics
+    def _report(self, problem: CommandError | None, observed: Observation) -> int:
+        options, metrics, drain = self._options, self._metrics, self._drain
         self._unread = self._sending.unread or self._unread
         why = self._why_partial(problem)
-        ledger = settle(self._expected, self._findings, waited=self._waited)
-        numbers = report.numbers(metrics, ledger, drain_s, self._unread, self._drained, observed)
+        ledger = settle(self._expected, self._findings, waited=drain.waited)
+        numbers = report.numbers(metrics, ledger, drain.took_s, self._unread, drain.found_meanwhile, observed)
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
@@ -228,13 +178,13 @@ class Load:
             },
             metrics=metrics,
             ledger=ledger,
-            drain_s=drain_s,
-            drained=self._drained,
+            drain_s=drain.took_s,
+            drained=drain.found_meanwhile,
             checked=check(options.thresholds, numbers),
             unread=self._unread,
             observed=observed,
         )
-        unwritten = _try_to_write(options.out, document)
+        unwritten = try_to_write(options.out, document)
         summarize(document, unwritten or f"Reports: {options.out}/report.html, report.json, {RESULTS}")
         if self._interrupts.seen:
             return INTERRUPTED
@@ -268,62 +218,7 @@ class Load:
         return f"the stream {self._stack.stream} took nothing: {reasons}"
 
 
-def is_silence(error: CommandError) -> bool:
-    """Nobody answered, as opposed to an answer that is a refusal."""
-    from botocore.exceptions import ConnectionError as NoConnection
-    from botocore.exceptions import HTTPClientError
-
-    return isinstance(error.__cause__, HTTPClientError | NoConnection)
-
-
-def _try_to_write(out: Path, document: Mapping[str, Any]) -> str | None:
-    """None: the reports are there; else why not."""
-    try:
-        write(out, document)
-    except OSError as error:
-        return f"{out}: the reports cannot be written: {error.strerror}; what was measured is above"
-    return None
-
-
 def late_after_us(packing: PackingSettings) -> int:
     """An event is late when it is first put later than the schedule and the wait for its aggregate explain."""
     linger_s = packing.linger_s if packing.aggregate is not None else 0.0
     return round((linger_s + LATE_AFTER_S) * 1e6)
-
-
-def write(out: Path, document: Mapping[str, Any]) -> None:
-    """report.json and report.html, each whole or not at all."""
-    for name, text in zip(REPORTS, (json.dumps(document, indent=1) + "\n", page(document)), strict=True):
-        part = out / f"{name}.part"
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(out / name)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
-
-
-def summarize(document: Mapping[str, Any], last_line: str = "") -> None:
-    """The account, the most important numbers and the verdict on stdout. A reader that has enough (`| head`) may go."""
-    try:
-        print("\n".join((*_summary(document), last_line)), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again at exit
-
-
-def _summary(document: Mapping[str, Any]) -> Iterator[str]:
-    yield ""
-    for row in ledger_rows(document):
-        yield f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}"
-    yield ""
-    interesting = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
-    numbers = document["numbers"]
-    named = ("commit_latency_p50_ms", "commit_latency_p99_ms", "iterator_age_max_ms", "drain_events_per_s")
-    observed = tuple(name for name in named if numbers.get(name) is not None)
-    for name in (*interesting, *observed, "late_share", "throttled_attempts", "events_failed", "drain_s"):
-        yield f"  {name:<56} {report.number(numbers[name]):>14}"
-    for threshold in document["thresholds"]:
-        yield f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}"
-    for sentence in (*report.limit_sentences(document), *report.notes(document), document["verdict"]):
-        yield f"\n{sentence}"

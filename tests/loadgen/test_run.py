@@ -246,7 +246,7 @@ def test_a_place_for_reports_that_cannot_be_written_is_a_usage_error_before_anyt
 def test_a_reader_of_the_summary_that_goes_away_changes_no_exit_status(tmp_path: Path) -> None:
     code = """
 import json, sys
-from loadgen.run import summarize
+from loadgen.written import summarize
 summarize(json.load(open(sys.argv[1])))
 sys.exit(42)
 """
