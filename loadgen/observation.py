@@ -15,13 +15,19 @@ SUMS = {
     "read_throttles": ("read_throttles",),
     "lambda_throttles": ("lambda_throttles",),
     "function_errors": ("function_errors",),
-    "table_throttles": ("table_write_throttles", "table_read_throttles"),
+    "table_throttles": ("table_write_throttles", "table_read_throttles", "quarantine_throttles"),
     "invocations_observed": ("invocations",),
     "batch_item_failures": ("batch_item_failures",),
     "cold_starts": ("cold_starts",),
     "write_units": ("write_units",),
 }
-HIGHEST = {"iterator_age_max_ms": "iterator_age_ms", "concurrency_max": "concurrent_executions"}
+HIGHEST = {
+    "iterator_age_max_ms": "iterator_age_ms",
+    "event_age_max_ms": "event_age_ms",
+    "concurrency_max": "concurrent_executions",
+    "lanes_with_work_max": "lanes_with_work",
+}
+CONSUMED = ("table_write_units", "table_read_units", "quarantine_write_units")  # not published everywhere
 MEANS = {
     "batch_size_mean": ("batch_records", "batches"),
     "effective_parallelism_mean": ("effective_parallelism", None),
@@ -57,6 +63,10 @@ def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float
         found[name] = sum(by_name[part].total for part in parts if part in by_name) if is_known else None
     for name, part in HIGHEST.items():
         found[name] = by_name[part].highest if part in by_name else None
+    for name in CONSUMED:
+        found[name] = by_name[name].total if name in by_name else None
+    polled, invoked = by_name.get("polled"), by_name.get("invoked")
+    found["redelivered_records"] = max(0.0, invoked.total - polled.total) if polled and invoked else None
     for name, (total, count) in MEANS.items():
         found[name] = _mean(by_name.get(total), by_name.get(count) if count else None, counted=count is not None)
     return found

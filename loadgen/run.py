@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from infra.ops.errors import CommandError
 from loadgen import report
 from loadgen.backlog import Switch
-from loadgen.commits import commits, latencies
+from loadgen.commits import CommitLatency, commits, latencies
 from loadgen.drain import Drain
-from loadgen.histogram import Histogram
 from loadgen.interrupts import Interrupts
 from loadgen.items import ItemKey
 from loadgen.ledger import Expectations, Findings, WindowKey, settle
@@ -156,9 +155,9 @@ class Load:
             with (self._options.out / RESULTS).open() as lines:
                 latency = latencies(lines, known, started_s)
         except (OSError, ResultsError) as error:
-            latency = Histogram()
+            latency = CommitLatency()
             found.missing.append(f"latency to the commit: {error}")
-        return Observation(found.capacity, found.series, latency, found.missing)
+        return Observation(found.capacity, [*found.series, *latency.series()], latency.whole, found.missing)
 
     def _report(self, problem: CommandError | None, observed: Observation) -> int:
         options, metrics, drain = self._options, self._metrics, self._drain

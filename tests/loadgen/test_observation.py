@@ -57,11 +57,23 @@ def put(number: str, due_us: list[int]) -> PutResult:
 def test_latency_to_the_commit_counts_from_when_an_event_was_due_and_for_the_records_between() -> None:
     known = commits([batch(1_000_900, ("7", "9"), records=10)])
     lines = [encode(put(number, [0, 100_000])) + "\n" for number in ("7", "8", "9")]
-    histogram = latencies(lines, known, started_s=1000.0)
+    found = latencies(lines, known, started_s=1000.0)
+    histogram = found.whole
     assert histogram.count == 2 * 2 * 5
     assert histogram.highest == 900_000
     assert named(histogram)["commit_latency_mean_ms"] == 850
-    assert set(named(latencies(lines, {}, 1000.0)).values()) == {None}
+    assert set(named(latencies(lines, {}, 1000.0).whole).values()) == {None}
+
+
+def test_latency_to_the_commit_is_known_second_by_second() -> None:
+    known = commits([batch(1_000_900, ("7",), records=1), batch(1_002_500, ("8",), records=1)])
+    lines = [encode(put("7", [100_000, 800_000])) + "\n", encode(put("8", [2_000_000])) + "\n"]
+    p50, p99 = latencies(lines, known, started_s=1000.0).series()
+    assert (p50.name, p99.name, p50.statistic) == ("commit_latency_p50_ms", "commit_latency_p99_ms", "p50")
+    assert [second for second, _ in p50.points] == [0, 2]
+    assert [value for _, value in p50.points] == pytest.approx([100, 500], rel=0.02)
+    assert [value for _, value in p99.points] == pytest.approx([800, 500], rel=0.02)
+    assert latencies(lines, {}, 1000.0).series() == []
 
 
 def test_a_record_that_is_delivered_again_was_committed_when_it_was_first() -> None:
@@ -96,9 +108,23 @@ def test_what_was_not_observed_is_null_and_what_was_without_any_is_0() -> None:
     assert (found["invocations_observed"], found["lambda_throttles"], found["cold_starts"]) == (5.0, 0, None)
 
 
+def test_what_was_consumed_delivered_again_and_how_old_it_became_have_names() -> None:
+    def cloudwatch(name: str, value: float) -> Series:
+        return Series(name, "", "sum", "CloudWatch", 60, ((0, value),))
+
+    log = [
+        Series(name, "", "max", "the function's log", 1, ((0, 3.0), (1, 4.0)))
+        for name in ("event_age_ms", "lanes_with_work")
+    ]
+    metrics = [cloudwatch("polled", 900.0), cloudwatch("invoked", 1_000.0), cloudwatch("table_write_units", 70.0)]
+    found = numbers(Observation(series=[*metrics, *log]))
+    assert (found["redelivered_records"], found["table_write_units"], found["table_read_units"]) == (100.0, 70.0, None)
+    assert (found["event_age_max_ms"], found["lanes_with_work_max"]) == (4.0, 4.0)
+
+
 def test_a_load_without_a_schedule_has_no_latency_to_the_commit() -> None:
     known = commits([batch(1_000, ("7",))])
-    observed = Observation(commit_latency=latencies([encode(put("7", [0])) + "\n"], known, 0.0))
+    observed = Observation(commit_latency=latencies([encode(put("7", [0])) + "\n"], known, 0.0).whole)
     assert numbers(observed, scheduled=False)["commit_latency_max_ms"] is None
     assert numbers(observed)["commit_latency_max_ms"] == 1000
 

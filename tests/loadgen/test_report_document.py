@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 
 from loadgen import report
+from loadgen.commits import CommitLatency
+from loadgen.function_log import Batch, Invocation
+from loadgen.histogram import Histogram
+from loadgen.lanes import at_once
 from loadgen.ledger import Expectations, Findings, settle
-from loadgen.metrics import Metrics
+from loadgen.metrics import SECOND_BITS, Metrics
 from loadgen.results import PutResult, encode
+from loadgen.series import of_function
+from loadgen.stack_metrics import METRICS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "loadgen-report.md").read_text()
 
@@ -61,6 +67,18 @@ def test_every_column_of_the_timeline_is_documented() -> None:
     metrics.add(PutResult("k", (0,), 0, 1, 1, 1, 0, 0, "s", "1", (), None, False))
     (line,) = [line for line in DOCUMENT.splitlines() if line.startswith("| `timeline`")]
     assert all(f"`{name}`" in line for name in metrics.timeline()[0])
+
+
+def test_every_series_that_can_be_in_a_report_is_documented() -> None:
+    ran = [Invocation(1_500, 500.0, 9.0, 60, timed_out=False)]
+    batches = [Batch(1_000, 3, 1, 9, 8, 2.0, 2, 5.0, ("7",), 30.0)]
+    named = CommitLatency(seconds={0: Histogram(SECOND_BITS)}).series()
+    made = [*of_function(batches, ran, 0.0, 100), *at_once(ran, 0.0), *named]
+    names = {one.name for one in made} | {metric.series for metric in METRICS}
+    section = DOCUMENT.split("The series of the sender:")[1].split("\n\n")[0]
+    assert len(names) > 30
+    assert names <= set(re.findall(r"`([a-z0-9_]+)`", section))
+    assert f"({len(METRICS)} metrics a load)" in DOCUMENT
 
 
 def test_the_schema_is_the_one_that_is_documented() -> None:
