@@ -11,44 +11,22 @@ other. A caller that wants several calls in flight owns an `Outbox` and uses `Pu
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ProxyConnectionError,
-    SSLError,
-)
 from botocore.session import Session
 
 from processor.adapters import clients
+from processor.adapters.put_records import PutRecords
 from processor.core.packing import Packer, PackingSettings, UnpackableError
-from processor.core.resend import (
-    Acknowledged,
-    CallFailed,
-    Entry,
-    NotWritten,
-    Outbox,
-    Reply,
-    RetryPolicy,
-    Settled,
-    Written,
-    classify,
-)
+from processor.core.resend import Acknowledged, Outbox, RetryPolicy, Settled
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
-    from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef
 
-Tag = TypeVar("Tag")
 
-# No byte left this machine: nothing can have been written.
-NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
+__all__ = ["Accepted", "Outcome", "Publisher", "PutRecords", "Rejected", "kinesis_client"]
 
 
 class Accepted(NamedTuple):
@@ -99,44 +77,6 @@ def kinesis_client(
     )
     client: KinesisClient = made
     return client
-
-
-class PutRecords:
-    """One PutRecords call, no retry: entries in, the reply per record out. Safe to call from several threads."""
-
-    def __init__(self, client: "KinesisClient", stream_name: str) -> None:
-        self._client, self._stream_name = client, stream_name
-
-    def __call__(self, entries: Sequence[Entry[Tag]]) -> Reply:
-        """Never raises for what the network or AWS answers."""
-        records: list[PutRecordsRequestEntryTypeDef] = []
-        for entry in entries:
-            record = entry.record
-            put: PutRecordsRequestEntryTypeDef = {"Data": record.data, "PartitionKey": record.partition_key}
-            if record.explicit_hash_key is not None:
-                put["ExplicitHashKey"] = record.explicit_hash_key
-            records.append(put)
-        try:
-            answers = self._client.put_records(StreamName=self._stream_name, Records=records)["Records"]
-        except ClientError as error:
-            details = error.response["Error"]
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            return classify(details.get("Code", "Unknown"), status, details.get("Message", ""))
-        except NEVER_SENT as error:
-            return CallFailed(type(error).__name__, str(error), transient=True, uncertain=False)
-        except HTTPClientError as error:
-            return CallFailed(type(error).__name__, str(error), transient=True, uncertain=True)
-        except BotoCoreError as error:  # no credentials, bad parameters: asking again changes nothing
-            return CallFailed(type(error).__name__, str(error), transient=False, uncertain=False)
-        if len(answers) != len(entries):
-            what = f"PutRecords answered for {len(answers)} of {len(entries)} records"
-            return CallFailed("ResponseMismatch", what, transient=True, uncertain=True)
-        return [
-            NotWritten(answer["ErrorCode"], answer.get("ErrorMessage", ""))
-            if answer.get("ErrorCode")
-            else Written(answer["ShardId"], answer["SequenceNumber"])
-            for answer in answers
-        ]
 
 
 class Publisher:

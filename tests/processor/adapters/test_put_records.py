@@ -1,0 +1,119 @@
+"""PutRecords through botocore: the body written here is botocore's own, and other calls of the client stay as they are."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.session import Session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.adapters.publisher import PutRecords, kinesis_client
+from processor.adapters.put_records import as_parameters, encoded
+from processor.core.packing import Packed
+from processor.core.resend import CallFailed, Entry, NotWritten, Reply, Written
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
+hash_keys = st.none() | st.integers(0, 2**128 - 1).map(str)
+records = st.lists(
+    st.builds(Packed, keys, hash_keys, st.binary(max_size=300), st.just((1,)), st.booleans()), min_size=1, max_size=5
+)
+
+
+class Body(io.BytesIO):
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+class Wire:
+    """A botocore client whose requests go nowhere; `answer(request body)` makes (status, body)."""
+
+    def __init__(self, answer: Callable[[bytes], tuple[int, bytes]] = lambda _: (200, b'{"Records": []}')) -> None:
+        session = Session()
+        session.set_credentials("test", "test")
+        self.client: Any = kinesis_client(region="us-east-1", session=session)
+        self.requests: list[Any] = []
+        self._answer = answer
+        events: Any = self.client.meta.events
+        events.register("before-send.kinesis.PutRecords", self._send)
+
+    def _send(self, request: Any, **_: object) -> AWSResponse:
+        self.requests.append(request)
+        status, body = self._answer(request.body)
+        headers: Any = {"x-amzn-RequestId": "none"}
+        return AWSResponse(request.url, status, headers, Body(body))
+
+    def put(self, sent: list[Packed[int]]) -> Reply:
+        return PutRecords(self.client, "events")([Entry(record, 0.0, record.size) for record in sent])
+
+
+WIRE = Wire()
+
+
+@given(records)
+def test_a_body_is_byte_for_byte_what_botocore_writes_for_the_same_records(sent: list[Packed[int]]) -> None:
+    WIRE.requests.clear()
+    WIRE.put(sent)
+    WIRE.client.put_records(StreamName="events", Records=as_parameters(sent))
+    ours, theirs = WIRE.requests
+    assert ours.body == theirs.body
+    assert ours.headers["Content-Length"] == theirs.headers["Content-Length"] == str(len(ours.body))
+    assert ours.headers.keys() == theirs.headers.keys()
+
+
+@given(records)
+def test_the_pieces_of_a_body_are_the_records_as_json(sent: list[Packed[int]]) -> None:
+    found = json.loads(b"[" + b"".join(encoded(sent)) + b"]")
+    assert [record["PartitionKey"] for record in found] == [record.partition_key for record in sent]
+    assert [record.get("ExplicitHashKey") for record in found] == [record.explicit_hash_key for record in sent]
+
+
+ONE: list[Packed[int]] = [Packed("key", None, b"data", (1,), aggregated=False)]
+
+
+def answering(status: int, body: bytes) -> Reply:
+    return Wire(lambda _: (status, body)).put(ONE)
+
+
+def test_every_record_has_its_own_answer() -> None:
+    body = {"Records": [{"ShardId": "s", "SequenceNumber": "1"}, {"ErrorCode": "Throttled", "ErrorMessage": "no"}]}
+    reply = Wire(lambda _: (200, json.dumps(body).encode())).put(ONE * 2)
+    assert reply == [Written("s", "1"), NotWritten("Throttled", "no")]
+
+
+def test_nulls_beside_what_an_answer_says_are_nothing() -> None:
+    body = b'{"Records": [{"ShardId": "s", "SequenceNumber": "1", "ErrorCode": null}], "EncryptionType": null}'
+    assert answering(200, body) == [Written("s", "1")]
+
+
+@pytest.mark.parametrize("body", [b'{"Records": []}', b'{"Records": [{"ShardId": "s", "SequenceNumber": "1"}, {}]}'])
+def test_an_answer_for_another_number_of_records_may_have_written(body: bytes) -> None:
+    reply = answering(200, body)
+    assert isinstance(reply, CallFailed)
+    assert (reply.code, reply.uncertain) == ("ResponseMismatch", True)
+
+
+def test_an_error_of_the_whole_call_is_parsed_by_botocore() -> None:
+    reply = answering(400, b'{"__type": "ResourceNotFoundException", "message": "no stream"}')
+    assert reply == CallFailed("ResourceNotFoundException", "no stream", transient=False, uncertain=False)
+
+
+def test_other_calls_of_the_same_client_are_left_alone() -> None:
+    wire = Wire(lambda _: (200, b'{"FailedRecordCount": 0, "Records": [{"ShardId": "s", "SequenceNumber": "1"}]}'))
+    for _ in range(3):
+        wire.put(ONE)
+    answer = wire.client.put_records(StreamName="other", Records=[{"PartitionKey": "a", "Data": b"b"}])
+    assert answer["FailedRecordCount"] == 0
+    assert json.loads(wire.requests[-1].body)["StreamName"] == "other"
+
+
+def test_a_call_is_sent_when_its_request_is_complete_and_signed() -> None:
+    now_s = iter((1.0, 2.0, 3.0))
+    wire = Wire()
+    put = PutRecords(wire.client, "events", clock=lambda: next(now_s))
+    put([Entry(ONE[0], 0.0, 1)])
+    assert put.sent_s == 2.0
+    assert "Authorization" in wire.requests[0].headers
