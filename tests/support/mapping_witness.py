@@ -155,7 +155,7 @@ class Witness:
         others = [other for other in self._in_flight.values() if other.shard_id == invoke.shard_id]
         assert len(others) < self.config.parallelization_factor, "more invocations than lanes"
         began_under = [self._began_under[other.invocation_id] for other in others]
-        assert all(each is self.config for each in began_under), "lanes of two configurations at once"
+        assert all(self.config.forms_the_same_batches_as(each) for each in began_under), "lanes of two configurations"
         keys = {record.partition_key for record in invoke.records}
         for other in others:
             assert keys.isdisjoint(record.partition_key for record in other.records), "one key in two invocations"

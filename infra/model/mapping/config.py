@@ -42,6 +42,16 @@ FUNCTION_NAME = pattern(
     r"(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 FUNCTION_NAME_MAX = 256
+# What makes a batch what it is: its records, what is sent of them, and to whom.
+_FORMS_BATCHES = (
+    "function_arn",
+    "role_arn",
+    "batch_size",
+    "parallelization_factor",
+    "filters",
+    "tumbling_window_s",
+    "pace",
+)
 _DESTINATION = pattern(r"arn:aws[a-zA-Z0-9-]*:(sqs|sns|s3):[a-z0-9-]*:\d*:.+")
 
 
@@ -187,6 +197,10 @@ class MappingConfig:
 
     def _refused(self, what: str) -> MappingError:
         return invalid_parameter(f"{what[0].upper()}{what[1:]}.")
+
+    def forms_the_same_batches_as(self, other: "MappingConfig") -> bool:
+        """Whether a batch formed under `other` may be sent, or sent again, under this configuration as it is."""
+        return all(getattr(self, name) == getattr(other, name) for name in _FORMS_BATCHES)
 
     @property
     def region(self) -> str:

@@ -73,6 +73,16 @@ class Lane:
 
     # Inputs
 
+    def reconfigured(self, now: float) -> None:
+        """Other settings hold, under which batches are what they were: one that has failed is judged by them at once,
+        and tried at once if it is kept. One that was refused keeps its turn."""
+        if self.phase is not Phase.WAITING or not self.batches[-1].attempts:
+            return
+        if self._judged(self.batches[-1], now) or self not in self.context.refused:
+            self.context.timers.clear(self)
+            if self.phase is Phase.WAITING:
+                self.phase = Phase.READY
+
     def run(self, now: float) -> None:
         """Do what can be done now: to be called when records were put, and after every change."""
         while self.shard.may_begin and (self.phase is Phase.READY or self._gather(now)):
@@ -110,8 +120,9 @@ class Lane:
                 # Throttled, or a service error: the function has not run, so the attempt does not count.
                 batch.refusals += 1
                 self.context.last_processing_result = CALL_FAILED
-                self.context.refused.setdefault(self)
-                self._wait(now + self.context.config.pace.refused_retry_after_s(batch.request_id, batch.refusals))
+                if not batch.attempts or not self._judged(batch, now):
+                    self.context.refused.setdefault(self)
+                    self._wait(now + self.context.config.pace.refused_retry_after_s(batch.request_id, batch.refusals))
         self.run(now)
 
     def delivery_finished(self, now: float, *, delivered: bool) -> None:
@@ -226,19 +237,25 @@ class Lane:
 
     def _failed(self, batch: Batch, now: float) -> None:
         """No progress was made: halve, retry, or give up."""
+        batch.attempts += 1
+        batch.refusals = 0
+        if not self._judged(batch, now):
+            self.context.refused.pop(self, None)
+            self._wait(now + self.context.config.pace.retry_after_s(batch.attempts))
+
+    def _judged(self, batch: Batch, now: float) -> bool:
+        """Whether a batch that has failed is halved or given up, which is then done."""
         config = self.context.config
-        self.context.refused.pop(self, None)
         if config.bisect_batch_on_function_error and len(batch) > 1:
             half = len(batch) // 2
             self.batches[-1:] = [batch.rest(half, self.context.new_id()), batch.first(half, self.context.new_id())]
             self.phase = Phase.READY
-            return
-        batch.attempts += 1
-        batch.refusals = 0
-        if config.retry_attempts_max != -1 and batch.attempts > config.retry_attempts_max:
+        elif config.retry_attempts_max != -1 and batch.attempts > config.retry_attempts_max:
             self._discard(now, Condition.RETRIES_EXHAUSTED)
         else:
-            self._wait(now + config.pace.retry_after_s(batch.attempts))
+            return False
+        self.context.refused.pop(self, None)
+        return True
 
     def _wait(self, until_s: float) -> None:
         self.phase = Phase.WAITING

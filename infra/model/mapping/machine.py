@@ -5,7 +5,8 @@ order, and feed each result back exactly once. Call `wake_up` when `deadline` (e
 come. `now` never goes backwards. Once begun, commands are independent: invocations of different lanes run side by side.
 
 Disabling lets what is under way end and forgets everything else; enabling goes on at the checkpoints (so a lane that
-was ahead of its shard's checkpoint sees records again). A changed configuration keeps what was read, see `regroup`.
+was ahead of its shard's checkpoint sees records again). A changed configuration keeps what was read; a batch in its
+retries keeps its request id and its attempts, unless batches are formed otherwise from now on, see `regroup`.
 A listing of another stream of the same name does the same, but forgets the checkpoints too, see `Progress.begin_anew`.
 """
 
@@ -252,15 +253,22 @@ class EventSourceMapping:
     def _in_force(self, now: float) -> None:
         """What `update` and `delete` wanted happens now."""
         config, self._changed_config = self._changed_config, None
-        if config is not None:
-            self._context.reconfigure(config)
-            for shard in self._shards.values():
-                shard.regroup()
         self._context.stopping = self._begins_anew or not self._lifecycle.enabled
+        if config is not None and config != self.config:
+            self._reconfigure(config, now)
         if self._context.stopping:
             self._come_to_rest(now)
         else:
             self._polling.go_on(now)
+
+    def _reconfigure(self, config: MappingConfig, now: float) -> None:
+        forms_the_same = config.forms_the_same_batches_as(self.config)
+        self._context.reconfigure(config)
+        for shard in self._shards.values():
+            if forms_the_same:
+                shard.reconfigured(now)
+            else:
+                shard.regroup()
 
     def _come_to_rest(self, now: float) -> None:
         for shard in self._shards.values():
@@ -269,8 +277,9 @@ class EventSourceMapping:
 
     def _forget_when_quiet(self, now: float) -> None:
         """Disabled, and what was under way has ended: only the checkpoints are kept, if they are this stream's."""
-        quiet = self.settled and not any(shard.reading for shard in self._shards.values())
-        if not quiet or not self._context.stopping or self._stopped:
+        if not self._context.stopping or self._stopped or not self.settled:
+            return
+        if any(shard.reading for shard in self._shards.values()):
             return
         self._polling.leave()
         self._context.refused.clear()

@@ -150,9 +150,15 @@ class ShardReader:
 
     # A changed configuration
 
+    def reconfigured(self, now: float) -> None:
+        """The configuration has changed, but not what a batch is."""
+        if self.may_begin:
+            for lane in self.lanes:
+                lane.reconfigured(now)
+
     def regroup(self) -> None:
-        """The configuration has changed. No batch begins before those under way have ended: else a partition key
-        could be in two lanes at once."""
+        """The configuration has changed, and with it what a batch is. No batch begins before those under way have
+        ended: else a partition key could be in two lanes at once."""
         self.regrouping = True
 
     def regrouped(self, now: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.model.function import Succeeded
+from infra.model.function import Succeeded, Throttled
 from infra.model.mapping import AfterSequenceNumber, Delays, MappingInUseError, StartingPosition
 from infra.model.mapping.lifecycle import State
 from tests.support.mapping_world import EPOCH_S, FIRST, FUNCTION, ONE, ROLE, World, raised, succeeded
@@ -211,13 +211,19 @@ def test_children_of_a_reshard_while_disabled_are_read_after_their_parent() -> N
 # Changing
 
 
+# When a batch that always fails has been sent within 50 s.
+BLOCKED_S = (0, 0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25.4)
+
+
 def blocked(**settings: Any) -> World:
     """Three records whose batch fails for ever, and waits long for its next retry."""
     world = World(on_failure_destination_arn=QUEUE, **settings).start()
     world.answer = raised
     world.put(*"aaa")
     world.run(50)
-    assert set(map(tuple, world.sent)) == {(0, 1, 2)}
+    assert [(round(at - EPOCH_S, 3), batch) for (at, _), batch in zip(world.invokes, world.sent, strict=True)] == [
+        (at, [0, 1, 2]) for at in BLOCKED_S
+    ]
     world.invokes.clear()
     return world
 
@@ -230,13 +236,103 @@ def test_a_smaller_batch_holds_for_the_records_of_a_blocked_lane() -> None:
     assert world.run(1).sent == [[0, 1], [2]]
 
 
-def test_a_retry_limit_holds_for_a_blocked_lane() -> None:
-    """Facts 4.5, 4.7: as a new batch, with a new request id and the whole new budget."""
-    world = blocked()
-    world.update(retry_attempts_max=1)
-    assert world.run(1).sent == [[0, 1, 2], [0, 1, 2]]
+def test_an_update_that_leaves_its_batches_as_they_are_keeps_request_id_and_retry_budget() -> None:
+    """Facts 4.5, 4.7: N retries mean N + 1 calls, whatever is changed meanwhile, and the document says so."""
+    changes: list[dict[str, Any]] = [
+        {"batching_window_s": 3},
+        {"event_count_metrics": True},
+        {"on_failure_destination_arn": QUEUE + "-2"},
+        {"report_batch_item_failures": True},
+        {"record_age_s_max": 3600},
+        {"batch_size": 100},  # as it was
+    ]
+    for change in changes:
+        world = World(on_failure_destination_arn=QUEUE, retry_attempts_max=9).start()
+        world.answer = raised
+        world.put(*"aaa")
+        for _ in range(8):
+            world.run(3).update(**change)
+        world.run(300)
+        assert world.sent == [[0, 1, 2]] * 10
+        assert len(set(world.request_ids)) == 1
+        assert [deliver.discarded.attempts for _, deliver in world.documents] == [10]
+
+
+def test_an_update_that_enables_what_is_enabled_keeps_the_retry_budget() -> None:
+    """Facts 4.5, 4.7."""
+    world = World(retry_attempts_max=3).start()
+    world.answer = raised
+    world.put("a")
+    for _ in range(30):
+        world.run(1).update(enabled=True)
+    assert world.sent == [[0]] * 4
     assert len(set(world.request_ids)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 50},
+        {"parallelization_factor": 2},
+        {"function_arn": FUNCTION + ":blue"},
+        {"filters": ('{"data":{"a":[1]}}',)},
+        {"tumbling_window_s": 60},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_update_that_changes_what_a_batch_is_forms_them_anew(change: dict[str, Any]) -> None:
+    """Fact 4.7. A choice: AWS does not say what becomes of a batch in its retries."""
+    world = World(retry_attempts_max=4).start()
+    world.answer = raised
+    world.put("a", data=b'{"a":1}')
+    world.run(0.5)
+    before = world.request_ids
+    assert len(before) == 2
+    world.update(**change).run(60)
+    after = world.request_ids[len(before) :]
+    assert (len(after), len(set(after)), set(before) & set(after)) == (5, 1, set())
+
+
+def test_a_retry_limit_holds_for_a_blocked_lane() -> None:
+    """Facts 4.5, 4.7: what was tried counts, so a batch that has had more tries is given up at once."""
+    world, tried = blocked(), len(BLOCKED_S)
+    world.update(retry_attempts_max=1)
+    assert world.run(1).sent == []
     assert world.discarded == [[0, 1, 2]]
+    assert [deliver.discarded.attempts for _, deliver in world.documents] == [tried]
+
+
+def test_a_retry_limit_above_what_was_tried_leaves_the_rest_of_it() -> None:
+    """Facts 4.5, 4.7."""
+    world, tried = blocked(), len(BLOCKED_S)
+    world.update(retry_attempts_max=tried + 1)
+    world.run(100)
+    assert world.sent == [[0, 1, 2]] * 2
+    assert [deliver.discarded.attempts for _, deliver in world.documents] == [tried + 2]
+
+
+def test_a_batch_under_way_is_judged_by_the_settings_in_force_when_it_ends() -> None:
+    """Facts 4.5, 4.7."""
+    world = World(on_failure_destination_arn=QUEUE).start()
+    world.answer, world.duration_s = raised, lambda _: 10.0
+    world.put("a")
+    world.run(5).update(retry_attempts_max=0).run(6)
+    assert (world.sent, world.discarded) == ([[0]], [[0]])
+
+
+def test_a_refused_batch_keeps_its_turn_and_its_id_over_an_update() -> None:
+    """Facts 4.3, 4.7."""
+    world = World(retry_attempts_max=0).start()
+    world.answer = lambda invoke: Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+    world.put("a")
+    world.run(3)
+    sent = len(world.sent)
+    world.update(bisect_batch_on_function_error=True)
+    assert len(world.sent) == sent
+    world.answer = succeeded
+    world.run(3)
+    assert len(set(world.request_ids)) == 1
+    assert world.sent[-1] == [0]
 
 
 def test_a_record_age_holds_for_a_blocked_lane() -> None:
@@ -253,7 +349,7 @@ def test_bisect_holds_for_a_blocked_lane() -> None:
     world = blocked()
     world.answer = lambda invoke: raised(invoke) if len(invoke.records) > 1 else succeeded(invoke)
     world.update(bisect_batch_on_function_error=True)
-    assert world.run(1).sent == [[0, 1, 2], [0], [1, 2], [1], [2]]
+    assert world.run(1).sent == [[0], [1, 2], [1], [2]]
 
 
 def test_a_destination_holds_for_a_blocked_lane() -> None:

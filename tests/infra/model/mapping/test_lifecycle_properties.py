@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from infra.model.function import FunctionError, InvokeOutcome
+from infra.model.function import FunctionError, InvokeOutcome, Throttled
 from infra.model.mapping import Delays, Invoke, MappingInUseError, Pace
 from tests.support.mapping_world import STREAM, World, succeeded
 
@@ -48,6 +48,7 @@ steps = st.one_of(
 durations = st.lists(st.sampled_from([0.0, 0.05, 1.0, 20.0]), min_size=1, max_size=5)
 # Which invocations fail, by number: every third, say.
 failing = st.sets(st.integers(0, 40), max_size=15)
+refused = st.sets(st.integers(0, 40), max_size=8)
 
 
 def apply(world: World, step: Step) -> None:
@@ -81,6 +82,7 @@ def finish(world: World) -> None:
     st.lists(steps, max_size=16),
     durations,
     failing,
+    refused,
     st.sampled_from([Delays(), Delays(0.1, 0.5)]),
     st.sampled_from([4, 20_000]),
     st.sampled_from(["TRIM_HORIZON", "LATEST"]),
@@ -90,6 +92,7 @@ def test_no_change_while_it_runs_loses_reorders_or_doubles(
     happenings: list[Step],
     takes_s: list[float],
     fails: set[int],
+    refuses: set[int],
     delays: Delays,
     held_records_max: int,
     starting_position: str,
@@ -109,6 +112,8 @@ def test_no_change_while_it_runs_loses_reorders_or_doubles(
     world.duration_s = lambda _: next(turns, 0.0)
 
     def answer(invoke: Invoke) -> InvokeOutcome:
+        if len(world.invokes) in refuses:
+            return Throttled("ConcurrentInvocationLimitExceeded")
         if len(world.invokes) in fails:
             return FunctionError(invoke.request_id, "ValueError", b"{}")
         return succeeded(invoke)
