@@ -22,9 +22,9 @@ an event is added; the tests hold it against the generated classes.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 MAGIC = b"\xf3\x89\x9a\xc2"
 DIGEST_BYTES = 16
@@ -40,6 +40,7 @@ PARTITION_KEY_CHARACTERS_MAX = 256
 NEARLY_TOO_LARGE = RECORD_BYTES_MAX - 2048
 
 HASH_KEYS = 2**128
+KEYS_KNOWN_MAX = 65_536  # partition keys that a packer remembers the lane of
 
 Tag = TypeVar("Tag")
 
@@ -76,8 +77,7 @@ class PackingSettings:
             raise ValueError(f"record_bytes must be 1 to {RECORD_BYTES_MAX}, not {self.record_bytes}")
 
 
-@dataclass(frozen=True, slots=True)
-class Packed(Generic[Tag]):
+class Packed(NamedTuple, Generic[Tag]):
     """One Kinesis record to be put. `members` are the callers' tags in the order of their subsequence numbers."""
 
     partition_key: str
@@ -154,45 +154,35 @@ def check(partition_key: str, data: bytes) -> None:
         )
 
 
-@dataclass(slots=True)
+class _Key(NamedTuple):
+    """What a partition key is packed as. `entry`: its place in an aggregate's table of partition keys."""
+
+    lane: int
+    entry: bytes
+
+
 class _Open(Generic[Tag]):
     """The aggregate that a lane is filling. `size` is exact: what `close` would return has that many bytes."""
 
-    partition_key: str
-    explicit_hash_key: str
-    opened_at_s: float
-    size: int = 0
-    keys: dict[str, int] = field(default_factory=dict)
-    head: list[bytes] = field(default_factory=list)
-    body: list[bytes] = field(default_factory=list)
-    members: list[Tag] = field(default_factory=list)
+    __slots__ = ("body", "explicit_hash_key", "head", "keys", "members", "opened_at_s", "partition_key", "size")
 
-    def __post_init__(self) -> None:
-        hash_key = self.explicit_hash_key.encode()
-        self.size = len(MAGIC) + DIGEST_BYTES + 1 + len(varint(len(hash_key))) + len(hash_key)
-
-    def cost(self, key: str, size: int) -> int:
-        """Bytes that an event of `size` bytes under `key` would add."""
-        added = len(_record_prefix(self.keys.get(key, len(self.keys)), size)) + size
-        if key not in self.keys:
-            key_size = len(key.encode())
-            added += 1 + len(varint(key_size)) + key_size
-        return added
-
-    def add(self, key: str, data: bytes, tag: Tag, cost: int) -> None:
-        index = self.keys.get(key)
-        if index is None:
-            index = self.keys[key] = len(self.keys)
-            encoded = key.encode()
-            self.head += (b"\x0a", varint(len(encoded)), encoded)
-        self.body += (_record_prefix(index, len(data)), data)
-        self.members.append(tag)
-        self.size += cost
+    def __init__(self, partition_key: str, explicit_hash_key: str, opened_at_s: float) -> None:
+        self.partition_key, self.explicit_hash_key, self.opened_at_s = partition_key, explicit_hash_key, opened_at_s
+        self.keys: dict[str, int] = {}
+        self.head: list[bytes] = []
+        self.body: list[bytes] = []
+        self.members: list[Tag] = []
+        self.size = len(MAGIC) + DIGEST_BYTES + len(_table_entry(b"\x12", explicit_hash_key))
 
     def close(self) -> Packed[Tag]:
-        hash_key = self.explicit_hash_key.encode()
-        message = b"".join((*self.head, b"\x12", varint(len(hash_key)), hash_key, *self.body))
+        hash_key = _table_entry(b"\x12", self.explicit_hash_key)
+        message = b"".join((*self.head, hash_key, *self.body))
         return Packed(self.partition_key, self.explicit_hash_key, frame(message), tuple(self.members), aggregated=True)
+
+
+def _table_entry(field: bytes, key: str) -> bytes:
+    encoded = key.encode()
+    return field + varint(len(encoded)) + encoded
 
 
 class Packer(Generic[Tag]):
@@ -204,41 +194,61 @@ class Packer(Generic[Tag]):
 
     def __init__(self, settings: PackingSettings) -> None:
         self.settings = settings
+        self._events_max, self._bytes_max = settings.aggregate or 1, settings.record_bytes
         self._open: dict[int, _Open[Tag]] = {}  # in order of opening, so the first is the oldest
+        self._keys: dict[str, _Key] = {}
 
     def add(self, partition_key: str, data: bytes, tag: Tag, now_s: float) -> list[Packed[Tag]]:
         """Raises UnpackableError, and then nothing has changed."""
-        settings = self.settings
-        check(partition_key, data)
-        if settings.aggregate is None:
+        size = len(data)
+        if size > NEARLY_TOO_LARGE or data[:4] == MAGIC or partition_key not in self._keys:
+            self._check(partition_key, data)
+        if self.settings.aggregate is None:
             return [Packed(partition_key, None, data, (tag,), aggregated=False)]
-        lane = lane_of(partition_key, settings.lanes)
-        if len(data) > NEARLY_TOO_LARGE:
-            self._check_alone(lane, partition_key, data)
-        current = self._open.get(lane)
+        lane, entry = self._keys[partition_key]
         done: list[Packed[Tag]] = []
-        if current is not None:
-            cost = current.cost(partition_key, len(data))
-            if current.size + cost > settings.record_bytes:
-                done = self.close(lane)
-                current = None
+        current = self._open.get(lane)
         if current is None:
-            current = _Open(*lane_keys(lane, settings.lanes), opened_at_s=now_s)
-            cost = current.cost(partition_key, len(data))
-            self._open[lane] = current
-        current.add(partition_key, data, tag, cost)
-        if len(current.members) >= settings.aggregate:
+            current = self._begin(lane, now_s)
+        index = current.keys.get(partition_key)
+        prefix = _record_prefix(len(current.keys) if index is None else index, size)
+        cost = len(prefix) + size + (len(entry) if index is None else 0)
+        if current.size + cost > self._bytes_max and current.members:
+            done = self.close(lane)
+            current, index, prefix = self._begin(lane, now_s), None, _record_prefix(0, size)
+            cost = len(prefix) + size + len(entry)
+        if index is None:
+            current.keys[partition_key] = len(current.keys)
+            current.head.append(entry)
+        current.body += (prefix, data)
+        current.size += cost
+        members = current.members
+        members.append(tag)
+        if len(members) >= self._events_max:
             done += self.close(lane)
         return done
 
-    def _check_alone(self, lane: int, partition_key: str, data: bytes) -> None:
-        alone: _Open[Tag] = _Open(*lane_keys(lane, self.settings.lanes), opened_at_s=0.0)
-        size = alone.size + alone.cost(partition_key, len(data)) + len(alone.partition_key)
-        if size > RECORD_BYTES_MAX:
-            raise UnpackableError(
-                "event_too_large",
-                f"alone in an aggregate it has {size} bytes; a Kinesis record takes {RECORD_BYTES_MAX}",
-            )
+    def _begin(self, lane: int, now_s: float) -> _Open[Tag]:
+        current: _Open[Tag] = _Open(*lane_keys(lane, self.settings.lanes), opened_at_s=now_s)
+        self._open[lane] = current
+        return current
+
+    def _check(self, partition_key: str, data: bytes) -> None:
+        """Raises UnpackableError; afterwards the key is a known one."""
+        check(partition_key, data)
+        key = _Key(lane_of(partition_key, self.settings.lanes), _table_entry(b"\x0a", partition_key))
+        if self.settings.aggregate is not None and len(data) > NEARLY_TOO_LARGE:
+            alone: _Open[Tag] = _Open(*lane_keys(key.lane, self.settings.lanes), opened_at_s=0.0)
+            size = alone.size + len(key.entry) + len(_record_prefix(0, len(data))) + len(data)
+            size += len(alone.partition_key)
+            if size > RECORD_BYTES_MAX:
+                raise UnpackableError(
+                    "event_too_large",
+                    f"alone in an aggregate it has {size} bytes; a Kinesis record takes {RECORD_BYTES_MAX}",
+                )
+        if len(self._keys) >= KEYS_KNOWN_MAX:
+            self._keys.clear()
+        self._keys[partition_key] = key
 
     def waiting(self, partition_key: str) -> Sequence[Tag]:
         """The tags in the open aggregate of this key's lane, in order."""
