@@ -1,9 +1,10 @@
 """SHELL: a thin layer in front of DynamoDB: the capacity of `infra.model.table`, and latency. Off unless configured.
 
 `PUT /_local/tables/<name>` with a JSON object (`write_units_per_s`, `read_units_per_s`, `partition_write_units_per_s`,
-`partition_read_units_per_s`, `burst_s`, `latency_ms`; null is no limit; `on_demand` true or false) configures one
-table, `DELETE` ends it, `GET` shows what is set and the counts. With `on_demand` the table starts with the units given,
-or with those of a new table, and grows with its traffic. While no table is configured no request passes through here.
+`partition_read_units_per_s`, `burst_s`, `burst_at_start_s`, `latency_ms`; null is no limit; `on_demand` true or false)
+configures one table, `DELETE` ends it, `GET` shows what is set and the counts. With `on_demand` the table starts with
+the units given, or with those of a new table, and grows with its traffic. While no table is configured no request
+passes through here.
 
 What is metered: GetItem, PutItem, UpdateItem, DeleteItem, Query by partition key, ExecuteStatement and
 BatchExecuteStatement (each statement by itself, as DynamoDB does). Other operations only have the latency. Sizes are
@@ -68,7 +69,10 @@ class TableFront:
         return {table: dict(counts) for table, counts in self._throttled.items()}
 
     async def limit(self, table: str, limits: TableLimits, *, latency_s: float = 0.0) -> None:
-        """From now on `table` has this capacity, with full burst. Raises ServiceCallError: there is no such table."""
+        """From now on `table` has this capacity, with full burst unless the limits say otherwise.
+
+        Raises ServiceCallError: there is no such table.
+        """
         described = await self._services.call_json(TARGET + "DescribeTable", {"TableName": table})
         keys = {part["KeyType"]: part["AttributeName"] for part in described["Table"]["KeySchema"]}
         arn = described["Table"]["TableArn"]

@@ -1,7 +1,8 @@
 """PURE: a token bucket, the arithmetic behind every quota per second.
 
-A bucket starts full and is refilled continuously at `rate_per_s` up to `capacity`. Time only moves forward for it: a
-`now` that lies before the last one seen (a clock set back) refills nothing and takes nothing away.
+A bucket starts full, unless it is told otherwise, and is refilled continuously at `rate_per_s` up to `capacity`. Time
+only moves forward for it: a `now` that lies before the last one seen (a clock set back) refills nothing and takes
+nothing away.
 """
 
 # Epoch seconds in a float are exact to about 0.24 microseconds, so a token due at t may be 1e-7 short of whole at t.
@@ -19,12 +20,12 @@ class Bucket:
 
     __slots__ = ("_level", "_seen_s", "capacity", "rate_per_s")
 
-    def __init__(self, rate_per_s: float, capacity: float) -> None:
+    def __init__(self, rate_per_s: float, capacity: float, level: float | None = None) -> None:
         if rate_per_s <= 0 or capacity <= 0:
             raise ValueError(f"a bucket needs a rate and a capacity above 0, not {rate_per_s} and {capacity}")
         self.rate_per_s = rate_per_s
         self.capacity = capacity
-        self._level = float(capacity)
+        self._level = float(capacity if level is None else min(level, capacity))
         self._seen_s: float | None = None
 
     def level(self, now: float) -> float:

@@ -39,6 +39,7 @@ class Decision(Enum):
 class TableLimits:
     """Units per second; None is no limit. `burst_s` seconds of unused table capacity are kept (at least one).
 
+    `burst_at_start_s`: seconds of it that are there in the beginning (None: all).
     `on_demand`: the table's units are those it serves from the start (None: as a new table does), and grow with the
     traffic; there is no burst then.
     """
@@ -48,6 +49,7 @@ class TableLimits:
     partition_write_units_per_s: float | None = PARTITION_WRITE_UNITS_PER_S
     partition_read_units_per_s: float | None = PARTITION_READ_UNITS_PER_S
     burst_s: float = BURST_S
+    burst_at_start_s: float | None = None
     on_demand: bool = False
 
 
@@ -73,7 +75,11 @@ class TableCapacity:
 def _table(limits: TableLimits, units_per_s: float | None, when_new: float) -> Bucket | OnDemandRate | None:
     if limits.on_demand:
         return OnDemandRate(when_new if units_per_s is None else units_per_s)
-    return None if units_per_s is None else Bucket(units_per_s, units_per_s * max(limits.burst_s, 1.0))
+    if units_per_s is None:
+        return None
+    there_s = limits.burst_at_start_s
+    level = None if there_s is None else units_per_s * there_s
+    return Bucket(units_per_s, units_per_s * max(limits.burst_s, 1.0), level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,7 @@ def test_limits_are_set_shown_and_ended_over_http(bench: Bench) -> None:
     shown = json.loads(bench.configure("GET").body)
     assert (shown["limited"], shown["counts"]) == (True, {"write_allowed": 1, "write_table": 1})
     limits = {"write_units_per_s": 1, "read_units_per_s": None, "burst_s": 1, "latency_ms": 0, "on_demand": False}
+    limits |= {"burst_at_start_s": None}
     assert shown["limits"] == {**limits, "partition_write_units_per_s": 1000, "partition_read_units_per_s": 3000}
     assert json.loads(bench.configure("DELETE").body) == {"limited": False, "counts": {}}
     assert bench.put("x") == 200

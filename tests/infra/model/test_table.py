@@ -69,6 +69,15 @@ def test_no_span_of_time_gets_more_than_its_burst_and_its_rate(
             assert units <= max(allowed, rate * burst_s) + max(0, overdraft - rate * burst_s) + 0.001
 
 
+def test_a_burst_that_is_not_there_in_the_beginning_is_saved_up_like_any_other() -> None:
+    """fact 10.4"""
+    table = TableCapacity(TableLimits(write_units_per_s=10, burst_s=3, burst_at_start_s=0))
+    assert table.write("a", 1, 0.0) is Decision.TABLE_THROTTLED
+    assert table.write("a", 10, 1.0) is Decision.ALLOWED
+    assert table.write("a", 30, 10.0) is Decision.ALLOWED
+    assert table.write("a", 1, 10.0) is Decision.TABLE_THROTTLED
+
+
 def test_adaptive_capacity_gives_one_key_all_that_the_table_has_up_to_a_partitions_limit() -> None:
     """facts 10.3, 10.4"""
     table = TableCapacity(TableLimits(write_units_per_s=800, burst_s=1))
