@@ -152,6 +152,7 @@ class Sweep:
         probes: list[dict[str, Any]] = []
         seen: dict[float, Probe] = {}
         while (rate := search.next_rate()) is not None:
+            self._tuner.use_up_burst(point)
             probe = self._prober.probe(rate, options.warm_up_s, options.duration_s, point.aggregate)
             if self._interrupts.seen:
                 return None

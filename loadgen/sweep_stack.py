@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 CHANGED_WITHIN_S = 600.0  # AWS: splitting or merging takes about half a minute per shard
 POLL_S = 0.25
 PAUSED_HANDLER, PAUSE_VARIABLE = "processor.paused.handler", "PAUSE_MS"
-TABLE_BURST_S = 1.0  # AWS keeps up to 300 s of unused capacity: a probe would measure that and not the capacity
+# AWS keeps up to 300 s of unused capacity: so does this, but every probe begins without any, or it would measure what
+# was saved up before it, and not the capacity.
+TABLE_BURST_S = 300.0
 
 
 class Original(NamedTuple):
@@ -59,6 +61,12 @@ class Tuner:
             self._reserve(point.reserved_concurrency)
             self._pause(point.function_latency_ms)
             self._limit_table(point.table_write_units)
+
+    def use_up_burst(self, point: Point) -> None:
+        """A probe is about to begin: what the table had saved up until now is gone."""
+        if point.table_write_units is not None:
+            with explained(self._where):
+                self._limit_table(point.table_write_units)
 
     def restore(self) -> list[str]:
         """Everything as it was found; goes on after a failure. Returns what could not be restored."""
@@ -166,7 +174,12 @@ class Tuner:
             return
         if not self._connection.target.is_local:
             raise CommandError("--table-write-units is for the local stack; on AWS change the table's own mode", USAGE)
-        limits = {"write_units_per_s": write_units, "partition_write_units_per_s": None, "burst_s": TABLE_BURST_S}
+        limits = {
+            "write_units_per_s": write_units,
+            "partition_write_units_per_s": None,
+            "burst_s": TABLE_BURST_S,
+            "burst_at_start_s": 0,
+        }
         self._table_call("PUT", limits)
 
     def _restore_table(self) -> None:
