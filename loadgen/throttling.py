@@ -1,8 +1,8 @@
 """PURE: the four limits that a load can be driven into on purpose, and whether its report shows the right one.
 
 Each case says how the stack is set, what is offered, which limit the report must name, and which of its numbers must
-have counted the refusals. The one
-that refuses reads comes last: CloudWatch's periods would show its refusals in the load after it, too.
+have counted the refusals. The one that refuses reads comes last: CloudWatch's periods would show its refusals in the
+load after it, too.
 """
 
 from collections.abc import Mapping, Sequence
