@@ -6,7 +6,7 @@ is taken, has no such latency and nothing late.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,13 +25,33 @@ THROTTLED = "ProvisionedThroughputExceededException"
 
 
 class Turn(NamedTuple):
-    """How far a load is. `waiting`: events queued or in flight."""
+    """How far a load is. `waiting`: events queued or in flight; `failed`: given up; `latency`: of the events that were
+    acknowledged in the latest whole second."""
 
     acknowledged: int = 0
     late: int = 0
     failed_attempts: int = 0
     throttled: int = 0
     waiting: int = 0
+    failed: int = 0
+    latency: Histogram | None = None
+
+    @property
+    def offered(self) -> int:
+        """Events that were due until now."""
+        return self.acknowledged + self.failed + self.waiting
+
+
+def together(turns: Iterable[Turn]) -> Turn:
+    """Several senders' turns as one."""
+    latency = Histogram(SECOND_BITS)
+    whole = Turn(latency=latency)
+    for turn in turns:
+        counts = {name: getattr(whole, name) + getattr(turn, name) for name in Turn._fields if name != "latency"}
+        whole = whole._replace(**counts)
+        if turn.latency is not None:
+            latency.merge(turn.latency)
+    return whole
 
 
 @dataclass(slots=True)
@@ -139,7 +159,10 @@ class Metrics:
                 self.late_us_max = max(self.late_us_max, sent_us - due_us)
 
     def turn(self, waiting: int) -> Turn:
-        return Turn(self.acknowledged, self.late, self.errors.total(), self.errors[THROTTLED], waiting)
+        second = self.seconds.get(self.latest_us // 1_000_000 - 1)
+        latency = None if second is None else second.latency
+        throttled = self.errors[THROTTLED]
+        return Turn(self.acknowledged, self.late, self.errors.total(), throttled, waiting, self.failed, latency)
 
     def named(self) -> dict[str, float | int | None]:
         """The flat, documented names (docs/loadgen-report.md). None: there was nothing to measure."""

@@ -24,7 +24,7 @@ from infra.ops.errors import CommandError
 from infra.ops.outputs import Target, connect
 from loadgen.books import Books
 from loadgen.ledger import Expectations, WindowKey
-from loadgen.metrics import Metrics, Turn
+from loadgen.metrics import Metrics, Turn, together
 from loadgen.report import Unread
 from loadgen.sender import Due, Sender, collect_rarely
 from loadgen.sources import Part, Source
@@ -136,7 +136,7 @@ class Team:
             for index, pipe in list(running.items()):
                 if pipe in ready and self._take(index, pipe):
                     del running[index]
-            on_turn(time.monotonic() - self._start_s, Turn(*map(sum, zip(*self._turns.values(), strict=True))))
+            on_turn(time.monotonic() - self._start_s, together(self._turns.values()))
 
     def _take(self, index: int, pipe: Pipe) -> bool:
         """Take in one message; true: it was the last one."""
