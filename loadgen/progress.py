@@ -1,75 +1,113 @@
-"""SHELL: what a waiting person sees on stderr: a live bar (rich) on a terminal, a plain line now and then elsewhere."""
+"""SHELL: what a waiting person sees on stderr: a live view (rich) on a terminal, plain lines elsewhere."""
 
 import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live as Screen
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
 
+from loadgen.live import Live
 from loadgen.metrics import Turn
+from loadgen.moving import BARS, PLAIN_BARS, bars
+from loadgen.watch import Watch
 
 PLAIN_EVERY_S = 5.0
+LOOKS_EVERY_S = 1.0  # at the target, for the live view; for plain lines as often as they come
+FRAMES_PER_S = 4
+BARS_MAX, BESIDE_BARS = 60, 94  # characters
 
 
 class Progress:
-    """A context manager; `sending` and `draining` are called as often as one likes."""
+    """A context manager; `sending` and `draining` are called as often as one likes.
 
-    def __init__(self, total_events: int | None) -> None:
-        self._total = total_events
-        console = Console(stderr=True)
-        self._bar: Bar | None = None
-        if console.is_terminal:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[text]}"),
-                TimeElapsedColumn(),
-            )
-            self._bar = Bar(*columns, console=console)
-            self._task = self._bar.add_task("sending", total=total_events, text="")
+    `watch`: looks at the target meanwhile; it is started with the first turn of the load, and stopped at the end.
+    """
+
+    def __init__(self, total_events: int | None, watch: Watch | None = None, console: Console | None = None) -> None:
+        self._watch = watch
+        self._lock: AbstractContextManager[object] = nullcontext() if watch is None else watch.lock
+        self._live = Live(total_events, watch.seen if watch else None)
+        self._console = console or Console(stderr=True)
+        self._screen: Screen | None = None
+        self._sent_s = 0.0
         self._plain_s = 0.0
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+            self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console)
+            self._task = self._bar.add_task("starting", total=total_events, text="")
+            self._screen = Screen(
+                console=self._console, get_renderable=self._frame, refresh_per_second=FRAMES_PER_S, transient=False
+            )
 
     def __enter__(self) -> "Progress":
-        if self._bar:
-            self._bar.start()
+        if self._screen:
+            self._screen.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
+        if self._watch:
+            self._watch.stop()
+        if self._screen:
+            self._screen.stop()
 
     def sending(self, now_s: float, turn: Turn) -> None:
-        rate = turn.acknowledged / now_s if now_s > 0 else 0.0
-        text = f"{turn.acknowledged:,} acknowledged ({rate:,.0f}/s), {turn.waiting:,} waiting"
-        if turn.late:
-            text += f", {turn.late:,} sent late"
-        if turn.throttled:
-            text += f", {turn.throttled:,} throttled attempts"
-        if other := turn.failed_attempts - turn.throttled:
-            text += f", {other:,} {'other ' if turn.throttled else ''}failed attempts"
-        self._show("sending", text, turn.acknowledged, self._total, max(0.0, now_s))
+        """`now_s` counts from the schedule's 0, and may be below it."""
+        if self._watch and now_s >= 0:
+            self._watch.start(time.time() - now_s, LOOKS_EVERY_S if self._screen else PLAIN_EVERY_S)
+        self._sent_s = max(0.0, now_s)
+        with self._lock:
+            self._live.sent(now_s, turn)
+        self._show(self._sent_s, is_last=turn.acknowledged == self._live.total_events)
+
+    def draining(self, now_s: float, found: int, expected: int) -> None:
+        """`now_s` counts from the start of the draining."""
+        with self._lock:
+            self._live.drained(self._sent_s + now_s, found, expected)
+        self._show(now_s, is_last=found == expected)
 
     def say(self, text: str) -> None:
         """Something that happened once."""
-        if self._bar:
-            self._bar.console.print(text)
+        if self._screen:
+            self._console.print(text, highlight=False, markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def looked(self, windows: int, found: int) -> None:
         """What the tables have before anything is sent; said once."""
-        text = f"before the load the table has {found:,} events in the {windows:,} windows of these events"
-        self.say(text)
+        self.say(f"before the load the table has {found:,} events in the {windows:,} windows of these events")
 
-    def draining(self, now_s: float, found: int, expected: int) -> None:
-        """`now_s` counts from the start of the draining."""
-        if found == expected:
-            self._plain_s = 0.0
-        self._show("processing", f"{found:,} of {expected:,} found in the tables", found, expected, now_s)
-
-    def _show(self, what: str, text: str, done: int, total: int | None, now_s: float) -> None:
-        if self._bar:
-            self._bar.update(self._task, description=what, text=text, completed=done, total=total)
-        elif now_s < self._plain_s or now_s - self._plain_s >= PLAIN_EVERY_S or done == total:
+    def _show(self, now_s: float, *, is_last: bool) -> None:
+        if self._screen:
+            return  # it draws itself
+        if now_s < self._plain_s or now_s - self._plain_s >= PLAIN_EVERY_S or is_last:
             self._plain_s = now_s
-            print(f"{what:<10} {now_s:6.1f} s  {text}", file=sys.stderr, flush=True)
+            with self._lock:
+                line = self._live.line()
+            print(f"{self._live.phase:<10} {now_s:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+    def _frame(self) -> Group:
+        """One picture; drawn in rich's thread."""
+        with self._lock:
+            rows = self._live.rows()
+        done, of, what = self._live.progress
+        text = f"{done:,}{'' if of is None else f' of {of:,}'} {what}"
+        self._bar.update(self._task, description=self._live.phase, text=text, completed=done, total=of)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=False)
+        width = max(0, min(BARS_MAX, self._console.width - BESIDE_BARS))
+        table.add_column("", style="bold")
+        table.add_column("now", justify="right", min_width=14)
+        if width:
+            table.add_column(f"latest {width} s", min_width=width, max_width=width, no_wrap=True)
+        table.add_column("", overflow="fold")
+        drawn = BARS if (self._console.encoding or "").lower().startswith("utf") else PLAIN_BARS
+        for row in rows:
+            latest = [Text(bars(row.latest, width, drawn), style="cyan")] if width else []
+            style = "yellow" if row.is_bad else "dim"
+            table.add_row(row.what, row.now, *latest, Text(row.note, style=style))
+        return Group(self._bar, table)

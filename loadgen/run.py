@@ -26,6 +26,7 @@ from loadgen.sender import CONNECTIONS, Due
 from loadgen.sending import Sending
 from loadgen.sources import Source
 from loadgen.thresholds import Threshold, check
+from loadgen.watch import Watch
 from loadgen.written import RESULTS, prepare, summarize, try_to_write
 from processor.core.packing import PackingSettings
 
@@ -72,7 +73,10 @@ class Load:
         self._options, self._stack, self._unread = options, stack, unread or report.Unread()
         self._metrics = Metrics(late_after_us(options.packing) if options.scheduled else None)
         self._expected = Expectations(stack.settings.measures)
-        self._findings, self._progress = Findings(), Progress(options.total_events)
+        self._findings, self._progress = (
+            Findings(),
+            Progress(options.total_events, Watch(connection, stack)),
+        )
         self._started = datetime.now(UTC)
         self._readback = Readback(connection, stack, self._expected, self._started)
         self._sending = Sending(
@@ -114,6 +118,7 @@ class Load:
                 if before is not None:
                     self._look_before(before)
                 self._send(schedule)
+                self._progress.sending(self._metrics.latest_us / 1e6, self._metrics.turn(0))
                 self._drain.run(options.drain_timeout_s, options.settle_s, from_zero=options.backlog)
             except CommandError as error:
                 return error

@@ -1,0 +1,121 @@
+"""On a terminal a live view, elsewhere plain lines; and a watch that never stands in the load's way."""
+
+import io
+import threading
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from rich.console import Console
+
+from infra.ops.outputs import Connection, Target
+from loadgen.metrics import Turn
+from loadgen.progress import Progress
+from loadgen.watch import Watch
+from tests.support.deployed import STACK
+
+KNOWN = STACK._replace(function="stream", mapping_id="uuid")
+REPORT = "REPORT RequestId: one\tDuration: 500.00 ms\tBilled Duration: 500 ms\tMemory Size: 512 MB\t"
+
+
+def test_a_log_gets_a_line_every_few_seconds_and_at_each_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(400, console=Console(file=io.StringIO())) as progress:
+        for tick in range(41):
+            progress.sending(tick / 4, Turn(acknowledged=tick * 10))
+        progress.draining(0.1, 10, 400)
+        progress.draining(0.6, 390, 400)
+        progress.draining(1.1, 400, 400)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("s ")[0].split() for line in lines] == [
+        ["sending", "5.0"], ["sending", "10.0"], ["processing", "0.1"], ["processing", "1.1"],
+    ]  # fmt: skip
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(("width", "encoding", "bar"), [(160, "utf-8", "█"), (160, "ascii", "#"), (60, "utf-8", None)])
+def test_a_terminal_gets_a_view_that_fits_it(width: int, encoding: str, bar: str | None) -> None:
+    raw = io.BytesIO()
+    screen = io.TextIOWrapper(raw, encoding=encoding, errors="replace", write_through=True)
+    with Progress(400, console=Console(file=screen, force_terminal=True, width=width)) as progress:
+        for tick in range(41):
+            progress.sending(tick / 4, Turn(acknowledged=tick * 10))
+        progress.say("said [once] 7")
+        progress.draining(1.1, 400, 400)
+    shown = raw.getvalue().decode(encoding)
+    assert "said [once] 7" in shown
+    for what in ("offered", "accepted", "processed", "concurrency", "throttles", "age at the commit"):
+        assert what in shown
+    assert "400 of 400" in shown
+    assert ("latest" in shown) == (bar is not None)
+    assert bar is None or bar in shown
+
+
+class Service:
+    """Answers a watch's questions; `refused` counts how often it could not."""
+
+    def __init__(self, *, is_gone: bool = False) -> None:
+        self.is_gone, self.asked = is_gone, 0
+        self.looked = threading.Event()
+
+    def client(self, _service: str) -> "Service":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def answer(**asked: Any) -> dict[str, Any]:
+            self.asked += 1
+            if self.is_gone and name == "filter_log_events":
+                self.looked.set()
+                raise EndpointConnectionError(endpoint_url="gone")
+            if name == "filter_log_events":
+                is_report = asked["filterPattern"] == "REPORT"
+                self.looked.set()
+                event = {"timestamp": asked["startTime"] + 700, "message": REPORT}
+                return {"events": [event] if is_report else []}
+            limits = {
+                "OpenShardCount": 2,
+                "Timeout": 60,
+                "MemorySize": 512,
+                "BatchSize": 100,
+                "ConcurrentExecutions": 9,
+            }
+            groups = ("StreamDescriptionSummary", "AccountLimit")
+            return {**limits, **dict.fromkeys(groups, limits), "Table": {}, "ParallelizationFactor": 4}
+
+        return answer
+
+
+def watching(monkeypatch: pytest.MonkeyPatch, service: Service) -> Watch:
+    connection = Connection(Target("http://127.0.0.1:9", None, "stack"))
+    monkeypatch.setattr(connection, "client", service.client)
+    return Watch(connection, KNOWN)
+
+
+def test_a_watch_sees_what_the_log_says_and_what_the_stack_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service()
+    seeing = watching(monkeypatch, service)
+    seeing.start(time.time(), 0.0)
+    assert service.looked.wait(20)
+    seeing.stop()
+    assert (seeing.seen.capacity.lanes, seeing.seen.capacity.concurrency) == (8, 9)
+    assert seeing.seen.latest("concurrency") == pytest.approx(0.5)
+    assert seeing.seen.problem is None
+
+
+def test_a_target_that_is_gone_is_the_watchs_problem_and_not_the_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(is_gone=True)
+    seeing = watching(monkeypatch, service)
+    seeing.start(time.time(), 0.0)
+    assert service.looked.wait(20)
+    seeing.stop()
+    assert seeing.seen.problem is not None
+    assert "does not answer" in seeing.seen.problem
+
+
+def test_a_stack_without_a_known_function_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service()
+    seeing = watching(monkeypatch, service)
+    seeing._stack = STACK
+    seeing.start(0.0, 0.0)
+    seeing.stop()
+    assert service.asked == 0
