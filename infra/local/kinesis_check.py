@@ -9,14 +9,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.local.kinesis_shapes import OPERATIONS, PARTITION_KEY_MAX, Member
-from infra.model.stream_error import StreamError
+from infra.local.kinesis_shapes import ABSENT, OPERATIONS, PARTITION_KEY_MAX, Member
+from infra.model.stream_error import StreamError, invalid_argument
 
 _ERRORS_MAX = 10
 
 
 def check(operation: str, body: Mapping[str, Any]) -> None:
-    """Raises StreamError (SerializationException or ValidationException) unless `body` is a legal input."""
+    """Raises StreamError (SerializationException or ValidationException) unless `body` is a legal input.
+
+    InvalidArgumentException for what AWS would take and this service does not have.
+    """
     broken: list[str] = []
     for member in OPERATIONS[operation]:
         for message in _broken(member, body.get(member.name), ""):
@@ -25,6 +28,9 @@ def check(operation: str, body: Mapping[str, Any]) -> None:
                 raise invalid(broken)
     if broken:
         raise invalid(broken)
+    for name in ABSENT:
+        if body.get(name):
+            raise invalid_argument(f"{name} is not reproduced by the local Kinesis; leave it out.")
 
 
 def invalid(broken: list[str]) -> StreamError:
@@ -50,9 +56,12 @@ def _broken(member: Member, value: Any, prefix: str) -> Iterator[str]:
         yield from (constraint(shown, path, text) for text in texts)
     for inner in member.members:
         yield from _broken(inner, value.get(inner.name), f"{path}.")
-    if member.item and not all(map(_is_plain_entry, value)):
+    if member.item and member.item.members and not all(map(_is_plain_entry, value)):
         for number, item in enumerate(value, 1):
             yield from _broken_item(member.item, item, f"{path}.{number}.")
+    elif member.kind in ("list", "map"):
+        shown = f"'{_shown(member, value)}'"
+        yield from (constraint(shown, path, text) for text in _broken_parts(member, value))
 
 
 def _broken_bounds(member: Member, value: Any) -> Iterator[str]:
@@ -76,10 +85,32 @@ def _is_plain_entry(item: Any) -> bool:
     return isinstance(key, str) and 0 < len(key) <= PARTITION_KEY_MAX
 
 
+def _broken_parts(member: Member, value: Any) -> Iterator[str]:
+    """The texts of a list, or the keys and values of a map: AWS shows the whole, and all that holds for each part."""
+    parts = {
+        "Member": (member.item, value if member.kind == "list" else ()),
+        "Map keys": (member.keys, value),
+        "Map value": (member.values, value.values() if member.kind == "map" else ()),
+    }
+    for word, (part, values) in parts.items():
+        if part is None:
+            continue
+        for each in values:
+            _check_kind(part.kind, each)
+        if any(True for each in values for _ in _broken_bounds(part, each)):
+            yield f"{word} must satisfy constraint: [{', '.join(_constraints(part))}]"
+
+
+def _constraints(part: Member) -> Iterator[str]:
+    if part.most is not None:
+        yield f"Member must have length less than or equal to {part.most}"
+    if part.least is not None:
+        yield f"Member must have length greater than or equal to {part.least}"
+    if part.enum:
+        yield f"Member must satisfy enum value set: [{', '.join(part.enum)}]"
+
+
 def _broken_item(item: Member, value: Any, prefix: str) -> Iterator[str]:
-    if not item.members:
-        yield from _broken(item, value, prefix)
-        return
     _check_kind(item.kind, value)
     for inner in item.members:
         yield from _broken(inner, value.get(inner.name), f"{prefix}member.")

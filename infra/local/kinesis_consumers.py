@@ -45,7 +45,7 @@ def _shown(consumer: Consumer) -> dict[str, Any]:
 
 def register_consumer(account: StreamAccount, body: Input, now: float) -> Output:
     stream = account.by_arn(body["StreamARN"], now)
-    wanted = tags.added({}, body.get("Tags") or {}, stream.name, account.account_id)
+    wanted = tags.added({}, body.get("Tags") or {}, stream.where)
     consumer = stream.register_consumer(body["ConsumerName"], now, wanted)
     return {"Consumer": _shown(consumer) | {"ConsumerStatus": "CREATING"}}  # also when that takes no time here
 

@@ -15,7 +15,18 @@ from infra.local.kinesis_consumers import (
     list_consumers,
     register_consumer,
 )
+from infra.local.kinesis_policies import delete_policy, get_policy, put_policy
 from infra.local.kinesis_records import Input, Output, get_records, get_shard_iterator, put_record, put_records
+from infra.local.kinesis_settings import (
+    decrease_retention,
+    disable_monitoring,
+    enable_monitoring,
+    increase_retention,
+    start_encryption,
+    stop_encryption,
+    update_max_record_size,
+    update_mode,
+)
 from infra.local.kinesis_tags import add_tags, list_resource_tags, list_tags, remove_tags, tag_resource, untag_resource
 from infra.model import tags, tokens
 from infra.model.shard_filter import filtered
@@ -46,7 +57,8 @@ def addressed(account: StreamAccount, body: Input, now: float) -> Stream:
 def create_stream(account: StreamAccount, body: Input, now: float) -> Output:
     shard_count = body.get("ShardCount")
     mode = (body.get("StreamModeDetails") or {}).get("StreamMode")
-    stream_tags = tags.added({}, body.get("Tags") or {}, body["StreamName"], account.account_id)
+    where = f"stream {body['StreamName']} under account {account.account_id}"
+    stream_tags = tags.added({}, body.get("Tags") or {}, where)
     stream = account.create(
         body["StreamName"],
         now,
@@ -71,7 +83,7 @@ def _description(stream: Stream) -> dict[str, Any]:
         "StreamModeDetails": {"StreamMode": stream.mode},
         "RetentionPeriodHours": stream.retention_hours,
         "StreamCreationTimestamp": Instant(int(stream.created_at_s)),
-        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EnhancedMonitoring": [{"ShardLevelMetrics": list(stream.shard_metrics)}],
         "EncryptionType": "KMS" if stream.key_id else "NONE",
         **({"KeyId": stream.key_id} if stream.key_id else {}),
     }
@@ -121,6 +133,11 @@ def describe_limits(account: StreamAccount, _: Input, now: float) -> Output:
         "OnDemandStreamCount": account.on_demand_count(now),
         "OnDemandStreamCountLimit": ON_DEMAND_STREAMS_MAX,
     }
+
+
+def describe_settings(_: StreamAccount, __: Input, ___: float) -> Output:
+    """What streams of the account cost at least; there is nothing to pay here."""
+    return {"MinimumThroughputBillingCommitment": {"Status": "DISABLED"}}
 
 
 # ---- shards
@@ -186,51 +203,20 @@ def update_shard_count(stream: Stream, body: Input, now: float) -> Output:
     }
 
 
-# ---- settings
-
-
-def increase_retention(stream: Stream, body: Input, now: float) -> Output:
-    stream.set_retention(body["RetentionPeriodHours"], now, longer=True)
-    return None
-
-
-def decrease_retention(stream: Stream, body: Input, now: float) -> Output:
-    stream.set_retention(body["RetentionPeriodHours"], now, longer=False)
-    return None
-
-
-def start_encryption(stream: Stream, body: Input, now: float) -> Output:
-    if body["EncryptionType"] != "KMS":
-        raise invalid_argument("EncryptionType of StartStreamEncryption must be KMS.")
-    stream.set_encryption(body["KeyId"], now)
-    return None
-
-
-def stop_encryption(stream: Stream, _: Input, now: float) -> Output:
-    stream.set_encryption(None, now)
-    return None
-
-
-def update_max_record_size(stream: Stream, body: Input, now: float) -> Output:
-    stream.set_record_size_max(body["MaxRecordSizeInKiB"], now)
-    return None
-
-
-def update_mode(stream: Stream, body: Input, now: float) -> Output:
-    stream.set_mode(body["StreamModeDetails"]["StreamMode"], now)
-    return None
-
-
 OF_ACCOUNT: Mapping[str, Callable[[StreamAccount, Input, float], Output]] = {
     "CreateStream": create_stream,
+    "DeleteResourcePolicy": delete_policy,
     "DeregisterStreamConsumer": deregister_consumer,
+    "DescribeAccountSettings": describe_settings,
     "DescribeLimits": describe_limits,
     "DescribeStreamConsumer": describe_consumer,
     "GetRecords": get_records,
+    "GetResourcePolicy": get_policy,
     "ListShards": list_shards,
     "ListStreamConsumers": list_consumers,
     "ListStreams": list_streams,
     "ListTagsForResource": list_resource_tags,
+    "PutResourcePolicy": put_policy,
     "RegisterStreamConsumer": register_consumer,
     "TagResource": tag_resource,
     "UntagResource": untag_resource,
@@ -241,6 +227,8 @@ OF_STREAM: Mapping[str, Callable[[Stream, Input, float], Output]] = {
     "DeleteStream": delete_stream,
     "DescribeStream": describe_stream,
     "DescribeStreamSummary": describe_stream_summary,
+    "DisableEnhancedMonitoring": disable_monitoring,
+    "EnableEnhancedMonitoring": enable_monitoring,
     "GetShardIterator": get_shard_iterator,
     "IncreaseStreamRetentionPeriod": increase_retention,
     "ListTagsForStream": list_tags,

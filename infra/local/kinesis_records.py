@@ -9,7 +9,7 @@ from infra.model.putting import Refused, Written
 from infra.model.shard import READ_RECORDS_MAX
 from infra.model.stream import Stream, Throttled
 from infra.model.stream_account import StreamAccount
-from infra.model.stream_error import not_found
+from infra.model.stream_error import invalid_argument, not_found
 
 Input = Mapping[str, Any]
 Output = dict[str, Any] | None
@@ -58,6 +58,8 @@ def get_shard_iterator(stream: Stream, body: Input, now: float) -> Output:
 
 def get_records(account: StreamAccount, body: Input, now: float) -> Output:
     name, created_at_s, position = tokens.unseal_iterator(body["ShardIterator"], now)
+    if body.get("StreamARN") is not None and account.by_arn(body["StreamARN"], now).name != name:
+        raise invalid_argument(f"StreamARN {body['StreamARN']} is not that of the ShardIterator's stream.")
     stream = account.stream(name, now)
     if stream.created_at_s != created_at_s:
         raise not_found(f"Shard {position.shard_id} in {stream.where} does not exist")

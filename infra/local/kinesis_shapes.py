@@ -1,11 +1,14 @@
 """SHELL: what each Kinesis operation accepts, member by member. The ranges are those of the public API reference.
 
-Members that are not named here are ignored, as AWS does. `kinesis_check` holds an input against them.
+`kinesis_check` holds an input against them. Members that are not named here are ignored, as AWS does, but for the
+`ABSENT` ones, which mean something on AWS and nothing here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from infra.model.stream_settings import SHARD_METRICS
 
 PARTITION_KEY_MAX = 256
 
@@ -23,6 +26,8 @@ class Member:
     enum: tuple[str, ...] = ()
     members: tuple["Member", ...] = ()  # of a structure
     item: "Member | None" = None  # of a list
+    keys: "Member | None" = None  # of a map
+    values: "Member | None" = None
 
 
 def _text(name: str, least: int | None = None, most: int | None = None, **rest: Any) -> Member:
@@ -58,6 +63,11 @@ def _consumer_arn(*, required: bool = False) -> Member:
     return _text("ConsumerARN", 1, 2048, pattern=pattern, required=required)
 
 
+def _tags(*, required: bool = False) -> Member:
+    keys, values = _text("key", 1, 128), _text("value", 0, 256)
+    return Member("Tags", "map", required, least=1, most=200, keys=keys, values=values)
+
+
 _STREAM = (_name(), _arn())
 _CONSUMER = (_arn(), _consumer_name(), _consumer_arn())
 _RESOURCE = _text("ResourceARN", 1, 2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel)/\S+", required=True)
@@ -70,6 +80,10 @@ _ENCRYPTION = (*_STREAM, _text("EncryptionType", required=True, enum=("NONE", "K
 _KEY = _text("KeyId", 1, 2048, required=True)
 _RETENTION = (*_STREAM, _integer("RetentionPeriodHours", required=True))
 _PUT = (_text("PartitionKey", 1, PARTITION_KEY_MAX, required=True), _number("ExplicitHashKey", 38))
+_TAG_KEYS = Member("TagKeys", "list", required=True, least=1, most=50, item=_text("member", 1, 128))
+_SHARD_METRICS = Member(
+    "ShardLevelMetrics", "list", required=True, least=1, most=7, item=_text("member", enum=(*SHARD_METRICS, "ALL"))
+)
 _ITERATOR_TYPES = ("AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON")
 _FILTER_TYPES = (
     "AFTER_SHARD_ID",
@@ -82,26 +96,31 @@ _FILTER_TYPES = (
 
 # Data is looked at where it is decoded (kinesis_wire.entry): its limit is a setting of the stream.
 OPERATIONS: Mapping[str, tuple[Member, ...]] = {
-    "AddTagsToStream": (*_STREAM, Member("Tags", "map", required=True, least=1, most=200)),
+    "AddTagsToStream": (*_STREAM, _tags(required=True)),
     "CreateStream": (
         _name(required=True),
         _integer("ShardCount", 1, 100_000),
         _MODE,
-        Member("Tags", "map", least=1, most=200),
+        _tags(),
         _integer("MaxRecordSizeInKiB", 1024, 10240),
     ),
     "DecreaseStreamRetentionPeriod": _RETENTION,
     "DeleteStream": (*_STREAM, Member("EnforceConsumerDeletion", "boolean")),
     "DeregisterStreamConsumer": _CONSUMER,
+    "DeleteResourcePolicy": (_RESOURCE,),
+    "DescribeAccountSettings": (),
     "DescribeLimits": (),
     "DescribeStream": (*_STREAM, _integer("Limit", 1, 10_000), _shard_id("ExclusiveStartShardId")),
     "DescribeStreamConsumer": _CONSUMER,
     "DescribeStreamSummary": _STREAM,
+    "DisableEnhancedMonitoring": (*_STREAM, _SHARD_METRICS),
+    "EnableEnhancedMonitoring": (*_STREAM, _SHARD_METRICS),
     "GetRecords": (
         _text("ShardIterator", 1, 512, required=True),
         _integer("Limit", 1, 10_000),
         _arn(),
     ),
+    "GetResourcePolicy": (_RESOURCE,),
     "GetShardIterator": (
         *_STREAM,
         _shard_id("ShardId", required=True),
@@ -149,15 +168,13 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
         *_STREAM,
         Member("Records", "list", required=True, least=1, most=500, item=Member("member", "structure", members=_PUT)),
     ),
+    "PutResourcePolicy": (_RESOURCE, _text("Policy", required=True)),
     "RegisterStreamConsumer": (
         _arn(required=True),
         _consumer_name(required=True),
-        Member("Tags", "map", least=1, most=200),
+        _tags(),
     ),
-    "RemoveTagsFromStream": (
-        *_STREAM,
-        Member("TagKeys", "list", required=True, least=1, most=50, item=_text("member", 1, 128)),
-    ),
+    "RemoveTagsFromStream": (*_STREAM, _TAG_KEYS),
     "SplitShard": (
         *_STREAM,
         _shard_id("ShardToSplit", required=True),
@@ -179,11 +196,8 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
             ),
         ),
     ),
-    "TagResource": (_RESOURCE, Member("Tags", "map", required=True, least=1, most=200)),
-    "UntagResource": (
-        _RESOURCE,
-        Member("TagKeys", "list", required=True, least=1, most=50, item=_text("member", 1, 128)),
-    ),
+    "TagResource": (_RESOURCE, _tags(required=True)),
+    "UntagResource": (_RESOURCE, _TAG_KEYS),
     "UpdateMaxRecordSize": (_arn(required=True), _integer("MaxRecordSizeInKiB", 1024, 10240, required=True)),
     "UpdateShardCount": (
         *_STREAM,
@@ -195,3 +209,4 @@ OPERATIONS: Mapping[str, tuple[Member, ...]] = {
         Member("StreamModeDetails", "structure", required=True, members=_MODE.members),
     ),
 }
+ABSENT = ("StreamId", "WarmThroughputMiBps", "RecordDistributionStrategy", "DryRun")

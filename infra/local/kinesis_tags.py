@@ -17,12 +17,12 @@ Output = dict[str, Any] | None
 
 
 def add_tags(stream: Stream, body: Input, _: float) -> Output:
-    stream.tags = tags.added(stream.tags, body["Tags"], stream.name, stream.account_id)
+    stream.tags = tags.added(stream.tags, body["Tags"], stream.where)
     return None
 
 
 def remove_tags(stream: Stream, body: Input, _: float) -> Output:
-    stream.tags = tags.removed(stream.tags, body["TagKeys"])
+    stream.tags = tags.removed(stream.tags, body["TagKeys"], stream.where)
     return None
 
 
@@ -33,26 +33,27 @@ def list_tags(stream: Stream, body: Input, _: float) -> Output:
     return {"Tags": [{"Key": key, "Value": stream.tags[key]} for key in page], "HasMoreTags": len(keys) > len(page)}
 
 
-def _resource(account: StreamAccount, body: Input, now: float) -> tuple[Stream, Stream | Consumer]:
+def resource(account: StreamAccount, body: Input, now: float) -> tuple[Stream, Stream | Consumer]:
+    """The stream or the consumer that ResourceARN names, beside its stream."""
     arn = body["ResourceARN"]
     stream = account.by_arn(stream_arn_of(arn) or arn, now)
     return stream, stream.consumers.find(arn=arn) if stream_arn_of(arn) else stream
 
 
 def tag_resource(account: StreamAccount, body: Input, now: float) -> Output:
-    stream, resource = _resource(account, body, now)
-    resource.tags = tags.added(resource.tags, body["Tags"], stream.name, account.account_id)
+    stream, tagged = resource(account, body, now)
+    tagged.tags = tags.added(tagged.tags, body["Tags"], stream.where)
     stream.revision += 1
     return None
 
 
 def untag_resource(account: StreamAccount, body: Input, now: float) -> Output:
-    stream, resource = _resource(account, body, now)
-    resource.tags = tags.removed(resource.tags, body["TagKeys"])
+    stream, tagged = resource(account, body, now)
+    tagged.tags = tags.removed(tagged.tags, body["TagKeys"], stream.where)
     stream.revision += 1
     return None
 
 
 def list_resource_tags(account: StreamAccount, body: Input, now: float) -> Output:
-    _, resource = _resource(account, body, now)
-    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(resource.tags.items())]}
+    _, tagged = resource(account, body, now)
+    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(tagged.tags.items())]}

@@ -120,7 +120,7 @@ class Consumers:
     def subscribe(self, consumer: Consumer, shard: Shard, position: Position, now: float) -> Subscription:
         """ResourceInUseException within five seconds of the last one to this shard; later it ends the one before."""
         if consumer.status != "ACTIVE":
-            raise in_use(f"Consumer {consumer.arn} is not ACTIVE, instead in state {consumer.status}.")
+            raise self.not_active(consumer)
         stream_name = self._stream_arn.rpartition("/")[2]
         another = in_use(
             "Another active subscription exists for this consumer: "
@@ -135,6 +135,14 @@ class Consumers:
         subscription = Subscription(consumer.arn, shard, position, now, self._quotas)
         consumer.subscriptions[shard.shard_id] = subscription
         return subscription
+
+    def not_active(self, consumer: Consumer) -> StreamError:
+        """In the words that AWS was recorded with."""
+        stream_name, created_s = self._stream_arn.rpartition("/")[2], consumer.arn.rpartition(":")[2]
+        return in_use(
+            f"Consumer {consumer.name} with creation timestamp {created_s} under stream: {stream_name} , account "
+            f"{self._account_id} is not in ACTIVE status."
+        )
 
     @staticmethod
     def _end_subscriptions(consumer: Consumer, failure: StreamError | None) -> None:

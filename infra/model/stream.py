@@ -16,7 +16,7 @@ from infra.model.putting import Entry, Refused, Written, check_ordering, checked
 from infra.model.shard import READ_RECORDS_MAX, Position, Quotas, ReadResult, Shard, StreamRecord
 from infra.model.starting import start
 from infra.model.stream_error import StreamError, Throttled, in_use, invalid_argument, limit_exceeded, not_found
-from infra.model.stream_settings import check_retention
+from infra.model.stream_settings import check_retention, shard_metrics
 from infra.model.stream_state import MODE_CHANGES_PER_DAY_MAX, SCALINGS_PER_DAY_MAX, Change, StreamState
 from infra.model.subscription import Subscription, SubscriptionEvent
 
@@ -76,7 +76,7 @@ class Stream(StreamState):
         timestamp_s: float | None = None,
     ) -> Position:
         """Where a reader begins. `starting_position` is one of AWS's five shard iterator types, with what it needs."""
-        shard = self.shard(shard_id, now)
+        shard = self.shard_to_read(shard_id, now)
         shard.trim(self._oldest_ms(now))
         return start(
             shard, starting_position, now, sequence_number=sequence_number, timestamp_s=timestamp_s, where=self.where
@@ -127,7 +127,7 @@ class Stream(StreamState):
     def deregister_consumer(self, consumer: Consumer, now: float) -> None:
         """Begins to delete the consumer; its subscriptions end."""
         if consumer.status == "CREATING":
-            raise in_use(f"Consumer {consumer.arn} is not ACTIVE, instead in state {consumer.status}.")
+            raise self.consumers.not_active(consumer)
         self.consumers.deregister(consumer, now)
         self.revision += 1
 
@@ -197,6 +197,12 @@ class Stream(StreamState):
         """StartStreamEncryption with a key, StopStreamEncryption with None. Only reported: records are kept plain."""
         self._check_can_change(now)
         self.key_id = key_id
+        self._begin(now)
+
+    def set_shard_metrics(self, asked: Sequence[str], now: float, *, enabled: bool) -> None:
+        """EnableEnhancedMonitoring or DisableEnhancedMonitoring. Only reported: shard metrics are always published."""
+        self._check_can_change(now)
+        self.shard_metrics = shard_metrics(self.shard_metrics, asked, enabled=enabled)
         self._begin(now)
 
     def set_record_size_max(self, kib: int, now: float) -> None:

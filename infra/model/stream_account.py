@@ -50,7 +50,7 @@ class StreamAccount:
             self.check_shard_limit(shard_count or 1, now)
             shard_count = shard_count or 1
         elif shard_count is not None:
-            raise StreamError("ValidationException", f"ShardCount is not for the on-demand stream {name}.")
+            raise StreamError("ValidationException", "ShardCount is not expected when StreamMode=ON_DEMAND")
         elif self.on_demand_count(now) >= ON_DEMAND_STREAMS_MAX:
             raise limit_exceeded(f"Account {self.account_id} already has {ON_DEMAND_STREAMS_MAX} on-demand streams.")
         stream = Stream(

@@ -1,7 +1,19 @@
 """PURE: the limits on changing a stream's settings (AWS: IncreaseStreamRetentionPeriod, UpdateShardCount, …)."""
 
+from collections.abc import Collection
+
 from infra.model.stream_error import invalid_argument
 
+# AWS: EnableEnhancedMonitoring; ALL stands for each of them.
+SHARD_METRICS = (
+    "IncomingBytes",
+    "IncomingRecords",
+    "OutgoingBytes",
+    "OutgoingRecords",
+    "WriteProvisionedThroughputExceeded",
+    "ReadProvisionedThroughputExceeded",
+    "IteratorAgeMilliseconds",
+)
 RETENTION_HOURS_MIN, RETENTION_HOURS_MAX = 24, 8_760
 _DAY_S = 86_400
 
@@ -19,6 +31,13 @@ def check_retention(hours: int, current: int, stream_name: str, *, longer: bool)
             f"{asked} for stream {stream_name} can not be {than} than existing retention period "
             f"({current} hours). Use {use}RetentionPeriod API."
         )
+
+
+def shard_metrics(current: Collection[str], asked: Collection[str], *, enabled: bool) -> tuple[str, ...]:
+    """What is published after these were asked for, or asked to end."""
+    named = set(SHARD_METRICS if "ALL" in asked else asked)
+    after = set(current) | named if enabled else set(current) - named
+    return tuple(name for name in SHARD_METRICS if name in after)
 
 
 class PerDay:

@@ -64,6 +64,8 @@ class StreamState:
         self.created_at_s = now
         self.revision = 1
         self.unsaved: list[tuple[int, StreamRecord]] | None = None
+        self.policies: dict[str, str] = {}  # resource policies by the ARN of this stream or of its consumer
+        self.shard_metrics: tuple[str, ...] = ()  # what EnableEnhancedMonitoring asked for
         self.deployed: Mapping[str, Any] = {}  # what a template said last, see `Stream.deploy`
         self._tags: dict[str, str] = {}
         self._transition_s = transition_s
@@ -141,14 +143,22 @@ class StreamState:
         return [shard for shard in self._shards.all if not self._expired(shard, now)]
 
     def shard(self, shard_id: str, now: float) -> Shard:
-        self.settle(now)
-        try:
-            found = self._shards.get(sequence.shard_index(shard_id))
-        except ValueError:
-            found = None
-        if found is None or self._expired(found, now):
+        """One to change. StreamError if there is none."""
+        found = self._shard_or_none(shard_id, now)
+        if found is None:
             raise not_found(f"Could not find shard {shard_id} in {self.where}.")
         return found
+
+    def shard_to_read(self, shard_id: str, now: float) -> Shard:
+        """AWS says it in other words where a shard is read. StreamError."""
+        found = self._shard_or_none(shard_id, now)
+        if found is not None:
+            return found
+        try:
+            shard_id = sequence.shard_id(sequence.shard_index(shard_id))
+        except ValueError:
+            raise not_found(f"Could not find shard {shard_id} in {self.where}.") from None
+        raise not_found(f"Shard {shard_id} in {self.where} does not exist")
 
     def trim_horizon_s(self, now: float) -> float:
         """Records that arrived before it are gone."""
@@ -169,6 +179,8 @@ class StreamState:
             "key_id": self.key_id,
             "deployed": self.deployed,
             "tags": self._tags,
+            "policies": self.policies,
+            "shard_metrics": self.shard_metrics,
             "scaled_at_s": self._scalings.at_s,
             "mode_set_at_s": self._mode_changes.at_s,
             "change": asdict(self._change) if self._change else None,
@@ -182,6 +194,7 @@ class StreamState:
         self.created_at_s, self.mode = plain["created_at_s"], plain["mode"]
         self.retention_hours, self.record_size_kib_max = plain["retention_hours"], plain["record_size_kib_max"]
         self.key_id, self._tags, self.deployed = plain["key_id"], dict(plain["tags"]), plain["deployed"]
+        self.policies, self.shard_metrics = dict(plain.get("policies", {})), tuple(plain.get("shard_metrics", ()))
         self._scalings.at_s, self._mode_changes.at_s = list(plain["scaled_at_s"]), list(plain["mode_set_at_s"])
         change = plain["change"]
         self._change = None if change is None else Change(**change)
@@ -196,6 +209,14 @@ class StreamState:
         self.settle(now)
 
     # ---- inside
+
+    def _shard_or_none(self, shard_id: str, now: float) -> Shard | None:
+        self.settle(now)
+        try:
+            found = self._shards.get(sequence.shard_index(shard_id))
+        except ValueError:
+            return None
+        return None if found is None or self._expired(found, now) else found
 
     def _grow(self, on_demand: OnDemand, now: float) -> None:
         """Splits and merges of an on-demand stream take no time, and it stays ACTIVE."""
