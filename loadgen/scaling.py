@@ -79,7 +79,8 @@ def student(freedom: float, confidence: float = CONFIDENCE) -> float:
 class Law:
     """A fitted curve. Standard errors are None for a term held at 0, and without more points than terms.
 
-    `unexplained`: root mean square of the residuals as a share of the mean throughput.
+    `unexplained`: root mean square of the residuals, each as a share of its throughput. `covariance`: of the three
+    terms, None where their errors are; `freedom`: points beyond the terms that were fitted.
     """
 
     rate: float
@@ -90,10 +91,22 @@ class Law:
     coherency_error: float | None
     unexplained: float
     points: int
+    covariance: tuple[tuple[float, ...], ...] | None = None
+    freedom: int = 0
 
     def at(self, concurrency: float) -> float:
         """Throughput."""
         return _value([self.rate, self.contention, self.coherency], concurrency)
+
+    def margin_at(self, concurrency: float) -> float | None:
+        """The curve, not a single point, is within so much of `at` with `CONFIDENCE`; None: its error is not known."""
+        if self.covariance is None:
+            return None
+        gradient = _gradient([self.rate, self.contention, self.coherency], concurrency)
+        square = sum(
+            gradient[i] * gradient[j] * self.covariance[i][j] for i in range(len(NAMES)) for j in range(len(NAMES))
+        )
+        return student(float(self.freedom)) * math.sqrt(max(0.0, square))
 
     @property
     def best_concurrency(self) -> float | None:
@@ -112,7 +125,10 @@ class Law:
 
 
 def fit(points: Sequence[tuple[float, float]]) -> Law:
-    """The law through (concurrency, throughput). Raises ValueError when the points cannot carry it."""
+    """The law through (concurrency, throughput). Raises ValueError when the points cannot carry it.
+
+    Least squares of the relative deviations: a throughput was measured to within a share of itself.
+    """
     distinct = {n for n, _ in points}
     if len(distinct) < DISTINCT_MIN:
         raise ValueError(f"the scaling law needs {DISTINCT_MIN} different concurrencies, not {len(distinct)}")
@@ -131,7 +147,9 @@ def fit(points: Sequence[tuple[float, float]]) -> Law:
     if best is None:
         raise ValueError("no curve of the law comes near these points")
     squares, terms, free = best
-    errors = _errors(scaled, terms, free, squares)
+    covariance = _covariance(scaled, terms, free, squares)
+    errors = [None if covariance is None or i not in free else math.sqrt(max(0.0, covariance[i][i])) for i in range(3)]
+    units = (scale, 1.0, 1.0)
     return Law(
         terms[0] * scale,
         terms[1],
@@ -139,8 +157,12 @@ def fit(points: Sequence[tuple[float, float]]) -> Law:
         None if errors[0] is None else errors[0] * scale,
         errors[1],
         errors[2],
-        math.sqrt(squares / len(points)) / fmean(x for _, x in scaled),
+        math.sqrt(squares / len(points)),
         len(points),
+        None
+        if covariance is None
+        else tuple(tuple(covariance[i][j] * units[i] * units[j] for j in range(3)) for i in range(3)),
+        len(points) - len(free),
     )
 
 
@@ -155,7 +177,7 @@ def _gradient(terms: Vector, n: float) -> Vector:
 
 def _squares(points: Sequence[tuple[float, float]], terms: Vector) -> float:
     try:
-        return sum((x - _value(terms, n)) ** 2 for n, x in points)
+        return sum((1 - _value(terms, n) / x) ** 2 for n, x in points)
     except (ZeroDivisionError, OverflowError):
         return math.inf
 
@@ -179,7 +201,9 @@ def _descend(points: Sequence[tuple[float, float]], terms: Vector, free: tuple[i
     damping, squares = 1e-3, _squares(points, terms)
     for _ in range(ITERATIONS_MAX):
         rows = [
-            ([gradient[i] for i in free], x - _value(terms, n)) for n, x in points for gradient in [_gradient(terms, n)]
+            ([gradient[i] / x for i in free], 1 - _value(terms, n) / x)
+            for n, x in points
+            for gradient in [_gradient(terms, n)]
         ]
         matrix, right = _normal(rows)
         for i in range(len(free)):
@@ -203,19 +227,20 @@ def _descend(points: Sequence[tuple[float, float]], terms: Vector, free: tuple[i
     return terms
 
 
-def _errors(
+def _covariance(
     points: Sequence[tuple[float, float]], terms: Vector, free: tuple[int, ...], squares: float
-) -> list[float | None]:
-    errors: list[float | None] = [None, None, None]
+) -> Matrix | None:
+    """Of all terms, 0 for those that are held; None: there are not more points than terms."""
     spare = len(points) - len(free)
-    if spare <= 0:
-        return errors
-    matrix, _ = _normal([([_gradient(terms, n)[i] for i in free], 0.0) for n, _ in points])
-    for place, i in enumerate(free):
-        column = _solve(matrix, [float(place == row) for row in range(len(free))])
-        if column is not None and column[place] >= 0:
-            errors[i] = math.sqrt(squares / spare * column[place])
-    return errors
+    matrix, _ = _normal([([_gradient(terms, n)[i] / x for i in free], 0.0) for n, x in points])
+    columns = [_solve(matrix, [float(place == row) for row in range(len(free))]) for place in range(len(free))]
+    if spare <= 0 or any(column is None for column in columns):
+        return None
+    whole = [[0.0] * len(NAMES) for _ in NAMES]
+    for i, column in zip(free, columns, strict=True):
+        for j, value in zip(free, column or [], strict=True):
+            whole[i][j] = squares / spare * value
+    return whole
 
 
 def _normal(rows: Sequence[tuple[Vector, float]]) -> tuple[Matrix, Vector]:

@@ -102,3 +102,15 @@ def test_the_best_concurrency_is_where_the_curve_is_highest() -> None:
 def test_points_that_cannot_carry_a_curve_are_refused(points: list[tuple[float, float]]) -> None:
     with pytest.raises(ValueError, match=r"scaling law|positive"):
         fit(points)
+
+
+def test_the_band_around_the_curve_holds_the_true_one_about_as_often_as_it_says() -> None:
+    random, inside = Random(12), {1: 0, 12: 0, 64: 0}
+    for _ in range(200):
+        found = fit([(n, law(500, 0.05, 0.002, n) * random.gauss(1, 0.03)) for n in LANES * 2])
+        for n in inside:
+            margin = found.margin_at(n)
+            assert margin is not None
+            inside[n] += abs(found.at(n) - law(500, 0.05, 0.002, n)) <= margin
+    assert min(inside.values()) >= 0.88 * 200
+    assert fit([(n, law(100, 0.2, 0.02, n)) for n in (1, 2, 4)]).margin_at(2) is None
