@@ -23,7 +23,7 @@ from infra.model.stream import StreamRecord
 from infra.sim.environment import kinesis_records
 from infra.sim.faults import Faults
 from infra.sim.many import Tally, run
-from infra.sim.memo import Memo, Rules
+from infra.sim.memo import Memo
 from infra.sim.rules import SimulatedRules
 from infra.sim.scenario import ACCOUNT, REGION, Scenario, of_template, scenario
 from infra.sim.stock import stock
@@ -31,6 +31,7 @@ from infra.sim.table import MemoryTable
 from processor.core import plan as planning
 from processor.core.cache import PageCache
 from processor.core.commit import Call, Commit
+from processor.core.reading import Rules
 from processor.core.statements import Outcome, ReadPages, Statement
 
 TARGET_PER_CPU_S = 200_000

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from infra.model.stream import StreamRecord
 from infra.sim.clockwork import Clockwork
 from infra.sim.faults import Faults
-from infra.sim.memo import Rules
 from infra.sim.quarantine import keeps
 from infra.sim.table import MemoryTable
 from processor.core import plan as planning
 from processor.core.cache import PageCache
 from processor.core.commit import Call, Commit, Step, Wait
 from processor.core.plan import Plan, RecentOutcomes
+from processor.core.reading import Rules
 from processor.core.records import KinesisRecord
 from processor.core.statements import Outcome, ReadPages, Table
 

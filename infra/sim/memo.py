@@ -1,9 +1,10 @@
 """DRIVER: the processor's reading of a payload, done once per different payload and process.
 
-`deaggregate`, `parse_all`, the rules and `changes` are pure: the same bytes always give the same values. They take most
+`deaggregate`, `read`, `ask_all` and what they call are pure: the same bytes always give the same values. They take most
 of the CPU time of a batch, a simulation delivers the same bytes many times over (retries, resends, other seeds), and
-what is simulated is everything around them. So the real functions run once and their answers are remembered; without
-`installed` nothing is, and the traces are the same (a test compares them).
+what is simulated is everything around them. So the real functions run once and their answers are remembered: of an
+aggregate as a whole, and of every user record in it. Without `installed` nothing is, and the traces are the same (a
+test compares them).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,13 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from processor.core import plan as planning
-from processor.core.effects import Effect
+from processor.core import reading
 from processor.core.errors import Malformed
 from processor.core.events import Event, parse_all
+from processor.core.reading import Asked, Reading, Rules, ask_all, read
 from processor.core.records import KinesisRecord, UserRecord, deaggregate
 from processor.core.rule_results import Change, changes
-
-Rules = Callable[[Event], Iterable[Effect]]
 
 REMEMBERED_MAX = 400_000  # user records; then all is forgotten: about 2 KB each
 
@@ -32,6 +32,18 @@ class _Known(Event):
     __slots__ = ()
     __hash__ = object.__hash__
     __eq__ = object.__eq__
+
+
+class _Users(list[UserRecord]):
+    """The user records of an aggregate, and what they were read as."""
+
+    reading: "_Reading | None" = None
+
+
+class _Reading(Reading):
+    """What an aggregate was read as, and what the rules wanted of it."""
+
+    asked: Asked | None = None
 
 
 class _Answers(dict[Event, "_Checked"]):
@@ -49,31 +61,49 @@ class Memo:
     """Remembers for one set of rules; `installed` puts it in the place of the real functions."""
 
     def __init__(self, rules: Rules) -> None:
-        self._users: dict[bytes, list[UserRecord]] = {}
+        self._users: dict[bytes, _Users] = {}
         self._parsed: dict[bytes, Event | Malformed] = {}
         self._answers = _Answers(rules, changes)
-        self._deaggregate, self._parse_all, self._check = deaggregate, parse_all, changes
+        self._deaggregate, self._read, self._ask_all = deaggregate, read, ask_all
+        self._parse_all, self._check = parse_all, changes
 
     @contextmanager
     def installed(self) -> Iterator[Rules]:
         """Yields the rules to give to `plan`."""
-        names = ("deaggregate", "parse_all", "changes")
-        before = {name: getattr(planning, name) for name in names}
+        places = [(planning, name) for name in ("deaggregate", "read", "ask_all", "parse_all")]
+        places += [(reading, name) for name in ("parse_all", "changes")]
+        before = [getattr(module, name) for module, name in places]
         try:
-            for name in names:
-                setattr(planning, name, getattr(self, name))
+            for module, name in places:
+                setattr(module, name, getattr(self, name))
             yield self._answers.__getitem__
         finally:
-            for name, function in before.items():
-                setattr(planning, name, function)
+            for (module, name), function in zip(places, before, strict=True):
+                setattr(module, name, function)
 
     def deaggregate(self, record: KinesisRecord) -> list[UserRecord]:
         users = self._users.get(record.data)
         if users is None:
-            users = self._deaggregate(record)
-            if users[0].aggregated:  # otherwise the answer has the record's partition key in it
-                self._users[record.data] = users
+            found = self._deaggregate(record)
+            if not found[0].aggregated:  # the answer has the record's partition key in it
+                return found
+            users = self._users[record.data] = _Users(found)
         return users
+
+    def read(self, users: Sequence[UserRecord]) -> Reading:
+        if type(users) is not _Users:
+            return self._read(users)
+        if users.reading is None:
+            found = self._read(users)
+            users.reading = _Reading(found.payloads, found.found, found.identities)
+        return users.reading
+
+    def ask_all(self, found: Reading, rules: Rules) -> Asked:
+        if type(found) is not _Reading:
+            return self._ask_all(found, rules)
+        if found.asked is None:
+            found.asked = self._ask_all(found, rules)
+        return found.asked
 
     def parse_all(self, datas: Sequence[bytes]) -> list[Event | Malformed]:
         parsed = self._parsed

@@ -235,8 +235,8 @@ def reports_the_next_record(right: Any) -> Any:
 
 
 def refused_copies_are_copies(right: Any) -> Any:
-    def apply(self: Any, source: int, event: Any, payload: bytes) -> Any:
-        bad = right(self, source, event, payload)
+    def apply(self: Any, source: int, event: Any, payload: bytes, answer: Any) -> Any:
+        bad = right(self, source, event, payload, answer)
         return None if event.digest in self._accepted else bad
 
     return apply

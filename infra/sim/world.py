@@ -12,7 +12,6 @@ from infra.sim.driver import Driver
 from infra.sim.environment import LATE_S_MAX, Function
 from infra.sim.fleet import Fleet
 from infra.sim.ledger import check
-from infra.sim.memo import Rules
 from infra.sim.numbers import Border
 from infra.sim.producer import Producer
 from infra.sim.scenario import ACCOUNT, REGION, START_S, Scenario
@@ -20,6 +19,7 @@ from infra.sim.stock import stock
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
 from infra.sim.witness import Witness
+from processor.core.reading import Rules
 from processor.core.statements import Table
 
 HEALED_AFTER_S = 300.0  # after the last put nothing goes wrong any more: then everything must come to its end

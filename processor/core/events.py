@@ -78,13 +78,14 @@ def digest(source: str, id: str) -> str:  # noqa: A002 - CloudEvents' own name
 
     The length in front of `source` keeps ("ab", "c") apart from ("a", "bc").
     """
-    hashed = _hash_of_source(source).copy()
+    hashed = hash_of_source(source).copy()
     hashed.update(id.encode())
     return b2a_base64(hashed.digest(), newline=False)[:11].translate(_URL_SAFE).decode()
 
 
 @lru_cache(maxsize=1_024)  # one source sends many events
-def _hash_of_source(source: str) -> "hashlib.blake2b":
+def hash_of_source(source: str) -> "hashlib.blake2b":
+    """What the identities of all of a source's events begin with: a copy of it, updated by the id, is one's digest."""
     encoded = source.encode()
     return hashlib.blake2b(len(encoded).to_bytes(4, "big") + encoded, digest_size=8)
 

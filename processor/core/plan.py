@@ -6,15 +6,17 @@ identity, and identities are kept by item, as in the tables: so it makes no diff
 Every effect on one item becomes part of one write, and every write knows the Kinesis records that fed it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Final
 
-from processor.core.effects import Add, Effect, Number, Record, Scalar
-from processor.core.errors import Malformed, Reason, Refused
+from processor.core.effects import Add, Record
+from processor.core.errors import Malformed
 from processor.core.events import Event, parse_all
+from processor.core.planned import Contribution, ItemWrite, Plan, Quarantined
+from processor.core.reading import Answer, Asked, Reading, Rules, RulesError, ask, ask_all, read
 from processor.core.records import KinesisRecord, UserRecord, deaggregate
-from processor.core.rule_results import BadEffectError, Change, ItemKey, changes, trace
+from processor.core.rule_results import Change, ItemKey
 from processor.core.systemic import RecentOutcomes, Systemic, judge
 
 __all__ = ["Contribution", "ItemKey", "ItemWrite", "Plan", "Quarantined", "RecentOutcomes", "Systemic", "plan"]
@@ -24,66 +26,11 @@ PARTITION_KEY_CHARACTERS_MAX: Final = 256
 PARSED_TOGETHER: Final = 32
 """User records that are parsed from one scan (json_objects), where a Kinesis record holds fewer. More gain nothing, and
 one that is out of the ordinary sends its neighbours of the same scan the longer way."""
-REFUSED_CHARACTERS_MAX: Final = 256
-
-
-class Contribution(NamedTuple):
-    """What one event identity adds to one window, and the Kinesis records (indices) of the batch that carried it."""
-
-    amounts: Mapping[str, Number]
-    sources: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemWrite:
-    """One item to be written whole; `version` is None for a `Record` and set for a `Latest`.
-
-    `attributes` holds neither the key nor `version`; `sources` are the Kinesis records (indices) that fed the item.
-    """
-
-    attributes: Mapping[str, Scalar]
-    sources: tuple[int, ...]
-    version: int | str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """One user record, or a whole Kinesis record (`subsequence_number` None), to be kept instead of applied."""
-
-    source: int
-    subsequence_number: int | None
-    reason: Reason
-    detail: str
-    traceback: str | None
-    partition_key: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything one batch asks for. With `systemic` set nothing is to be written and the batch is reported.
-
-    `adds`: (pk, window) -> digest -> contribution. `records`, `latest`: (pk, sk) -> the one write of that item.
-    `events` counts user records, a malformed Kinesis record as one; `duplicates` the copies: records of an identity
-    that an earlier one of the batch had, with no item that this identity had not fed.
-    `recent` is to be passed to the next call. `several_totals`: some event adds to more than one item; otherwise every
-    identity under an item is an event of its own.
-    """
-
-    adds: Mapping[ItemKey, Mapping[str, Contribution]]
-    records: Mapping[ItemKey, ItemWrite]
-    latest: Mapping[ItemKey, ItemWrite]
-    quarantined: tuple[Quarantined, ...]
-    events: int
-    duplicates: int
-    systemic: Systemic | None = None
-    recent: RecentOutcomes = field(default_factory=RecentOutcomes)
-    several_totals: bool = False
 
 
 def plan(
     records: Sequence[KinesisRecord],
-    rules: Callable[[Event], Iterable[Effect]],
+    rules: Rules,
     *,
     systemic_share: float,
     recent: RecentOutcomes | None = None,
@@ -126,7 +73,7 @@ class _Item:
 class _Fold:
     """The batch so far. Nothing of an event is taken in before all of it is known to be good."""
 
-    def __init__(self, rules: Callable[[Event], Iterable[Effect]]) -> None:
+    def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._taken: list[UserRecord] = []
         self._taken_from: list[int] = []
@@ -154,6 +101,10 @@ class _Fold:
             self._set_aside(source, None, record.partition_key, record.data, bad)
             return
         self.events += len(users)
+        if len(users) >= PARSED_TOGETHER:
+            self.apply_taken()
+            self._take_aggregate(source, users)
+            return
         self._taken += users
         self._taken_from += [source] * len(users)
         if len(self._taken) >= PARSED_TOGETHER:
@@ -162,14 +113,61 @@ class _Fold:
     def apply_taken(self) -> None:
         """Parse and apply the user records taken in since the last time."""
         users, sources = self._taken, self._taken_from
-        self._taken, self._taken_from = [], []
-        for source, user, found in zip(sources, users, parse_all([user.data for user in users]), strict=True):
-            why = found if isinstance(found, Malformed) else self._apply(source, found, user.data)
+        if users:
+            self._taken, self._taken_from = [], []
+            self._apply_all(sources, users, parse_all([user.data for user in users]), repeat(None))
+
+    def _take_aggregate(self, source: int, users: Sequence[UserRecord]) -> None:
+        """Take in a large aggregate: as one, if all of it is ordinary and new to the batch, as nearly always."""
+        reading = read(users)
+        answers: Iterable[Answer | None] = repeat(None)
+        if reading.identities is not None and self.raised.keys().isdisjoint(reading.identities):
+            asked = ask_all(reading, self._rules)
+            if self._add_all(source, reading, asked):
+                return
+            answers = asked.answers
+        self._apply_all(repeat(source), users, reading.found, answers)
+
+    def _add_all(self, source: int, reading: Reading, asked: Asked) -> bool:
+        """Fold in events whose identities are new to the batch, if each adds to one item and to nothing else.
+
+        Return False, and nothing was done, if not. It comes to the same as `_apply` for each.
+        """
+        wanted, kinds = asked.adds, self._kinds
+        if wanted is None or reading.identities is None or any(kinds.get(key, Add) is not Add for key in wanted):
+            return False
+        sources = (source,)
+        for key, amounts in wanted.items():
+            item = self.adds.get(key)
+            if item is None:
+                item = self.adds[key] = {}
+                kinds[key] = Add
+            if len(amounts) < 4:
+                for digest, values in amounts.items():
+                    item[digest] = tuple.__new__(Contribution, (values, sources))  # as in records.deaggregate
+            else:  # the same of all of them, without a call in Python for each
+                new = map(tuple.__new__, repeat(Contribution), zip(amounts.values(), repeat(sources)))
+                item.update(zip(amounts, new, strict=True))
+        taken = zip(reading.payloads, asked.answers, strict=True)
+        self._accepted.update(zip(reading.identities, taken, strict=True))  # type: ignore[arg-type]  # none is Malformed
+        self.raised.update(reading.identities)
+        return True
+
+    def _apply_all(
+        self,
+        sources: Iterable[int],
+        users: Sequence[UserRecord],
+        found: Sequence[Event | Malformed],
+        answers: Iterable[Answer | None],
+    ) -> None:
+        """Apply user records one by one; `sources` and `answers` may be endless."""
+        for user, source, event, answer in zip(users, sources, found, answers):  # noqa: B905 # some are endless
+            why = event if isinstance(event, Malformed) else self._apply(source, event, user.data, answer)
             if why is not None:
                 self._set_aside(source, user.subsequence_number, user.partition_key, user.data, why)
 
-    def _apply(self, source: int, event: Event, payload: bytes) -> Malformed | None:
-        """Take in one event; return why the rules do not take it.
+    def _apply(self, source: int, event: Event, payload: bytes, answer: Answer | None) -> Malformed | None:
+        """Take in one event; return why the rules do not take it. `answer`: the rules', if they were asked.
 
         The rules are asked about every payload that they have not taken yet, whatever its identity: what they refuse
         is set aside under its own position, as it would be in a batch of its own.
@@ -182,9 +180,16 @@ class _Fold:
                 self.duplicates += 1
                 self._fold(source, digest, wanted)
                 return None
-        answer = self._ask(event)
+        if answer is None:
+            answer = ask(self._rules, event)
+        if not isinstance(answer, Malformed):
+            if known is None and len(answer) == 1 and self._add(source, digest, answer[0]):
+                self._accepted[digest] = payload, answer
+                self.raised.setdefault(digest, False)
+                return None
+            answer = self._of_known_kinds(answer)
         if isinstance(answer, Malformed):
-            self.raised[digest] = self.raised.get(digest, False) or isinstance(answer, _RulesError)
+            self.raised[digest] = self.raised.get(digest, False) or isinstance(answer, RulesError)
             return answer
         if len(answer) > 1 and sum(change.kind is Add for change in answer) > 1:
             self.several_totals = True
@@ -196,6 +201,20 @@ class _Fold:
             self._variants[payload] = answer
             self.duplicates += not changed
         return None
+
+    def _add(self, source: int, digest: str, change: Change) -> bool:
+        """What `_fold` does with an `Add` of an identity that is new to the batch; False, and nothing was done, if it
+        is something else, or does not go with what the item is."""
+        if change.kind is not Add:
+            return False
+        item = self.adds.get(change.key)
+        if item is None:
+            if change.key in self._kinds:
+                return False
+            item = self.adds[change.key] = {}
+            self._kinds[change.key] = Add
+        item[digest] = tuple.__new__(Contribution, (change.values, (source,)))
+        return True
 
     def _fold(self, source: int, digest: str, wanted: list[Change]) -> bool:
         """Fold in what an event changes; return whether any of the items was not fed by this identity before.
@@ -227,42 +246,24 @@ class _Fold:
             item.sources.add(source)
         return changed
 
-    def _ask(self, event: Event) -> list[Change] | Malformed:
-        """Return what the rules want changed, or why they do not take the event."""
-        try:
-            wanted = changes(self._rules(event))
-            self._check_kinds(wanted)
-        except MemoryError:
-            raise
-        except Malformed as bad:
-            return bad
-        except Refused as refused:
-            return Malformed(Reason.RULES_REFUSED, _message(refused))
-        except BadEffectError as unusable:
-            return self._rules_error(str(unusable), None)
-        except Exception as error:  # noqa: BLE001 - rules are an adopter's code and may raise anything
-            return self._rules_error(f"{type(error).__name__} in the rules", trace(error))
-        return wanted
-
-    def _check_kinds(self, wanted: list[Change]) -> None:
+    def _of_known_kinds(self, wanted: list[Change]) -> Answer:
         """One item is of one kind, and its versions are of one type, within the batch and within the event."""
         kinds = self._kinds
         if len(wanted) == 1 and kinds.get(wanted[0].key, wanted[0].kind) is wanted[0].kind:
-            return  # nearly always
+            return wanted  # nearly always
         own: dict[ItemKey, type] = {}
         for kind, key, _, _ in wanted:
             others = kinds.get(key) or own.setdefault(key, kind)
             if kind is not others:
-                raise BadEffectError(
-                    f"an item that other effects treat as {_kind_text(others)} is treated as {_kind_text(kind)}"
-                )
-
-    def _rules_error(self, detail: str, traceback: str | None) -> "_RulesError":
-        self.first_traceback = self.first_traceback or traceback or detail
-        return _RulesError(detail, traceback)
+                text = f"an item that other effects treat as {_kind_text(others)} is treated as {_kind_text(kind)}"
+                return RulesError(text, None)
+        return wanted
 
     def _set_aside(self, source: int, position: int | None, partition_key: str, payload: bytes, bad: Malformed) -> None:
-        traceback = bad.traceback if isinstance(bad, _RulesError) else None
+        traceback = None
+        if isinstance(bad, RulesError):
+            traceback = bad.traceback
+            self.first_traceback = self.first_traceback or traceback or bad.detail
         key = partition_key[:PARTITION_KEY_CHARACTERS_MAX]
         self.quarantined.append(Quarantined(source, position, bad.reason, bad.detail, traceback, key, payload))
 
@@ -276,20 +277,6 @@ class _Fold:
         for key, item in self._items.items():
             (records if item.change.kind is Record else latest)[key] = item.write()
         return records, latest
-
-
-class _RulesError(Malformed):
-    """A bug in the rules, on its way to quarantine."""
-
-    def __init__(self, detail: str, traceback: str | None) -> None:
-        super().__init__(Reason.RULES_ERROR, detail)
-        self.traceback = traceback
-
-
-def _message(refused: Refused) -> str:
-    """Return the adopter's own words, cut, and safe to store and to print."""
-    text = refused.args[0] if refused.args and isinstance(refused.args[0], str) else "refused without a message"
-    return text.encode("utf-8", "replace").decode()[:REFUSED_CHARACTERS_MAX]
 
 
 def _kind_text(kind: type) -> str:

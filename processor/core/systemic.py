@@ -38,8 +38,12 @@ class RecentOutcomes:
 
     def followed_by(self, outcomes: Mapping[str, bool]) -> "RecentOutcomes":
         """Return the memory after a batch with these outcomes; an event seen again moves to the end."""
-        merged = {digest: raised for digest, raised in self.raised.items() if digest not in outcomes}
-        merged.update(outcomes)
+        before = self.raised if len(outcomes) < RECENT_EVENTS_MAX else {}
+        if before.keys().isdisjoint(outcomes):
+            merged = {**before, **outcomes}
+        else:
+            merged = {digest: raised for digest, raised in before.items() if digest not in outcomes}
+            merged.update(outcomes)
         surplus = len(merged) - RECENT_EVENTS_MAX
         return RecentOutcomes(dict(islice(merged.items(), surplus, None)) if surplus > 0 else merged)
 
