@@ -25,12 +25,12 @@ from botocore.awsrequest import AWSResponse
 
 from infra.ops.outputs import Target, connect
 from loadgen.books import Books
-from loadgen.events import EventOptions, Generator
+from loadgen.events import EventOptions
 from loadgen.ledger import Expectations
 from loadgen.metrics import Metrics
 from loadgen.run import late_after_us
-from loadgen.sender import Due, Sender, collect_rarely
-from loadgen.truth import Truths
+from loadgen.sender import Sender, collect_rarely
+from loadgen.sources import GeneratedSource
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
@@ -38,7 +38,7 @@ from processor.core.rule_api import RuleSettings
 from tests.support.kinesis_sink import in_own_process
 
 TARGET, TIMES_ASYNC_KINESIS = 50_000, 3
-EVENT_BYTES, KEYS = 256, 1_000
+EVENT_BYTES, KEYS, RATE = 256, 1_000, 1_000_000.0
 SETTINGS = RuleSettings(("bytes", "quantity"), 3600)
 
 
@@ -66,13 +66,10 @@ def null_sink(client: Any) -> PutRecords:
     return PutRecords(client, "null")
 
 
-def schedule(events: int, duplicates: float) -> Iterator[Due]:
-    """All of them due at once: the generator is what limits."""
-    generator = Generator(EventOptions("benchmark", 1, 1.7e9, EVENT_BYTES, KEYS, duplicates=duplicates))
-    truths = Truths(SETTINGS)
-    for number in range(events):
-        event = generator.next(number / 50_000)
-        yield Due(0.0, event.partition_key, event.payload, truths.of_generated(event, 0))
+def source(events: int, duplicates: float) -> GeneratedSource:
+    """A rate that nobody keeps up with: the generator is what limits."""
+    options = EventOptions("benchmark", 1, 1.7e9, EVENT_BYTES, KEYS, duplicates=duplicates)
+    return GeneratedSource(options, "constant", RATE, events / RATE, SETTINGS)
 
 
 def measure(put: PutRecords, events: int, aggregate: int | None, duplicates: float) -> tuple[float, float]:
@@ -82,7 +79,7 @@ def measure(put: PutRecords, events: int, aggregate: int | None, duplicates: flo
     books = Books(metrics, expected, lines.write, lambda: None)
     sender = Sender(put, packing, RetryPolicy(deadline_s=600), books.settled, lambda *_: None)
     began_s = time.process_time()
-    sender.run(schedule(events, duplicates))
+    sender.run(source(events, duplicates).due())
     used_s = time.process_time() - began_s
     assert metrics.acknowledged == events
     return events / used_s, events / metrics.records

@@ -1,11 +1,11 @@
 """PURE: where a sender's results are entered: lines of results.jsonl, the numbers, what the tables must have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from loadgen.ledger import Expectations
 from loadgen.metrics import Metrics
 from loadgen.results import PutResult, encode
-from loadgen.truth import Truth
+from loadgen.truth import Known
 
 # Refusals of a whole call that no waiting cures: after one of them nothing more can be sent.
 INCURABLE = frozenset({
@@ -27,7 +27,7 @@ class Books:
         self.broken: str | None = None
         self.refused: str | None = None
 
-    def settled(self, result: PutResult, truths: tuple[Truth, ...]) -> None:
+    def settled(self, result: PutResult, truths: Sequence[Known]) -> None:
         """One Kinesis record has ended."""
         if self.broken is None:
             try:

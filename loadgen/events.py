@@ -10,6 +10,7 @@ of the run's own clock plus the moment they are due, so a run that is repeated w
 import re
 from bisect import bisect
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -72,13 +73,16 @@ class Generated(NamedTuple):
     payload: bytes
     ordinal: int
     source: str
-    id: str
     key: int
     time_s: int
     bytes: int
     quantity_milli: int
     copy: bool = False
     kind: Kind | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.ordinal:010d}"
 
 
 def subject(run_id: str, key: int) -> str:
@@ -88,22 +92,23 @@ def subject(run_id: str, key: int) -> str:
 
 def smallest_event_bytes(run_id: str) -> int:
     """No event of this run is shorter than this without padding."""
-    return len(_render(run_id, "9" * 10, 999_999, "2026-11-23T00:00:00.000Z", 10**7, 10**6 - 1, 0))
+    longest = (10**10 - 1, _of_key(run_id, subject(run_id, 999_999)), b"2026-11-23T00:00:00.000Z", 10**7, 999, 999)
+    return len(EVENT % longest + END)
 
 
-def _render(run_id: str, event_id: str, key: int, time: str, size: int, quantity_milli: int, event_bytes: int) -> bytes:
-    whole, thousandths = divmod(quantity_milli, 1000)
-    text = (
-        f'{{"specversion":"1.0","id":"{event_id}","source":"loadgen/{run_id}","type":"{TYPE}",'
-        f'"subject":"{run_id}/key-{key:06d}","time":"{time}",'
-        f'"data":{{"bytes":{size},"quantity":{whole}.{thousandths:03d},"pad":"'
-    )
-    return f'{text}{"x" * (event_bytes - len(text) - 3)}"}}}}'.encode()
+# An event, in the order of its bytes: id, what depends on its key alone, time, bytes, quantity.
+EVENT = b'{"specversion":"1.0","id":"%010d%b%b","data":{"bytes":%d,"quantity":%d.%03d,"pad":"'
+PADDING, END = b"x", b'"}}'
+TEXTS_KEPT = 16_384  # of keys, at most
+
+
+def _of_key(run_id: str, partition_key: str) -> bytes:
+    return f'","source":"loadgen/{run_id}","type":"{TYPE}","subject":"{partition_key}","time":"'.encode()
 
 
 @dataclass(slots=True)
 class Generator:
-    """`next` makes the event of the next slot of the schedule.
+    """`next` makes the event of the next slot of the schedule, `many` those of several at once, which costs less.
 
     Several generators of one load share no identity: `first` is the first one's number, from 0, and `step` how many
     generators there are.
@@ -115,58 +120,85 @@ class Generator:
     _random: Random = field(init=False)
     _weights: list[float] = field(init=False)
     _recent: deque[Generated] = field(init=False)
-    _source: str = field(init=False)
+    _keys: dict[int, tuple[str, bytes]] = field(init=False)
     _ordinal: int = 0
     _malformed: int = 0
+    _now_milli: int = -1
     _second: int = -1
     _second_text: str = ""
+    _time: bytes = b""
 
     def __post_init__(self) -> None:
         options = self.options
-        self._source = options.source
         sender = f"/{self.first} of {self.step}" if self.step > 1 else ""
         self._ordinal = self._malformed = self.first
         self._random = Random(f"{options.seed}/{options.run_id}{sender}")  # noqa: S311 - repeatable, not secret
         self._weights = list(accumulate((k + 1) ** -options.skew for k in range(options.keys)))
         self._recent = deque(maxlen=COPIES_FROM)
+        self._keys = {}
 
     def next(self, due_s: float) -> Generated:
         """The event that is due `due_s` seconds after the start."""
-        options, draw = self.options, self._random.random
-        if options.duplicates or options.malformed:
+        return self.many((due_s,))[0]
+
+    def many(self, due_s: Iterable[float]) -> list[Generated]:
+        """The events that are due at these moments, one for each."""
+        options, draw, recent = self.options, self._random.random, self._recent
+        if not options.duplicates and not options.malformed:
+            return self._fresh(due_s)
+        made: list[Generated] = []
+        for at_s in due_s:
             chance = draw()
-            if chance < options.duplicates:
-                if self._recent:
-                    older = max(1, len(self._recent) - COPIES_FROM // 2)
-                    return self._recent[int(draw() * older)]._replace(copy=True)
-            elif chance < options.duplicates + options.malformed:
-                return self._next_malformed(due_s)
-        event = self._fresh(due_s)
-        if options.duplicates:
-            self._recent.append(event)
-        return event
+            if chance < options.duplicates and recent:
+                older = max(1, len(recent) - COPIES_FROM // 2)
+                made.append(recent[int(draw() * older)]._replace(copy=True))
+                continue
+            (event,) = self._fresh((at_s,))
+            if options.duplicates <= chance < options.duplicates + options.malformed:
+                event = self._spoiled(event)
+            elif options.duplicates:
+                recent.append(event)
+            made.append(event)
+        return made
 
-    def _fresh(self, due_s: float) -> Generated:
+    def _fresh(self, due_s: Iterable[float]) -> list[Generated]:
+        """Everything is looked up once: a load makes hundreds of thousands of events a second here."""
         options, draw = self.options, self._random.random
-        weights = self._weights
-        key = min(bisect(weights, draw() * weights[-1]), options.keys - 1)
-        millis = int((options.started_s + due_s) * 1000)
-        second = millis // 1000
-        if second != self._second:
-            self._second = second
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        size, quantity_milli = int(draw() * 100_000), int(draw() * 1_000_000)
-        ordinal = self._ordinal
-        self._ordinal += self.step
-        event_id = f"{ordinal:010d}"
-        time = f"{self._second_text}.{millis % 1000:03d}Z"
-        payload = _render(options.run_id, event_id, key, time, size, quantity_milli, options.event_bytes)
-        return Generated(
-            subject(options.run_id, key), payload, ordinal, self._source, event_id, key, second, size, quantity_milli
-        )
+        started_s, source, weights, last_key = options.started_s, options.source, self._weights, options.keys - 1
+        total, keys, ordinal, step = weights[-1], self._keys, self._ordinal, self.step
+        padded, new = options.event_bytes - len(END), tuple.__new__
+        made: list[Generated] = []
+        for at_s in due_s:
+            key = bisect(weights, draw() * total)
+            if key > last_key:
+                key = last_key
+            now_milli = int((started_s + at_s) * 1000)
+            if now_milli != self._now_milli:
+                self._tell_time(now_milli)
+            size, milli = int(draw() * 100_000), int(draw() * 1_000_000)
+            name, text = keys.get(key) or self._texts(key)
+            text = EVENT % (ordinal, text, self._time, size, milli // 1000, milli % 1000)
+            payload = text.ljust(padded, PADDING) + END
+            made.append(new(Generated, (name, payload, ordinal, source, key, self._second, size, milli, False, None)))
+            ordinal += step
+        self._ordinal = ordinal
+        return made
 
-    def _next_malformed(self, due_s: float) -> Generated:
+    def _tell_time(self, now_milli: int) -> None:
+        second, thousandths = divmod(now_milli, 1000)
+        if second != self._second:
+            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        self._now_milli, self._second = now_milli, second
+        self._time = f"{self._second_text}.{thousandths:03d}Z".encode()
+
+    def _texts(self, key: int) -> tuple[str, bytes]:
+        if len(self._keys) >= TEXTS_KEPT:
+            self._keys.clear()
+        name = subject(self.options.run_id, key)
+        self._keys[key] = texts = name, _of_key(self.options.run_id, name)
+        return texts
+
+    def _spoiled(self, event: Generated) -> Generated:
         kind = kind_at(self._malformed)
         self._malformed += self.step
-        event = self._fresh(due_s)
         return event._replace(payload=kind.spoil(event.partition_key, event.payload), kind=kind)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from loadgen.truth import Truth
+from loadgen.truth import Known
 from processor.core.errors import Reason
 
 FIRST = 1_000
@@ -19,7 +19,7 @@ class Foreseen(NamedTuple):
     keys: set[str]
 
 
-def foresee(rules_module: str, truths: Iterable[Truth]) -> Foreseen:
+def foresee(rules_module: str, truths: Iterable[Known]) -> Foreseen:
     """Of rules that do not come with the processor; `truths`: of the load's first events."""
     first = list(truths)
     well_formed = [truth for truth in first if truth.reason is None]
@@ -48,7 +48,7 @@ def foresee(rules_module: str, truths: Iterable[Truth]) -> Foreseen:
     )
 
 
-def _only_latest(truth: Truth) -> bool:
+def _only_latest(truth: Known) -> bool:
     if truth.pk or truth.more is None:
         return False
     return all(item.version is not None for item in truth.more.items)

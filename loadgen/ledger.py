@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 from loadgen.identities import Identities
 from loadgen.items import ExpectedItem, Item, ItemCheck, ItemKey
-from loadgen.truth import Truth
+from loadgen.tallies import Tallies
+from loadgen.truth import Known, Metered, Truth
 from loadgen.windows import Expected, Page, WindowCheck, add, reconcile
 
 __all__ = ["Expectations", "Findings", "Ledger", "Page", "Position", "WindowCheck", "WindowKey", "reconcile", "settle"]
@@ -38,7 +39,9 @@ class Expectations:
 
     def __init__(self, measures: Sequence[str] = ()) -> None:
         self.measures = tuple(measures)
-        self.windows: dict[WindowKey, Expected] = {}
+        self._windows: dict[WindowKey, Expected] = {}
+        self._tallies = Tallies()
+        self._has_before = False
         self.items: dict[ItemKey, ExpectedItem] = {}
         self.items_before: dict[ItemKey, Item] = {}
         self.itemized, self.without_effect = Identities(), Identities()
@@ -48,9 +51,15 @@ class Expectations:
         self.events_failed = 0
         self.unplaced_unknown = 0
 
+    @property
+    def windows(self) -> dict[WindowKey, Expected]:
+        self._tallies.empty_into(self._window)
+        return self._windows
+
     def there_before(self, key: WindowKey, pages: Sequence[Page]) -> None:
         """A window's chain as it was before the load: for every window that existed, before anything is sent."""
         window = self._window(key)
+        self._has_before = True
         window.before = frozenset().union(*(page.ids for page in pages))
         for page in pages:
             add(window.changed_sums, page.sums)
@@ -60,24 +69,36 @@ class Expectations:
         return {key: window.before for key, window in self.windows.items() if window.before}
 
     def tell_before(self, known: Mapping[WindowKey, frozenset[str]]) -> None:
+        self._has_before |= bool(known)
         for key, identities in known.items():
             self._window(key).before = identities
 
-    def acknowledged(self, truths: Iterable[Truth], shard_id: str, sequence_number: str) -> None:
+    def acknowledged(self, truths: Iterable[Known], shard_id: str, sequence_number: str) -> None:
         """A Kinesis record is in the stream, with these user records in this order."""
-        for subsequence_number, truth in enumerate(truths):
-            self.events_acknowledged += 1
-            if truth.reason is not None:
-                where = Position(shard_id, sequence_number, None if truth.whole else subsequence_number)
-                self.quarantine[where] = truth.reason
-                if truth.digest:
-                    self.refused[where] = truth.digest
-                continue
-            if truth.pk:
-                key = (truth.pk, truth.window)
-                (self.windows.get(key) or self._window(key)).take(truth.digest, truth.amounts)
-            if truth.more is not None or not truth.pk:
-                self._take_more(truth)
+        events = truths if isinstance(truths, tuple) else tuple(truths)
+        self.events_acknowledged += len(events)
+        metered = [] if self._has_before else [event for event in events if type(event) is Metered]
+        if metered:
+            self._tallies.take(metered)
+        if len(metered) == len(events):
+            return
+        for subsequence_number, event in enumerate(events):
+            if type(event) is Truth:
+                self._take(event, shard_id, sequence_number, subsequence_number)
+            elif self._has_before:
+                self._take(event.truth(), shard_id, sequence_number, subsequence_number)
+
+    def _take(self, truth: Truth, shard_id: str, sequence_number: str, subsequence_number: int) -> None:
+        if truth.reason is not None:
+            where = Position(shard_id, sequence_number, None if truth.whole else subsequence_number)
+            self.quarantine[where] = truth.reason
+            if truth.digest:
+                self.refused[where] = truth.digest
+            return
+        if truth.pk:
+            self._window((truth.pk, truth.window)).take(truth.digest, truth.amounts)
+        if truth.more is not None or not truth.pk:
+            self._take_more(truth)
 
     def _take_more(self, truth: Truth) -> None:
         if not truth.has_effect:
@@ -91,7 +112,7 @@ class Expectations:
         if not truth.pk:
             self.itemized.add(truth.digest)
 
-    def failed(self, truths: Iterable[Truth], *, uncertain: bool) -> None:
+    def failed(self, truths: Iterable[Known], *, uncertain: bool) -> None:
         """A Kinesis record was given up; with `uncertain` it may be in the stream all the same."""
         for truth in truths:
             self.events_failed += 1
@@ -124,10 +145,15 @@ class Expectations:
         self.unplaced_unknown += other.unplaced_unknown
 
     def _window(self, key: WindowKey) -> Expected:
-        window = self.windows.get(key)
+        window = self._windows.get(key)
         if window is None:
-            window = self.windows[key] = Expected()
+            window = self._windows[key] = Expected()
         return window
+
+    def __getstate__(self) -> dict[str, object]:
+        """For another process: what was counted, and nothing that counts on."""
+        self._tallies.empty_into(self._window)
+        return {**vars(self), "_tallies": Tallies()}
 
     @property
     def distinct_events(self) -> int:

@@ -12,11 +12,11 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from loadgen.results import PutResult
-from loadgen.truth import Truth
+from loadgen.truth import Known, Metered, Truth
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import Packed, Packer, PackingSettings, UnpackableError
 from processor.core.resend import Acknowledged, CallFailed, Entry, Failed, Outbox, Reply, RetryPolicy, Settled, Written
@@ -49,11 +49,11 @@ class Due(NamedTuple):
     due_s: float | None
     partition_key: str
     payload: bytes
-    truth: Truth
+    truth: Known
 
 
-Taken: TypeAlias = list[Entry[Truth]]
-OnSettled: TypeAlias = Callable[[PutResult, tuple[Truth, ...]], None]
+Taken: TypeAlias = list[Entry[Known]]
+OnSettled: TypeAlias = Callable[[PutResult, tuple[Any, ...]], None]  # the truths of the events, as they were due
 
 
 class Sender:
@@ -69,8 +69,8 @@ class Sender:
         on_turn: Callable[[float, int], None],
     ) -> None:
         self._put, self._packing = put, packing
-        self._packer: Packer[Truth] = Packer(packing)
-        self._outbox: Outbox[Truth] = Outbox(retry)
+        self._packer: Packer[Known] = Packer(packing)
+        self._outbox: Outbox[Known] = Outbox(retry)
         self._on_settled, self._on_turn = on_settled, on_turn
         self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[tuple[Taken, Reply | Exception]] = queue.SimpleQueue()
@@ -142,7 +142,7 @@ class Sender:
             self._outbox.add(alone, now_s)
             return
         try:
-            if truth.copy and truth.digest in {member.digest for member in self._packer.waiting(event.partition_key)}:
+            if truth.copy and _is_waiting(truth, self._packer.waiting(event.partition_key)):
                 # A copy belongs into another Kinesis record than its original: close the one that is being filled.
                 for record in self._packer.close_lane_of(event.partition_key):
                     self._outbox.add(record, now_s)
@@ -209,7 +209,7 @@ class Sender:
             self._outbox.add(record, now_s)
         self._settled(self._outbox.give_up("Interrupted", "the run was stopped before it was put"))
 
-    def _settled(self, settled: list[Settled[Truth]]) -> None:
+    def _settled(self, settled: list[Settled[Known]]) -> None:
         done_us = int(self._now_s() * 1e6)
         for entry, outcome in settled:
             truths = entry.record.members
@@ -231,3 +231,10 @@ class Sender:
                 failed_attempts=tuple(self._attempts.pop(id(entry), ())),
             )
             self._on_settled(result, truths)
+
+
+def _is_waiting(copy: Known, members: Sequence[Known]) -> bool:
+    """Whether the copy's original, or another copy of it, is among these."""
+    if type(copy) is Truth:
+        return copy.digest in {member.digest for member in members}
+    return copy.number in {member.number for member in members if type(member) is Metered}

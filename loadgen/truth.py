@@ -7,16 +7,17 @@ the window by the second), because parsing every event again would cost more tha
 ways event by event.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast, final
 
 import processor.rules as rules
 from loadgen.events import Generated
 from loadgen.items import Item, ItemKey, content_of
 from processor.core.effects import Add, Effect, Number
 from processor.core.errors import Malformed, Reason, Refused
-from processor.core.events import Event, digest, parse
+from processor.core.events import Event, hash_of_source, parse
 from processor.core.rule_api import RuleSettings
 from processor.core.rule_results import Change, changes
 
@@ -42,6 +43,7 @@ class More(NamedTuple):
     items: tuple[Item, ...]
 
 
+@final
 class Truth(NamedTuple):
     """One event on its way: its places in the results table, or the reason why it belongs into quarantine.
 
@@ -77,6 +79,86 @@ class Truth(NamedTuple):
             yield from ((item.pk, item.sk) for item in self.more.items)
 
 
+class Place:
+    """A window that generated events are added to under the rules that come with the processor. One object each."""
+
+    __slots__ = ("has_bytes", "has_quantity", "pk", "source", "window")
+
+    def __init__(self, source: str, pk: str, window: str, measures: Sequence[str]) -> None:
+        self.source, self.pk, self.window = source, pk, window
+        self.has_bytes, self.has_quantity = "bytes" in measures, "quantity" in measures
+
+    def amounts(self, size: int, quantity_milli: int) -> Amounts:
+        """Of one event, or of the sums of several."""
+        amounts: dict[str, Number] = {}
+        if self.has_bytes:
+            amounts["sum_bytes"] = size
+        if self.has_quantity:
+            amounts["sum_quantity"] = Decimal(quantity_milli).scaleb(-3)
+        return amounts
+
+
+@final
+class Metered(NamedTuple):
+    """The truth of a generated, well-formed event under the rules that come with the processor: what it is made from,
+    because a load has millions of them. `truth()` says the same as a Truth, and so do the names that they share.
+
+    `number`: the identity's 64 bits, big endian.
+    """
+
+    due_us: int
+    place: Place
+    number: bytes
+    size: int
+    quantity_milli: int
+    ordinal: int
+    copy: bool = False
+
+    def truth(self) -> Truth:
+        return Truth(self.due_us, self.pk, self.window, self.digest, self.amounts, self.copy)
+
+    @property
+    def pk(self) -> str:
+        return self.place.pk
+
+    @property
+    def window(self) -> str:
+        return self.place.window
+
+    @property
+    def digest(self) -> str:
+        return urlsafe_b64encode(self.number)[:-1].decode()
+
+    @property
+    def amounts(self) -> Amounts:
+        return self.place.amounts(self.size, self.quantity_milli)
+
+    @property
+    def reason(self) -> Reason | None:
+        return None
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+    @property
+    def more(self) -> More | None:
+        return None
+
+    @property
+    def has_effect(self) -> bool:
+        return bool(self.place.pk)
+
+    def windows(self) -> Iterator[tuple[str, str]]:
+        return self.truth().windows()
+
+    def item_keys(self) -> Iterator[ItemKey]:
+        return iter(())
+
+
+Known: TypeAlias = Truth | Metered
+
+
 class Truths:
     """Works out truths under the stack's own settings. `effects`: the stack's rules; None: the ones that come with the
     processor, unchanged."""
@@ -84,27 +166,53 @@ class Truths:
     def __init__(self, settings: RuleSettings, effects: Effects | None = None) -> None:
         self.settings, self._effects = settings, effects or rules.effects
         self._is_known = effects is None
-        self._pks: dict[str, str] = {}
-        self._windows: dict[int, str] = {}
-        self._has_bytes, self._has_quantity = "bytes" in settings.measures, "quantity" in settings.measures
+        self._places: dict[str, dict[str, Place]] = {}  # by window, by partition key
+        self._of_window: dict[str, Place] = {}
+        self._second = -1
+        self._source = ""
+        self._hashed = hash_of_source("")
 
     def of_generated(self, event: Generated, due_us: int) -> Truth:
         """The truth of an event whose fields are known."""
         if event.kind is not None:
             return Truth(due_us, "", "", "", NONE, reason=event.kind.reason, whole=event.kind.whole)
+        return self._of(parse(event.payload), due_us, event.copy)
+
+    def of_many(self, events: Iterable[Generated], due_us: Iterable[int]) -> list[Known]:
+        """The truth of each of these events, which is that of `of_generated`."""
         if not self._is_known:
-            return self._of(parse(event.payload), due_us, event.copy)
-        pk, window = self._pks.get(event.partition_key), self._windows.get(event.time_s)
-        if pk is None or window is None:
-            truth = self._of(parse(event.payload), due_us, event.copy)
-            pk = self._pks[event.partition_key] = truth.pk
-            window = self._windows[event.time_s] = truth.window
-        amounts: dict[str, Number] = {}
-        if self._has_bytes:
-            amounts["sum_bytes"] = event.bytes
-        if self._has_quantity:
-            amounts["sum_quantity"] = Decimal(event.quantity_milli).scaleb(-3)
-        return Truth(due_us, pk, window, digest(event.source, event.id), amounts, event.copy)
+            return [self.of_generated(event, at_us) for event, at_us in zip(events, due_us, strict=True)]
+        found: list[Known] = []
+        new = tuple.__new__
+        hashed = self._hashed
+        for event, at_us in zip(events, due_us, strict=True):
+            name, _, ordinal, source, _, second, size, milli, copy, kind = event
+            if kind is not None:
+                found.append(self.of_generated(event, at_us))
+                continue
+            if second != self._second:
+                self._tell_second(event)
+            if source != self._source:
+                self._source = source
+                hashed = self._hashed = hash_of_source(source)
+            identity = hashed.copy()
+            identity.update(b"%010d" % ordinal)
+            place = self._of_window.get(name) or self._place(event)
+            found.append(new(Metered, (at_us, place, identity.digest(), size, milli, ordinal, copy)))
+        return found
+
+    def _tell_second(self, event: Generated) -> None:
+        """Which window it is depends on the second alone."""
+        self._second = event.time_s
+        window = self.of_generated(event, 0).window
+        self._of_window = self._places.setdefault(window, {})
+
+    def _place(self, event: Generated) -> Place:
+        """Where it goes within that window depends on the partition key, which is the subject."""
+        truth = self.of_generated(event, 0)
+        place = Place(event.source, truth.pk, truth.window, self.settings.measures)
+        self._of_window[event.partition_key] = place
+        return place
 
     def of_payload(self, payload: bytes, due_us: int) -> Truth:
         """The truth of any bytes, by the processor's own parser and the rules."""

@@ -44,6 +44,12 @@ class Expected:
         if self.digests.add_new(identity):
             self._add(identity, amounts)
 
+    def take_all(self, numbers: bytes | bytearray, sums: Amounts) -> None:
+        """Acknowledged events that are counted by this window, none of which was there before or comes twice: their
+        identities' 8 bytes each, and what their amounts add up to."""
+        self.digests.add_numbers(numbers)
+        add(self.sums, sums)
+
     def take_also(self, identity: str, amounts: Amounts) -> None:
         """An acknowledged event that another window counts."""
         if self.also is None:

@@ -46,3 +46,19 @@ def test_two_disjoint_sets_become_one(one: set[str], other: set[str]) -> None:
     identities.absorb(Identities(other - one))
     assert set(identities) == one | other
     assert len(identities) == len(one | other)
+
+
+@given(st.lists(st.sets(NUMBERS)), st.lists(NUMBERS), st.sets(NUMBERS))
+def test_numbers_added_many_at_a_time_are_there_like_every_other(
+    added: list[set[int]], asked: list[int], more: set[int]
+) -> None:
+    identities, plain = Identities(), set[int]()
+    for numbers in added:
+        new = numbers - plain
+        identities.add_numbers(b"".join(number.to_bytes(8) for number in new))
+        plain |= new
+        assert len(identities) == len(plain)
+        assert set(identities) == set(map(text_of, plain))
+    assert [text_of(one) in identities for one in asked] == [one in plain for one in asked]
+    assert [identities.add_new(text_of(one)) for one in more] == [one not in plain for one in more]
+    assert len(identities) == len(plain | more)

@@ -11,7 +11,7 @@ from infra.ops.errors import CommandError
 from loadgen.events import EventOptions, Generator
 from loadgen.items import Item, content_of
 from loadgen.rules_module import effects_of
-from loadgen.truth import RULES_MODULE, AddTo, More, Truths
+from loadgen.truth import RULES_MODULE, AddTo, Metered, More, Truths
 from processor.core.effects import Add, Effect, Latest, Record
 from processor.core.errors import Reason, Refused
 from processor.core.events import Event
@@ -25,14 +25,21 @@ def test_the_truth_of_a_generated_event_is_that_of_its_payload(
 ) -> None:
     truths = Truths(RuleSettings(measures, window_s))
     generator = Generator(EventOptions("r", seed, 1_795_426_496.5, keys=5, duplicates=0.2, malformed=0.2))
-    for i in range(60):
-        event = generator.next(i * 0.7)
-        if event.kind is not None and event.kind.whole:
-            truth = truths.of_generated(event, i)
-            assert (truth.reason, truth.whole) == (event.kind.reason, True)
-            continue
-        assert truths.of_generated(event, i)._replace(copy=False) == truths.of_payload(event.payload, i)
-        assert truths.of_generated(event, i).copy == event.copy
+    due_s = [i * 0.7 for i in range(60)]
+    events = generator.many(due_s)
+    for i, (event, known) in enumerate(zip(events, truths.of_many(events, range(60)), strict=True)):
+        slow = truths.of_generated(event, i)
+        if event.kind is None:
+            assert slow._replace(copy=False) == truths.of_payload(event.payload, i)
+            assert slow.copy == event.copy
+            assert isinstance(known, Metered)
+            assert known.truth() == slow
+        else:
+            assert (slow.reason, slow.whole) == (event.kind.reason, event.kind.whole)
+        for name in ("due_us", "pk", "window", "digest", "amounts", "copy", "reason", "whole", "more", "has_effect"):
+            assert getattr(known, name) == getattr(slow, name)
+        assert list(known.windows()) == list(slow.windows())
+        assert list(known.item_keys()) == list(slow.item_keys()) == []
 
 
 def test_an_event_that_the_rules_refuse_belongs_into_quarantine() -> None:
