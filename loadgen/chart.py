@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 TOP_MIN = 1e-300  # what is smaller has no exact powers of ten left
-WIDTH, HEIGHT = 760, 210
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 26
-POINTS_MAX = 380  # one for every two units of width; a longer load has several seconds in one point
-TICKS = 6
+WIDTH, HEIGHT = 500, 190
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 26
+POINTS_MAX = 250  # one for every two units of width; a longer load has several seconds in one point
+TICKS = 5
+STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -23,12 +24,19 @@ class Line(NamedTuple):
     combine: Callable[[Sequence[float]], float]
 
 
+class Mark(NamedTuple):
+    """A moment of the load, in seconds, and what it was."""
+
+    second: float
+    label: str
+
+
 def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def chart(title: str, rows: Rows, lines: Sequence[Line]) -> str:
-    """A figure with its heading and legend; "" when there is nothing that a line could be drawn of."""
+def chart(title: str, rows: Rows, lines: Sequence[Line], marks: Sequence[Mark] = ()) -> str:
+    """A figure with its heading and a legend that names the highest value; "" when there is nothing to draw."""
     seconds = math.ceil(len(rows) / POINTS_MAX) or 1
     groups = [rows[start : start + seconds] for start in range(0, len(rows), seconds)]
     drawn = {line: [_combined(group, line) for group in groups] for line in lines}
@@ -39,22 +47,45 @@ def chart(title: str, rows: Rows, lines: Sequence[Line]) -> str:
     paths = "".join(f"<path class={line.style} d='{_path(values, top)}'/>" for line, values in drawn.items())
     samples = "".join(
         f"<span><svg viewBox='0 0 24 8' aria-hidden=true><path class={line.style} d='M0 4L24 4'/></svg> "
-        f"{html.escape(line.label)}</span>"
-        for line in lines
+        f"{html.escape(line.label)}{_peak(values)}</span>"
+        for line, values in drawn.items()
     )
     each = f"<span class=dim>each point is {seconds} s</span>" if seconds > 1 else ""
     return (
-        f"<h2>{html.escape(title)}</h2><figure><figcaption>{samples}{each}</figcaption>"
+        f"<figure><h3>{html.escape(title)}</h3><figcaption>{samples}{each}</figcaption>"
         f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='{html.escape(title, quote=True)}'>"
-        f"{_grid(top)}{_seconds(len(rows), len(groups), seconds)}{paths}</svg></figure>"
+        f"{_grid(top)}{_seconds(len(rows), len(groups), seconds)}{_marks(marks, len(groups), seconds)}{paths}"
+        f"</svg></figure>"
     )
 
 
+def _peak(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known or max(known) == min(known):
+        return f" <b>{_rounded(known[0])}</b>" if known else ""
+    return f" <b>max {_rounded(max(known))}</b>"
+
+
+def _rounded(value: float) -> str:
+    """Three digits are what a glance takes in; no thousands are lost."""
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}"
+
+
+def _marks(marks: Sequence[Mark], points: int, seconds: int) -> str:
+    parts = []
+    for mark in marks:
+        x = _x(min(mark.second / seconds, points - 1.0), points)
+        side, anchor = (-5, "end") if x > WIDTH / 2 else (5, "start")
+        parts.append(f"<line class=mark x1={x:.1f} y1={TOP} x2={x:.1f} y2={HEIGHT - BOTTOM} />")
+        parts.append(f"<text x={x + side:.1f} y={TOP - 4} text-anchor={anchor}>{html.escape(mark.label)}</text>")
+    return "".join(parts)
+
+
 def nice(value: float) -> float:
-    """The smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is not below `value` (> 0)."""
+    """The smallest of `STEPS` times a power of ten that is not below `value` (> 0)."""
     value = max(value, TOP_MIN)
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value)
+    return next(step * power for step in STEPS if step * power >= value)
 
 
 def _combined(group: Rows, line: Line) -> float | None:
@@ -99,4 +130,6 @@ def _seconds(rows: int, points: int, seconds: int) -> str:
 
 
 def _label(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}".rstrip("0")
+    if 0 < value < 0.01:
+        return f"{value:.2g}"
+    return f"{value:,.0f}" if value == round(value) or value >= 1_000 else f"{value:,.2f}".rstrip("0")

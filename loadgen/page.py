@@ -6,85 +6,96 @@ from datetime import datetime
 from typing import Any
 
 from loadgen.account import ledger_rows
-from loadgen.chart import Line, chart, mean
-from loadgen.observed_charts import observed_charts
 from loadgen.report import limit_sentences, notes, number
+from loadgen.timelines import timelines
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--line:#d9dde3;--paper:#fff;--box:#f5f6f8;
---a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c}
+--a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c;--f:#7c3aed;--g:#0e7490}
 @media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#a3adba;--line:#363e4a;--paper:#14181d;--box:#1d232a;
---a:#6cb0ff;--b:#ff9d5c;--good:#5fd38a;--bad:#ff8080}}
+--a:#6cb0ff;--b:#ff9d5c;--good:#5fd38a;--bad:#ff8080;--f:#c4a7ff;--g:#5fd0e0}}
 *{box-sizing:border-box}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:820px;margin:2rem auto;
-padding:0 1rem}
-h1{font-size:1.3rem;line-height:1.35;margin:0 0 .6rem}h2{font-size:1.05rem;margin:2.2rem 0 .5rem}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:2rem auto;
+padding:0 1.2rem}
+h1{font-size:1.35rem;line-height:1.35;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2.6rem 0 .8rem}
+h3{font-size:.95rem;margin:0 0 .3rem}
 p{margin:.5rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}
 header{border-left:6px solid;padding:.1rem 0 .1rem 1rem}header>*{color:var(--ink)}header .dim{color:var(--dim)}
-.note{background:var(--box);border-radius:6px;padding:.6rem .9rem}
+header b{display:inline-block;color:var(--paper);border-radius:4px;padding:0 .5rem;font-size:13px;letter-spacing:.03em}
+.good b{background:var(--good)}.bad b{background:var(--bad)}
+.note{background:var(--box);border-radius:6px;padding:.6rem .9rem;max-width:86ch}
 pre{background:var(--box);border-radius:6px;padding:.6rem .9rem;white-space:pre-wrap;overflow-wrap:anywhere;
 font:13px/1.5 ui-monospace,monospace}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(200px,1fr));gap:.6rem;margin:1.4rem 0}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:.6rem;margin:1.4rem 0}
 dl div{background:var(--box);border-radius:6px;padding:.6rem .9rem;display:flex;flex-direction:column-reverse;
 justify-content:flex-end}
 dt{color:var(--dim);font-size:13px;line-height:1.35}dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:0 2.4rem;align-items:start}
+.pair figure{margin:.4rem 0 1.2rem}.pair h2:first-child{margin-top:2.2rem}
 table{border-collapse:collapse;width:100%}
-td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
+td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 td:last-child{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .words td:last-child{white-space:normal;overflow-wrap:anywhere}
 td.in1{padding-left:1.8rem}td.in2{padding-left:3rem}tr.total td{font-weight:600;border-bottom-width:2px}
 .narrow{font-size:13px}.narrow td{padding:.12rem .6rem}
-figure{margin:0}figure>svg{width:100%;height:auto;display:block}figcaption{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem}
+summary{cursor:pointer;font-size:1.15rem;font-weight:700;margin:2.6rem 0 .8rem}details h2{display:none}
+figure{margin:0}figure>svg{width:100%;height:auto;display:block}figcaption{display:flex;flex-wrap:wrap;gap:0 1.1rem;
+font-size:13px;color:var(--dim)}figcaption b{font-weight:600;color:var(--ink);font-variant-numeric:tabular-nums}
 figcaption svg{width:24px;height:8px}svg line{stroke:var(--line)}svg text{fill:var(--dim);font-size:12px}
+svg line.mark{stroke:var(--dim);stroke-dasharray:3 3}
 path{fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 path.d{stroke:var(--good)}path.e{stroke:var(--bad);stroke-dasharray:2 4}
 path.a{stroke:var(--a);stroke-dasharray:6 5}path.b{stroke:var(--b)}path.c{stroke:var(--a)}
+path.f{stroke:var(--f)}path.g{stroke:var(--g)}
+@media(max-width:600px){body{margin:1rem auto;padding:0 .8rem}svg text{font-size:14px}
+dl{grid-template-columns:repeat(2,1fr)}dd{font-size:1.1rem}}
+@media print{body{max-width:none;margin:0}figure,dl div,tr{break-inside:avoid}}
 """
 TILES = (
-    ("acknowledged_events_per_s", "events/s acknowledged by the stream", "{:,.0f}"),
+    ("acknowledged_events_per_s", "events/s accepted by the stream", "{:,.0f}"),
     ("processed_events_per_s", "events/s until all was in the tables", "{:,.0f}"),
-    ("latency_p50_ms", "latency p50, due to acknowledged", "{:,.1f} ms"),
-    ("latency_p99_ms", "latency p99, due to acknowledged", "{:,.1f} ms"),
+    ("latency_p50_ms", "p50, from due to accepted", "{:,.1f} ms"),
+    ("latency_p99_ms", "p99, from due to accepted", "{:,.1f} ms"),
+    ("commit_latency_p50_ms", "p50, from due to committed", "{:,.0f} ms"),
+    ("commit_latency_p99_ms", "p99, from due to committed", "{:,.0f} ms"),
     ("late_share", "of the events left late", "{:.1%}"),
-    ("commit_latency_p50_ms", "latency p50, due to committed", "{:,.0f} ms"),
-    ("commit_latency_p99_ms", "latency p99, due to committed", "{:,.0f} ms"),
     ("throttled_attempts", "throttled attempts", "{:,}"),
 )
-RATES = (Line("offered", "offered", "a", mean), Line("acknowledged", "acknowledged", "b", mean))
-LATENCIES = (Line("latency_p50_ms", "p50", "c", mean), Line("latency_p99_ms", "p99", "b", max))
+UNITS = {"_units_per_s": "units per s", "_s": "s", "_mb": "MB"}
+TITLES = {True: "Passed", False: "NOT passed"}
 
 
 def page(report: Mapping[str, Any]) -> str:
     """The whole page. Everything from the report is escaped."""
-    timeline = report["timeline"]
-    whole_seconds = timeline[: int(report["numbers"]["elapsed_s"])]
+    charts = timelines(report)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>{'Passed' if report['passed'] else 'NOT passed'}: loadgen report</title><style>{STYLE}</style>",
+        f"<title>{TITLES[report['passed']]}: loadgen report</title><style>{STYLE}</style>",
         _head(report),
+        _limits(report),
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes(report)),
         _tiles(report["numbers"]),
-        _ledger(report),
         _thresholds(report["thresholds"]),
-        _limits(report),
-        chart("Events per second (without the last second if it is incomplete)", whole_seconds, RATES),
-        chart("Latency by second of acknowledgement, ms", timeline, LATENCIES),
-        *observed_charts(report),
-        _counts("In quarantine, by reason", report["ledger"]["found_reasons"]),
+        _pair("", [_ledger(report), _capacity(report)]),
+        _pair("Second by second", charts),
+        _pair(
+            "",
+            [
+                _counts("Events per shard", report["events_per_shard"]),
+                _counts("Failed attempts to put a Kinesis record, by error", report["errors"]),
+                _counts("Events given up, by reason", report["failures"]),
+                _counts("In quarantine, by reason", report["ledger"]["found_reasons"]),
+            ],
+        ),
         _table(
             "Lines of the file that could not be read (the first ones)",
             [(line["why"], f"line {line['line']:,}") for line in report["unreadable"]],
         ),
-        _counts("Failed attempts to put a Kinesis record, by error", report["errors"]),
-        _counts("Events given up, by reason", report["failures"]),
-        _counts("Events per shard", report["events_per_shard"]),
-        _table(
-            "All numbers, by the names that --threshold takes",
-            [(name, number(value)) for name, value in report["numbers"].items()],
-            "narrow",
-        ),
         _table("Configuration", [(name, str(value)) for name, value in report["configuration"].items()], "words"),
+        "<details><summary>All numbers, by the names that --threshold takes</summary>",
+        _table("All numbers", [(name, number(value)) for name, value in report["numbers"].items()], "narrow"),
+        "</details>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
 
@@ -110,6 +121,13 @@ def _tiles(numbers: Mapping[str, float | None]) -> str:
     return f"<dl>{''.join(tiles)}</dl>"
 
 
+def _pair(title: str, parts: Sequence[str]) -> str:
+    """Beside each other where there is room."""
+    found = [f"<div>{part}</div>" for part in parts if part]
+    heading = f"<h2>{html.escape(title)}</h2>" if title else ""
+    return f"{heading}<div class=pair>{''.join(found)}</div>" if found else ""
+
+
 def _ledger(report: Mapping[str, Any]) -> str:
     rows = []
     for row in ledger_rows(report):
@@ -121,15 +139,24 @@ def _ledger(report: Mapping[str, Any]) -> str:
 
 def _limits(report: Mapping[str, Any]) -> str:
     said = limit_sentences(report)
-    if not said:
-        return ""
-    known = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in _capacity(report)]
     sentences = "".join(f"<p class=note>{html.escape(sentence)}</p>" for sentence in said)
-    return f"<h2>What limited it</h2>{sentences}" + _table("What the stack was allowed", known, "narrow")
+    return f"<h2>What limited it</h2>{sentences}" if said else ""
 
 
-def _capacity(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in report["limits"]["capacity"].items() if value is not None]
+def _capacity(report: Mapping[str, Any]) -> str:
+    if not limit_sentences(report):
+        return ""
+    known = [(name, value) for name, value in report["limits"]["capacity"].items() if value is not None]
+    rows = [(_worded(name), f"{value:,}" if isinstance(value, int) else str(value)) for name, value in known]
+    return _table("What the stack was allowed", rows)
+
+
+def _worded(name: str) -> str:
+    """A name of ours in words, its unit behind a comma."""
+    words, unit = next(
+        ((name.removesuffix(end), f", {unit}") for end, unit in UNITS.items() if name.endswith(end)), (name, "")
+    )
+    return words.replace("_", " ") + unit
 
 
 def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:

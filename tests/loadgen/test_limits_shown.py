@@ -58,17 +58,48 @@ def test_the_page_says_the_limit_the_rest_and_what_was_not_observed_and_draws_th
         "<h2>What limited it</h2><p class=note>Limited by reserved concurrency: 0 of 4 in use, 120 throttles" in shown
     )
     assert "Not observed: x &lt;y&gt;." in shown
-    for title in ("Processed by the function", "Invocations at the same time", "Age of the oldest record"):
-        assert f"<h2>{title}" in shown
-    assert "<h2>Throttled, per second (CloudWatch knows it by 60 s)" in shown
-    assert "<td>reserved_concurrency<td>4" in shown
+    for title in ("Events per second<", "Invocations at the same time<", "Age of the oldest record, ms<"):
+        assert f"<h3>{title}" in shown
+    assert "<h3>Throttled, per second (CloudWatch knows it by 60 s)" in shown
+    assert "processed <b>max 8</b>" in shown
+    assert "<td>reserved concurrency<td>4" in shown
 
 
 def test_a_throttled_shards_name_is_escaped_and_drawn_by_the_second() -> None:
     document = made(Observation(), throttled=3)
     assert document["limits"]["limited_by"] == "shard write quota"
     assert "throttled on shardId-&lt;1&gt;" in page(document)
-    assert "<h2>Throttled, per second<" in page(document)
+    assert "<h3>Throttled, per second<" in page(document)
+
+
+def test_the_shards_that_were_throttled_have_a_line_each() -> None:
+    def shard(number: int) -> Series:
+        return Series(f"write_throttles shardId-{number}", "records", "sum", "s", 1, ((0, 1.0 + number), (2, 1.0)))
+
+    two = page(made(Observation(series=[shard(0), shard(1)])))
+    assert "<h3>Kinesis records throttled, by shard<" in two
+    assert "shardId-1 <b>max 2</b>" in two
+    many = page(made(Observation(series=[shard(number) for number in range(9)])))
+    assert "by shard (the 6 of 9 that had most)" in many
+    assert "shardId-8" in many
+    assert "shardId-2 <b>" not in many
+    assert "by shard" not in page(made(Observation(series=[shard(0)])))
+
+
+def test_what_was_tried_again_consumed_and_filled_has_its_chart_and_nothing_else_has() -> None:
+    points = tuple((second, 0.5 + second) for second in range(4))
+    named = {
+        "batch_item_failures": "Tried again, Kinesis records per second",
+        "table_read_units": "Capacity units per second",
+        "batch_fill": "Fill of the batches, % of BatchSize",
+        "cold_starts": "Cold starts per second",
+        "commit_latency_p99_ms": "Latency, from due to committed, ms",
+        "lanes_with_work": "Invocations at the same time",
+    }
+    for name, title in named.items():
+        shown = page(made(Observation(series=[Series(name, "", "max", "x", 1, points)])))
+        assert {other for other in named.values() if f"<h3>{other}<" in shown} == {title}
+    assert "max 350" in page(made(Observation(series=[Series("batch_fill", "", "mean", "x", 1, points)])))
 
 
 def test_an_older_report_without_limits_is_shown_as_before() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.chart import BOTTOM, HEIGHT, LEFT, POINTS_MAX, RIGHT, TOP, WIDTH, Line, chart, mean, nice
+from loadgen.chart import BOTTOM, HEIGHT, LEFT, POINTS_MAX, RIGHT, TOP, WIDTH, Line, Mark, chart, mean, nice
 from loadgen.metrics import Metrics
 from loadgen.page import page
 from loadgen.results import PutResult
@@ -72,9 +72,25 @@ def test_the_last_second_is_drawn_only_when_it_was_a_whole_one() -> None:
     for second in range(4):
         at_us = second * 1_000_000 + 500_000
         metrics.add(PutResult("k", (at_us,), at_us, at_us + 9, 1, 9, 0, 0, "s", "1", (), None, False))
-    shown = page(made(metrics=metrics)).partition("Events per second")[2].partition("Latency by")[0]
-    assert "2 s</text>" in shown
-    assert "3 s</text>" not in shown
+    shown = page(made(metrics=metrics)).partition("<h3>Events per second")[2].partition("<h3>Latency")[0]
+    (offered, accepted) = re.findall(r"<path class=. d='([^']+)'", shown.partition("</figcaption>")[2])
+    for drawn in (offered, accepted):
+        assert len(re.findall("[ML]", drawn)) == 1 + 3
+    assert "3 s</text>" in shown
+
+
+def test_a_moment_is_marked_where_it_was() -> None:
+    drawn = chart("t", rows([(1, 1), (2, 2), (1, 1), (0, 0), (1, 1)]), LINES, [Mark(2.0, "<then>")])
+    middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
+    assert f"<line class=mark x1={middle:.1f} " in drawn
+    assert ">&lt;then&gt;</text>" in drawn
+
+
+@pytest.mark.parametrize(
+    ("highest", "said"), [(2_529.4, "2,529"), (206.85, "207"), (5.163, "5.16"), (8, "8"), (0.0012, "0.0012")]
+)
+def test_the_legend_names_the_highest_value_as_people_say_it(highest: float, said: str) -> None:
+    assert f"One <b>max {said}</b>" in chart("t", rows([(0, 0), (highest, 0)]), LINES)
 
 
 def test_the_drawings_are_well_formed_and_the_verdict_comes_first() -> None:
