@@ -1,4 +1,4 @@
-"""SHELL: `loadgen report`: the summary and the page again, from the files that a load has left."""
+"""SHELL: `loadgen report`: the summary and the page again, from the files that a load has left; or two of them."""
 
 import json
 from collections.abc import Iterator
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from infra.ops.errors import USAGE, CommandError
-from loadgen import report_shape
+from loadgen import comparison, report_shape
+from loadgen.comparison_page import comparison_page
 from loadgen.metrics import Metrics
 from loadgen.recording_file import regular
 from loadgen.results import ResultsError, decode_all
-from loadgen.written import RESULTS, summarize, write
+from loadgen.written import RESULTS, say, summarize, whole, write
 
 REPORT = "report.json"
 
@@ -31,6 +32,17 @@ def make(folder: Path) -> int:
     write(folder, document)
     summarize(document)
     return 0 if document["passed"] else 1
+
+
+def compare(first: Path, second: Path, html: Path | None) -> int:
+    """Two loads beside each other on stdout, and as a page. Raises CommandError (usage) alike; OSError: no page."""
+    a, b = _document(first), _document(second)
+    names = (str(first), str(second))
+    say("\n".join(comparison.lines(names, a, b)))
+    if html is not None:
+        whole(html, comparison_page(names, a, b))
+        say(f"\nPage: {html}")
+    return 0
 
 
 def _document(folder: Path) -> dict[str, Any]:

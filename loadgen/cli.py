@@ -127,8 +127,9 @@ def parser() -> argparse.ArgumentParser:
 
     sweep_cli.add(commands)
 
-    remake = commands.add_parser("report", help="the summary and report.html again, from a run's files")
-    remake.add_argument("dir", type=folder, metavar="DIR", help="the load's --out")
+    remake = commands.add_parser("report", help="the summary and report.html again, or two loads beside each other")
+    remake.add_argument("dir", type=folder, nargs="+", metavar="DIR", help="a load's --out; two of them are compared")
+    remake.add_argument("--html", type=Path, metavar="FILE", help="the comparison as a page, too (default: none)")
     remake.set_defaults(run=run_report)
     return top
 
@@ -220,7 +221,14 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
 def run_report(arguments: argparse.Namespace) -> int:
     """`loadgen report`."""
-    return again.make(arguments.dir)
+    folders: list[Path] = arguments.dir
+    if len(folders) == 2:
+        return again.compare(folders[0], folders[1], arguments.html)
+    if len(folders) > 2:
+        raise CommandError(f"report: one folder, or two to compare, not {len(folders)}", USAGE)
+    if arguments.html is not None:
+        raise CommandError("--html is for two folders; of one load report.html is in its own", USAGE)
+    return again.make(folders[0])
 
 
 def _common(
