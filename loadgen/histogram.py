@@ -26,18 +26,29 @@ class Histogram:
         self.highest = max(self.highest, value_us)
 
     def add_all(self, values_us: Sequence[int]) -> None:
-        """`add` for each of them, in about a third of the time."""
-        values_us = [value_us if value_us > 0 else 0 for value_us in values_us]
+        """`add` for each of them, in about a fifth of the time when most of them are of one power of two."""
         if not values_us:
             return
+        lowest, highest = min(values_us), max(values_us)
+        if lowest < 0:
+            values_us = [value_us if value_us > 0 else 0 for value_us in values_us]
+            lowest, highest = 0, max(0, highest)
         kept = self._bits + 1
-        self._counts.update([
-            value_us >> shift << shift if (shift := value_us.bit_length() - kept) > 0 else value_us
-            for value_us in values_us
-        ])  # fmt: skip
+        shift = highest.bit_length() - kept
+        if shift <= 0:
+            rounded = values_us
+        elif lowest.bit_length() - kept == shift:
+            mask = -1 << shift
+            rounded = [value_us & mask for value_us in values_us]
+        else:
+            rounded = [
+                value_us >> shift << shift if (shift := value_us.bit_length() - kept) > 0 else value_us
+                for value_us in values_us
+            ]
+        self._counts.update(rounded)
         self.count += len(values_us)
         self.total += sum(values_us)
-        self.highest = max(self.highest, *values_us)
+        self.highest = max(self.highest, highest)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and vars(self) == vars(other)

@@ -97,14 +97,17 @@ class Metrics:
         events = len(result.due_us)
         self.offered += events
         self.attempts += result.attempts
-        self.errors.update(result.errors)
         self.latest_us = max(self.latest_us, result.done_us)
         if result.errors:
+            self.errors.update(result.errors)
             self._attempts_failed(result)
         if self.late_after_us is not None:
             self._lateness(result, self.late_after_us)
-        for number, due in Counter([due_us // 1_000_000 for due_us in result.due_us]).items():
-            self.seconds[number].offered += due
+        if events and min(result.due_us) // 1_000_000 == max(result.due_us) // 1_000_000:
+            self.seconds[result.due_us[0] // 1_000_000].offered += events
+        else:
+            for number, due in Counter([due_us // 1_000_000 for due_us in result.due_us]).items():
+                self.seconds[number].offered += due
         second = self.seconds[result.done_us // 1_000_000]
         if result.failed is not None:
             self.failed += events

@@ -1,8 +1,10 @@
 """The numbers of a run: percentiles within their stated error, nothing counted twice, the same from the file."""
 
+import json
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -114,6 +116,46 @@ def test_the_timeline_has_a_row_for_every_second() -> None:
     metrics.add(put([0], 0, 3_500_000))
     assert [row["second"] for row in metrics.timeline()] == [0, 1, 2, 3]
     assert metrics.timeline()[1]["latency_p99_ms"] is None
+
+
+@given(RESULTS, st.lists(st.tuples(MOMENT_US, st.none() | TEXT), max_size=3))
+def test_a_line_is_byte_for_byte_what_json_writes(
+    result: PutResult, failed_attempts: list[tuple[int, str | None]]
+) -> None:
+    result = result._replace(failed_attempts=failed_attempts)
+    due = list(result.due_us)
+    assert encode(result) == json.dumps(
+        {
+            "partition_key": result.partition_key,
+            "scheduled_us": [*due[:1], *(after - before for before, after in pairwise(due))],
+            "sent_us": result.put_us,
+            "acknowledged_us" if result.failed is None else "failed_us": result.done_us,
+            "attempts": result.attempts,
+            "events": len(due),
+            "bytes": result.size,
+            "copies": result.copies,
+            "malformed": result.malformed,
+            "shard": result.shard_id,
+            "sequence_number": result.sequence_number,
+            "errors": list(result.errors),
+            "failed_attempts": [list(attempt) for attempt in failed_attempts],
+            "failed": result.failed,
+            "uncertain": result.uncertain,
+        },
+        separators=(",", ":"),
+    )
+
+
+@given(
+    st.lists(st.integers(-5, 100) | st.integers(-(2**20), 2**40) | st.integers(2**20, 2**21 - 1)), st.integers(1, 12)
+)
+def test_many_values_at_once_count_as_one_by_one(values: list[int], bits: int) -> None:
+    one, many = Histogram(bits), Histogram(bits)
+    for value in values:
+        one.add(value)
+    for place in range(0, len(values), 7):
+        many.add_all(values[place : place + 7])
+    assert one == many
 
 
 @given(RESULTS)
