@@ -9,8 +9,8 @@ from loadgen.report import number
 LOWER_IS_BETTER = (
     "latency_", "commit_latency_", "late_", "events_late", "events_failed", "events_uncertain", "failed_",
     "records_failed", "throttled_", "lost", "not_yet_found", "duplicates_applied", "drain_s", "read_throttles",
-    "lambda_throttles", "table_throttles", "function_errors", "batch_item_failures", "redelivered_", "cold_starts", "iterator_age_",
-    "event_age_", "lines_unreadable", "cost_",
+    "lambda_throttles", "table_throttles", "function_errors", "batch_item_failures", "redelivered_", "cold_starts",
+    "iterator_age_", "event_age_", "lines_unreadable", "cost_",
 )  # fmt: skip
 HIGHER_IS_BETTER = (
     "acknowledged_events_per_s", "acknowledged_bytes_per_s", "processed_events_per_s", "drain_events_per_s",

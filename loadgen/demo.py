@@ -1,4 +1,4 @@
-"""SHELL: `make demo`. Starts the local stack, loads it, waits until the ledger balances, says where the time went.
+"""SHELL: `make demo`. Starts the local stack, loads it, shows it live until the ledger balances, ends with the report.
 
 The stack and the load are the commands that a user would type; this file only starts them, in that order, and stops
 what it started. Its exit status is the load's: non-zero when the ledger does not balance.
@@ -99,6 +99,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\nWhere the CPU time went ({wall_s:.0f} s of wall time, {os.cpu_count()} cores):")
         for role, used in sorted(shares.items(), key=lambda pair: -pair[1]):
             print(f"  {role:<42} {used:7.1f} s  {100 * used / max(sum(shares.values()), 1e-9):5.1f} %")
+    page = Path(options.out).resolve() / "report.html"
+    if page.exists():  # the last thing said is the next thing to look at
+        print(f"\nThe report, for a browser: {page.as_uri()}", flush=True)
     return status
 
 
