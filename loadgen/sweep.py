@@ -22,6 +22,7 @@ from loadgen.observe import Observer
 from loadgen.readback import Stack
 from loadgen.series import of_sender
 from loadgen.sweep_grid import Measured
+from loadgen.sweep_page import figures, page
 from loadgen.sweep_probe import Probe, Prober, Workload
 from loadgen.sweep_quotas import Limit, Point, guess, name_limit, quotas
 from loadgen.sweep_samples import backlog, cost, growth
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from infra.ops.outputs import Connection
 
 OK, UNREACHABLE, INTERRUPTED = 0, 3, 130
-LINES, DOCUMENT = "sweep.jsonl", "sweep.json"
-OVER_EXPECTED = 1.25  # the first probe: above what the quotas allow, so that it shows what is really processed
+LINES, DOCUMENT, PAGE = "sweep.jsonl", "sweep.json", "sweep.html"
 FIRST_RATE_MAX = 2000.0  # quotas may allow far more than a machine can do; doubling from here costs a probe each
 WARMING_S, WARMING_SHARE = 4.0, 0.3  # environments start, and new shards are found, before anything counts
 LOCAL_METRICS_WAIT_S, AWS_METRICS_WAIT_S = 11.0, 150.0  # how late CloudWatch has a metric
@@ -42,7 +42,8 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`warm_up_s`: of each probe's `duration_s`, not counted. `rate_max`: nothing beyond is offered."""
+    """`warm_up_s`: of each probe's `duration_s`, not counted. `rate_max`: nothing beyond is offered. `start`: the first
+    rate as a share of what the quotas allow; above 1, it shows what is really processed."""
 
     command: Sequence[str]
     configuration: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Options:
     tolerance: float
     steps_max: int
     rate_max: float
+    start: float = 1.25
 
 
 class Sweep:
@@ -115,7 +117,8 @@ class Sweep:
         out = self._options.out
         try:
             out.mkdir(parents=True, exist_ok=True)
-            (out / DOCUMENT).unlink(missing_ok=True)
+            for name in (DOCUMENT, PAGE):
+                (out / name).unlink(missing_ok=True)
             (out / LINES).write_text("")
         except OSError as error:
             raise CommandError(f"--out {out}: nothing can be written there: {error.strerror}", USAGE) from error
@@ -144,7 +147,7 @@ class Sweep:
         options = self._options
         guessed = guess(point, options.workload.event_bytes, KEY_BYTES)
         expected = quotas(point, guessed)[0].events_per_s
-        first = min(options.rate_max, FIRST_RATE_MAX, max(1.0, expected * OVER_EXPECTED))
+        first = min(options.rate_max, FIRST_RATE_MAX, max(1.0, expected * options.start))
         search = Search(
             SearchSettings(first, tolerance=options.tolerance, steps_max=options.steps_max, rate_max=options.rate_max)
         )
@@ -200,15 +203,22 @@ class Sweep:
             measured=self._measured,
             points=points,
         )
-        part = out / f"{DOCUMENT}.part"
-        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        part.replace(out / DOCUMENT)
+        write(out, document)
         show(self._measured)
         for sentence in grids.sentences(document["scaling"]):
             _print(f"\n{sentence}")
-        _print(f"\nResults: {out}/{DOCUMENT}, {LINES}")
+        _print(f"\nResults: {out}/{PAGE}, {DOCUMENT}, {LINES}")
         if problem:
             sys.stderr.write(f"loadgen: {problem}\n")
+
+
+def write(out: Path, document: Mapping[str, Any]) -> None:
+    """sweep.json, sweep.html and the curves as SVG files, each whole or not at all. Raises OSError."""
+    files = {DOCUMENT: json.dumps(document, indent=1) + "\n", PAGE: page(document), **figures(document)}
+    for name, text in files.items():
+        part = out / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / name)
 
 
 def show(measured: Sequence[Measured]) -> None:

@@ -32,6 +32,7 @@ HELP = {
 }
 POINT_DURATION_S, WARM_UP_SHARE = 24.0, 0.3
 DURATION_S_MAX = 3600.0
+START_HELP = "the first rate, as a share of what the quotas allow as far as they are known before (default 1.25)"
 WARM_UP_HELP = "of each probe, not counted (default 0.3 of --point-duration)"
 DURATION_HELP = f"seconds that one rate is offered; a point takes four to twelve rates (default {POINT_DURATION_S:g})"
 
@@ -46,6 +47,7 @@ def add(commands: Any) -> None:
     sweep.add_argument("--warm-up", type=float, metavar="S", help=WARM_UP_HELP)
     sweep.add_argument("--tolerance", type=float, default=0.04, metavar="SHARE", help="of a rate (default 0.04)")
     sweep.add_argument("--probes", type=int, default=12, metavar="N", help="rates tried per point at most (default 12)")
+    sweep.add_argument("--start", type=float, default=1.25, metavar="SHARE", help=START_HELP)
     sweep.add_argument("--rate-max", type=float, default=100_000, metavar="N", help="events/s at most (default 100000)")
     sweep.add_argument(
         "--event-bytes", type=int, default=256, metavar="N", help="size of an event's JSON (default 256)"
@@ -74,6 +76,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         raise CommandError(f"--warm-up must leave 3 s of {duration_s:g} s, not be {warm_up_s:g} s", USAGE)
     if not 0.005 <= arguments.tolerance <= 0.5:
         raise CommandError(f"--tolerance must be 0.005 to 0.5, not {arguments.tolerance:g}", USAGE)
+    if not 0.1 <= arguments.start <= 10:
+        raise CommandError(f"--start must be 0.1 to 10, not {arguments.start:g}", USAGE)
     if not 1 <= arguments.probes <= 100:
         raise CommandError(f"--probes must be 1 to 100, not {arguments.probes}", USAGE)
     if not 1 <= arguments.rate_max <= 1_000_000:
@@ -96,4 +100,5 @@ def _options(arguments: argparse.Namespace) -> Options:
         tolerance=arguments.tolerance,
         steps_max=arguments.probes,
         rate_max=arguments.rate_max,
+        start=arguments.start,
     )

@@ -11,7 +11,8 @@ from loadgen.sweep_search import Bracket
 SCHEMA = "loadgen-sweep/1"
 POINTS_MAX = 200
 FACTOR_MAX, SHARDS_MAX, BATCH_MAX = 10, 500, 10_000  # AWS: CreateEventSourceMapping; the template's ShardCount
-NONE_WORDS = {"none", "off"}
+CURVE_POINTS = 41
+ROUND_FROM = 100  # events/s, below which a tenth matters
 
 
 class GridError(ValueError):
@@ -123,29 +124,61 @@ def scaling(measured: Sequence[Measured]) -> list[dict[str, Any]]:
     for kept, members in groups.items():
         names = ("batch_size", "aggregate", "function_latency_ms", "table_write_units")
         points = [(float(one.point.concurrency), one.bracket.low) for one in members]
+        law: dict[str, Any] | None = None
+        curve: list[dict[str, float | None]] = []
         try:
-            law: dict[str, Any] | None = law_json(fit(points))
-            why = None
+            fitted = fit(points)
+            law, why, curve = law_json(fitted), None, curve_json(fitted, points)
         except ValueError as error:
-            law, why = None, str(error)
-        found.append({"group": dict(zip(names, kept, strict=True)), "points": points, "law": law, "why_not": why})
+            why = str(error)
+        group = dict(zip(names, kept, strict=True))
+        found.append({"group": group, "points": points, "law": law, "why_not": why, "curve": curve})
     return found
 
 
-def law_json(law: Law) -> dict[str, Any]:
-    def rounded(value: float | None) -> float | None:
-        return None if value is None else float(f"{value:.4g}")
+def of_group(points: Sequence[Mapping[str, Any]], group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those of sweep.json's points that a scaling curve is about."""
+    return [
+        one
+        for one in points
+        if one["point"]["reserved_concurrency"] is None
+        and all(one["point"][name] == value for name, value in group.items())
+    ]
 
+
+def curve_json(law: Law, points: Sequence[tuple[float, float]]) -> list[dict[str, float | None]]:
+    """The law and its band at concurrencies from the lowest to the highest measured one, evenly on a logarithm."""
+    low, high = min(n for n, _ in points), max(n for n, _ in points)
+    found = []
+    for step in range(CURVE_POINTS):
+        n = low * (high / low) ** (step / (CURVE_POINTS - 1))
+        at, margin = law.at(n), law.margin_at(n)
+        found.append(
+            {
+                "concurrency": _rounded(n),
+                "events_per_s": _rounded(at),
+                "low": None if margin is None else _rounded(max(0.0, at - margin)),
+                "high": None if margin is None else _rounded(at + margin),
+            }
+        )
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def law_json(law: Law) -> dict[str, Any]:
     return {
-        "rate_per_lane": rounded(law.rate),
-        "rate_per_lane_error": rounded(law.rate_error),
-        "contention": rounded(law.contention),
-        "contention_error": rounded(law.contention_error),
-        "coherency": rounded(law.coherency),
-        "coherency_error": rounded(law.coherency_error),
-        "unexplained": rounded(law.unexplained),
-        "best_concurrency": rounded(law.best_concurrency),
-        "ceiling_events_per_s": rounded(law.ceiling),
+        "rate_per_lane": _rounded(law.rate),
+        "rate_per_lane_error": _rounded(law.rate_error),
+        "contention": _rounded(law.contention),
+        "contention_error": _rounded(law.contention_error),
+        "coherency": _rounded(law.coherency),
+        "coherency_error": _rounded(law.coherency_error),
+        "unexplained": _rounded(law.unexplained),
+        "best_concurrency": _rounded(law.best_concurrency),
+        "ceiling_events_per_s": _rounded(law.ceiling),
     }
 
 
@@ -181,6 +214,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def per_second(rate: float) -> str:
+    """A rate for people: as many digits as it was measured to."""
+    return f"{rate:,.1f}" if rate < ROUND_FROM else f"{rate:,.0f}"
+
+
 def row(one: Measured) -> tuple[str, ...]:
     """One line of the table."""
     point, quota, following = one.point, one.limit.quota, one.limit.following
@@ -191,9 +229,9 @@ def row(one: Measured) -> tuple[str, ...]:
         "-" if point.reserved_concurrency is None else str(point.reserved_concurrency),
         "off" if point.aggregate is None else str(point.aggregate),
         str(point.function_latency_ms),
-        f"{one.bracket.low:,.0f}" + ("" if one.bracket.is_closed else " (open)"),
-        "-" if one.bracket.high is None else f"{one.bracket.high:,.0f}",
-        "-" if quota is None else f"{quota.events_per_s:,.0f}",
+        per_second(one.bracket.low) + ("" if one.bracket.is_closed else " (open)"),
+        "-" if one.bracket.high is None else per_second(one.bracket.high),
+        "-" if quota is None else per_second(quota.events_per_s),
         "-" if quota is None else f"{one.bracket.low / quota.events_per_s - 1:+.1%}",
         one.limit.name,
         "-" if following is None else f"{following.name} at {following.events_per_s:,.0f}/s",
@@ -217,7 +255,7 @@ def sentences(groups: Sequence[Mapping[str, Any]]) -> list[str]:
         if law["best_concurrency"] and ceiling:
             above = f"highest, {ceiling:,.0f} events/s, at {law['best_concurrency']:.1f} lanes"
         said.append(
-            f"scaling curve over {len(group['points'])} points: {law['rate_per_lane']:,.0f} events/s per lane, "
+            f"scaling curve over {len(group['points'])} points: {per_second(law['rate_per_lane'])} events/s per lane, "
             f"{', '.join(parts)}; {above}; {law['unexplained']:.1%} unexplained"
         )
     return said

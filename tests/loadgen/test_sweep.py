@@ -73,6 +73,7 @@ def test_a_sweep_that_is_told_to_end_puts_the_stack_back_and_writes_what_it_has(
     assert document["schema"] == "loadgen-sweep/1"
     assert (document["partial"], document["problem"], document["restored"]) == (True, "interrupted", True)
     assert document["points"] == []
+    assert "No point was measured: interrupted." in (out / "sweep.html").read_text()
     assert "Traceback" not in (tmp_path / "stderr").read_text()
 
 
