@@ -20,6 +20,7 @@ from infra.ops.outputs import DEFAULT_STACK_NAME, Connection, Target
 from loadgen.arguments import folder
 from loadgen.demo import command, local_stack
 from loadgen.readback import find_stack
+from loadgen.scaling_document import insert
 from loadgen.sweep_stack import Tuner
 from loadgen.throttling import CASES, Case, Outcome, document, judge, markdown
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m loadgen.throttle_study", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", type=folder, default=Path("out/throttling"), help="default out/throttling")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="also write the table into this Markdown document")
     options = parser.parse_args(argv)
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     words = ["python", "-m", "loadgen.throttle_study", *(sys.argv[1:] if argv is None else argv)]
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = document(outcomes, words, started)
     (options.out / DOCUMENT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (options.out / TABLE).write_text(markdown(outcomes), encoding="utf-8")
+    if options.into is not None:
+        options.into.write_text(insert(options.into.read_text(encoding="utf-8"), markdown(outcomes)), encoding="utf-8")
     sys.stdout.write(f"\n{markdown(outcomes)}\nResults: {options.out}/{DOCUMENT}, {TABLE}, a report.html per limit\n")
     for outcome in outcomes:
         for problem in outcome.problems:
