@@ -74,7 +74,11 @@ LOADGEN = (
         "endpoint",
         ["--out", "--seed", "--shards", "--batch-size", "--aggregate", "--point-duration", "--warm-up"],
     ),
-    (["sweep"], "endpoint", ["--tolerance", "--probes", "--rate-max", "--event-bytes", "--keys", "--skew", *TARGET]),
+    (
+        ["sweep"],
+        "endpoint",
+        ["--tolerance", "--probes", "--start", "--rate-max", "--event-bytes", "--keys", "--skew", *TARGET],
+    ),
     (["report"], "", [""]),
 )
 COMMANDS = [
