@@ -13,8 +13,8 @@ LANES = (
 )
 RECORDS = "--shards 1 --parallelization-factor 1 --aggregate off --keys 16 --point-duration 20 --start 1.02 --probes 8"
 BYTES = (
-    "--shards 1 --parallelization-factor 4 --aggregate off --keys 40 --event-bytes 20000 --point-duration 20 "
-    "--start 1.02 --probes 8"
+    "--shards 1 --parallelization-factor 4 --batch-size 20 --aggregate off --keys 40 --event-bytes 20000 "
+    "--point-duration 20 --start 1.02 --probes 8"
 )
 RESERVED = (
     "--shards 1 --parallelization-factor 4 --reserved-concurrency 2 --batch-size 20 --function-latency-ms 1000 "
