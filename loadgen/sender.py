@@ -23,7 +23,10 @@ from processor.core.resend import Acknowledged, CallFailed, Entry, Failed, Outbo
 
 CONNECTIONS = 4
 WAITING_BYTES_MAX = 32 * 1024 * 1024
-GENERATED_PER_TURN = 1000
+GENERATED_PER_TURN = 2000
+# While the schedule is further ahead than one turn makes up for, calls are made this far apart, so that each has a
+# record of many lanes: what a call costs beyond its bytes is then paid for a thousand events, and not for three hundred.
+HOLD_S = 0.01
 TURN_S_MAX = 0.25
 # Events are taken a millisecond's worth at a time: at 5,000 events per second waking up for each of them would cost
 # more CPU than everything else that is done with it, and a millisecond is what the system's own wake-ups vary by.
@@ -53,6 +56,17 @@ class Due(NamedTuple):
 
 
 Taken: TypeAlias = list[Entry[Known]]
+
+
+class Answer(NamedTuple):
+    """What a call came to. `sent_s`: when it was handed to its connection; `done_s`: when its answer was there."""
+
+    taken: Taken
+    reply: Reply | Exception
+    sent_s: float
+    done_s: float
+
+
 OnSettled: TypeAlias = Callable[[PutResult, tuple[Any, ...]], None]  # the truths of the events, as they were due
 
 
@@ -73,9 +87,10 @@ class Sender:
         self._outbox: Outbox[Known] = Outbox(retry)
         self._on_settled, self._on_turn = on_settled, on_turn
         self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
-        self._replies: queue.SimpleQueue[tuple[Taken, Reply | Exception]] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._flying: dict[int, Taken] = {}
         self._attempts: dict[int, list[tuple[int, str | None]]] = {}  # failed ones, by entry, until it ends
+        self._is_behind, self._hold_until_s = False, 0.0
         self._start_s = 0.0
         self.started_s = 0.0  # Unix time of the schedule's 0
         self.stopping = threading.Event()
@@ -99,10 +114,13 @@ class Sender:
 
     def _work(self) -> None:
         while (taken := self._calls.get()) is not None:
+            called_s = time.monotonic()
             try:
-                self._replies.put((taken, self._put(taken)))
+                reply: Reply | Exception = self._put(taken)
             except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for the reply
-                self._replies.put((taken, error))
+                reply = error
+            sent_s = getattr(self._put, "sent_s", called_s)
+            self._replies.put(Answer(taken, reply, sent_s - self._start_s, self._now_s()))
 
     def _now_s(self) -> float:
         return time.monotonic() - self._start_s
@@ -124,15 +142,23 @@ class Sender:
                 self._on_turn(now_s, self._outbox.events)
 
     def _generate(self, upcoming: Due | None, schedule: Iterator[Due], now_s: float) -> Due | None:
-        for _ in range(GENERATED_PER_TURN):
-            if upcoming is None or self._outbox.size > WAITING_BYTES_MAX:
+        """Pack what is due; returns what is not. An event without a pace is due when there is room for it."""
+        add, outbox, packed = self._packer.add, self._outbox, 0
+        while upcoming is not None and packed < GENERATED_PER_TURN and outbox.size <= WAITING_BYTES_MAX:
+            due_s, partition_key, payload, truth = upcoming
+            if due_s is None:
+                upcoming = upcoming._replace(truth=truth._replace(due_us=int(now_s * 1e6)))
+                self._pack(upcoming, now_s)
+            elif due_s > now_s:
                 break
-            if upcoming.due_s is None:
-                upcoming = upcoming._replace(truth=upcoming.truth._replace(due_us=int(now_s * 1e6)))
-            elif upcoming.due_s > now_s:
-                break
-            self._pack(upcoming, now_s)
+            elif type(truth) is Metered and not truth.copy:
+                for record in add(partition_key, payload, truth, now_s):
+                    outbox.add(record, now_s)
+            else:
+                self._pack(upcoming, now_s)
+            packed += 1
             upcoming = next(schedule, None)
+        self._is_behind = packed >= GENERATED_PER_TURN
         return upcoming
 
     def _pack(self, event: Due, now_s: float) -> None:
@@ -151,12 +177,15 @@ class Sender:
         except UnpackableError as error:
             alone = Packed(event.partition_key, None, event.payload, (truth,), aggregated=False)
             never = Entry(alone, now_s, alone.size)
-            self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))])
+            self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))], self._now_s())
 
     def _dispatch(self, now_s: float) -> None:
+        if self._is_behind and self._flying and now_s < self._hold_until_s:
+            return
+        self._hold_until_s = now_s + HOLD_S
         while len(self._flying) < CONNECTIONS:
             taken, expired = self._outbox.take(now_s)
-            self._settled(expired)
+            self._settled(expired, now_s)
             if not taken:
                 return
             self._flying[id(taken)] = taken
@@ -177,20 +206,27 @@ class Sender:
     def _collect(self, wait_s: float) -> None:
         """Take in the replies that are there; wait at most `wait_s` for the first one."""
         try:
-            taken, reply = self._replies.get(timeout=wait_s) if wait_s > 0 else self._replies.get_nowait()
+            answer = self._replies.get(timeout=wait_s) if wait_s > 0 else self._replies.get_nowait()
             while True:
-                del self._flying[id(taken)]
-                if isinstance(reply, Exception):
-                    raise reply
-                self._note_failed(taken, reply)
-                jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
-                self._settled(self._outbox.settle(taken, reply, self._now_s(), jitter))
-                taken, reply = self._replies.get_nowait()
+                self._take_in(answer)
+                answer = self._replies.get_nowait()
         except queue.Empty:
             return
 
-    def _note_failed(self, taken: Taken, reply: Reply) -> None:
-        now_us = int(self._now_s() * 1e6)
+    def _take_in(self, answer: Answer) -> None:
+        taken, reply, sent_s, done_s = answer
+        del self._flying[id(taken)]
+        if isinstance(reply, Exception):
+            raise reply
+        for entry in taken:
+            if entry.attempts == 1:
+                entry.first_put_s = sent_s
+        self._note_failed(taken, reply, done_s)
+        jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
+        self._settled(self._outbox.settle(taken, reply, done_s, jitter), done_s)
+
+    def _note_failed(self, taken: Taken, reply: Reply, done_s: float) -> None:
+        now_us = int(done_s * 1e6)
         answers = [reply] * len(taken) if isinstance(reply, CallFailed) else reply
         for entry, answer in zip(taken, answers, strict=True):
             if not isinstance(answer, Written):
@@ -207,22 +243,22 @@ class Sender:
         now_s = self._now_s()
         for record in self._packer.flush():
             self._outbox.add(record, now_s)
-        self._settled(self._outbox.give_up("Interrupted", "the run was stopped before it was put"))
+        self._settled(self._outbox.give_up("Interrupted", "the run was stopped before it was put"), self._now_s())
 
-    def _settled(self, settled: list[Settled[Known]]) -> None:
-        done_us = int(self._now_s() * 1e6)
+    def _settled(self, settled: list[Settled[Known]], done_s: float) -> None:
+        done_us = int(done_s * 1e6)
         for entry, outcome in settled:
             truths = entry.record.members
             accepted = outcome if isinstance(outcome, Acknowledged) else None
             result = PutResult(
                 partition_key=entry.record.partition_key,
-                due_us=[truth.due_us for truth in truths],
+                due_us=[truth[0] for truth in truths],
                 put_us=None if entry.first_put_s is None else int(entry.first_put_s * 1e6),
                 done_us=done_us,
                 attempts=entry.attempts,
                 size=entry.size,
-                copies=sum(truth.copy for truth in truths),
-                malformed=sum(truth.reason is not None for truth in truths),
+                copies=sum([truth.copy for truth in truths]),
+                malformed=sum([type(truth) is Truth and truth.reason is not None for truth in truths]),
                 shard_id=accepted.shard_id if accepted else None,
                 sequence_number=accepted.sequence_number if accepted else None,
                 errors=tuple(entry.errors),
