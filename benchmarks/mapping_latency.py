@@ -21,10 +21,10 @@ from typing import Any
 from infra.blueprint import MappingBlueprint, StreamBlueprint
 from infra.local.http import Request
 from infra.local.kinesis import KinesisService
-from infra.local.mapping_ports import DestinationsInMemory, FunctionsInMemory
 from infra.local.mappings import MappingService
 from infra.model.mapping import Pace
 from infra.model.stream import Quotas
+from tests.support.mapping_doubles import DestinationsInMemory, FunctionsInMemory
 
 LATENCY_MS_MAX, CORE_SHARE_MAX = 50.0, 0.05
 REFERENCE = "one poll per second, as on AWS: 0 to 1,000 ms, 500 ms on average"

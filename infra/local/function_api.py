@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from infra.local import function_concurrency as concurrency
 from infra.local import function_control as control
+from infra.local import tags_api
 from infra.local.function_invocation import invoke
 from infra.local.function_wire import Functions, error
 from infra.local.http import Request, Response
@@ -67,6 +68,8 @@ def _answer(functions: Functions, request: Request) -> _Answer | None:
     match match[1].rstrip("/").split("/"):
         case [collection] if (of_all := _OF_ALL.get((request.method, collection))) is not None:
             return of_all(functions, request)
+        case ["tags", *_]:
+            return _tags(functions, request)
         case ["functions", name] if (of_one := _OF_ONE.get((request.method, ""))) is not None:
             return of_one(functions, name, request)
         case ["functions", name, what] if (of_one := _OF_ONE.get((request.method, what))) is not None:
@@ -74,3 +77,10 @@ def _answer(functions: Functions, request: Request) -> _Answer | None:
         case ["functions", name, "aliases", alias] if (of_alias := _OF_ALIAS.get(request.method)) is not None:
             return of_alias(functions, name, alias, request)
     return None
+
+
+def _tags(functions: Functions, request: Request) -> Response:
+    """ListTags, TagResource, UntagResource."""
+    host, _ = functions.find(tags_api.resource_of(request) or "")
+    given, host.record.tags = tags_api.perform(request, host.record.tags)
+    return given

@@ -173,7 +173,7 @@ def _qualified(functions: Functions, name: str, request: Request) -> tuple[Funct
 def _check_number(asked: dict[str, Any], member: str, low: int) -> None:
     violations = Violations()
     if asked.get(member) is None:
-        violations.add("null", member[:1].lower() + member[1:], "Member must not be null")
+        violations.add(None, member[:1].lower() + member[1:], "Member must not be null")
     violations.in_range(asked, member, low, 2**31 - 1)
     violations.check()
 

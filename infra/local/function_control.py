@@ -21,6 +21,7 @@ from infra.local.function_wire import Functions, answer, content, done
 from infra.local.http import Request, Response
 from infra.model.function.configuration import Configuration, changed, created, document
 from infra.model.function.refusals import RefusedError, invalid, no_function, table, text
+from infra.model.function.tags import added
 
 _PAGE_MAX = 50  # AWS: API_ListFunctions
 _CREATING = {"StateReason": "The function is being created.", "StateReasonCode": "Creating"}
@@ -32,7 +33,7 @@ async def create(functions: Functions, request: Request) -> Response:
     if name.qualifier is not None:
         raise invalid(f"FunctionName {name.qualified_arn} has a qualifier; a function is created without one")
     configuration = created(asked, arn=name.arn)
-    tags = {key: text(table(asked, "Tags"), key) for key in table(asked, "Tags")}
+    tags = added({}, table(asked, "Tags"))
     code = await _unpacked(functions, name.name, table(asked, "Code"))
     try:
         host = functions.create(configuration, code, tags)

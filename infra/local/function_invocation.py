@@ -15,15 +15,17 @@ from infra.local.function_wire import Functions, error
 from infra.local.http import Request, Response
 from infra.model.function import PAYLOAD_BYTES_MAX, FunctionError, ServiceError, Succeeded, Throttled
 from infra.model.function.queue import EVENT_BYTES_MAX
-from infra.model.function.refusals import RefusedError, invalid
+from infra.model.function.refusals import RefusedError, check_invocation
 
 _CLIENT_CONTEXT_BYTES_MAX = 3_583
 
 
 async def invoke(functions: Functions, name: str, request: Request) -> Response:
-    host, found = functions.find(name, request.query.get("Qualifier"))
-    host.record.version(found.qualifier)  # refused before anything else
     kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
+    log_type = request.headers.get("x-amz-log-type", "None")
+    check_invocation(kind, log_type)
+    host, found = functions.find(name, request.query.get("Qualifier"))
+    host.record.version(found.qualifier)  # refused before what is sent is looked at
     _check(kind, request)
     context = request.headers.get("x-amz-client-context")
     # Written again, as it becomes a header of the Runtime API: a line break in the JSON would end that header.
@@ -36,7 +38,7 @@ async def invoke(functions: Functions, name: str, request: Request) -> Response:
     invoked = await functions.run(
         host, request.body or b"{}", request_id=request_id, qualifier=found.qualifier, client_context=client_context
     )
-    return _answer(invoked, request_id, tail=request.headers.get("x-amz-log-type") == "Tail")
+    return _answer(invoked, request_id, tail=log_type == "Tail")
 
 
 def _accept(
@@ -48,9 +50,6 @@ def _accept(
 
 
 def _check(kind: str, request: Request) -> None:
-    if kind not in ("RequestResponse", "Event", "DryRun"):
-        message = f"Value '{kind}' at 'invocationType' failed to satisfy constraint: RequestResponse, Event, DryRun"
-        raise invalid(message)
     limit = EVENT_BYTES_MAX if kind == "Event" else PAYLOAD_BYTES_MAX
     if len(request.body) > limit:
         message = f"{len(request.body)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"

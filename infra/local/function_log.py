@@ -124,10 +124,11 @@ class Tail:
         self._size = 0
 
     def add(self, lines: list[str]) -> None:
-        for line in lines:
-            self._lines.append(line)
-            self._size += len(line) + 1
-        while self._size > TAIL_BYTES and len(self._lines) > 1:
+        if not lines:
+            return
+        self._lines += lines
+        self._size += sum(len(line) + 1 for line in lines)
+        while self._size - len(self._lines[0]) - 1 >= TAIL_BYTES:  # without it there is still enough
             self._size -= len(self._lines.popleft()) + 1
 
     def read(self) -> bytes:

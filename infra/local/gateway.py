@@ -37,7 +37,9 @@ MOUNTED_BODY_BYTES_MAX = 64 * 1024 * 1024
 KINESIS_TARGET = "Kinesis_20131202."
 DYNAMODB_TARGET = "DynamoDB_20120810."
 # Lambda's operations have the date of their version in the path (2015-03-31, 2019-09-30, 2021-10-31, ...).
-LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|event-source-mappings)(?![^/])")
+LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|event-source-mappings|tags)(?![^/])")
+# Those among them that are about mappings: theirs, and the tags of one.
+MAPPING_PATH = re.compile(r"/[0-9-]{10}/(event-source-mappings(?![^/])|tags/arn:[^/]*:event-source-mapping:)")
 CLOUDFORMATION_VERSION = "2010-05-15"
 LOCAL_PATH = "/_local/"
 # Pages of the mounted services that would pull the rug from under a running stack (reset, configuration).
@@ -111,9 +113,8 @@ class Gateway:
         service = signed_service(headers)
         if target.startswith(KINESIS_TARGET) or service == "kinesis":
             await self._ours(self._kinesis.handle, scope, headers, receive, send)
-        elif (found := LAMBDA_PATH.match(path)) is not None or service == "lambda":
-            is_mapping = found is not None and found.group(1) == "event-source-mappings"
-            handler = self._mappings if is_mapping else self._functions
+        elif LAMBDA_PATH.match(path) is not None or service == "lambda":
+            handler = self._mappings if MAPPING_PATH.match(path) else self._functions
             await self._ours(handler.handle, scope, headers, receive, send)
         elif path.startswith(LOCAL_PATH) and self._tables is not None:
             await self._ours(self._tables.configure, scope, headers, receive, send)

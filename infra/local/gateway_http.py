@@ -32,8 +32,9 @@ def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
 
 
 def request_of(scope: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> Request:
-    query = dict(parse_qsl(scope.get("query_string", b"").decode("utf-8", "replace"), keep_blank_values=True))
-    return Request(scope["method"], scope["path"], query, headers, body)
+    query_string = scope.get("query_string", b"").decode("utf-8", "replace")
+    query = dict(parse_qsl(query_string, keep_blank_values=True))
+    return Request(scope["method"], scope["path"], query, headers, body, query_string)
 
 
 def signed_service(headers: Mapping[str, str]) -> str | None:

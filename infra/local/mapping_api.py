@@ -1,22 +1,23 @@
 """SHELL: the wire of event source mappings, `/2015-03-31/event-source-mappings`: requests in, AWS-shaped answers out.
 
-AWS: API_CreateEventSourceMapping, API_GetEventSourceMapping, API_ListEventSourceMappings,
-API_UpdateEventSourceMapping, API_DeleteEventSourceMapping.
+With their tags, `/2017-03-31/tags`. AWS: API_CreateEventSourceMapping, API_GetEventSourceMapping,
+API_ListEventSourceMappings, API_UpdateEventSourceMapping, API_DeleteEventSourceMapping, API_TagResource.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from infra.local import tags_api
 from infra.local.http import Request, Response
-from infra.local.mapping_settings import Settings, serialization
+from infra.model.function.refusals import RefusedError
+from infra.model.function.tags import no_mapping
 from infra.model.mapping import MappingInUseError
-from infra.model.mapping.errors import MappingError, mapping_not_found, range_failure, validation
+from infra.model.mapping.errors import MappingError, mapping_not_found, serialization
+from infra.model.mapping.listing import page
+from infra.model.mapping.settings import Settings
 
 _COLLECTION = "/event-source-mappings"
-_INTEGER = re.compile(r"-?[0-9]{1,10}")
-_PAGE_MAX = 100  # AWS returns at most 100, also when MaxItems says more (AWS: API_ListEventSourceMappings)
 
 
 class Described(Protocol):
@@ -36,6 +37,8 @@ class Described(Protocol):
     def last_processing_result(self) -> str: ...
     @property
     def last_modified_s(self) -> float: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
 
 
 class Mappings(Protocol):
@@ -45,13 +48,17 @@ class Mappings(Protocol):
     async def create(self, body: Mapping[str, Any], /) -> Described: ...
     async def update(self, uuid: str, body: Mapping[str, Any], /) -> Described: ...
     async def delete(self, uuid: str, /) -> Described: ...
+    def tag(self, uuid: str, tags: Mapping[str, str], /) -> None: ...
 
 
 async def answer(request: Request, mappings: Mappings) -> Response:
     """Answers one request; every error is an answer."""
     uuid = request.path.partition(_COLLECTION)[2].strip("/")
     try:
-        return await _perform(request, uuid, mappings)
+        tagged = tags_api.resource_of(request)
+        return _tags(request, tagged, mappings) if tagged else await _perform(request, uuid, mappings)
+    except RefusedError as refused:
+        return _error(MappingError(refused.code, refused.message, refused.status))
     except MappingInUseError as error:
         return _error(MappingError("ResourceInUseException", str(error)))
     except MappingError as error:
@@ -73,6 +80,23 @@ async def _perform(request: Request, uuid: str, mappings: Mappings) -> Response:
     raise MappingError("MethodNotAllowedException", f"{request.method} {request.path} is not an operation", 405)
 
 
+def _tags(request: Request, arn: str, mappings: Mappings) -> Response:
+    """ListTags, TagResource, UntagResource."""
+    uuid = arn.rpartition(":")[2]
+    mapping = next((each for each in mappings.all() if each.uuid == uuid and _arn(each) == arn), None)
+    if mapping is None:
+        raise no_mapping(arn)
+    answer, tags = tags_api.perform(request, mapping.tags)
+    if tags != mapping.tags:
+        mappings.tag(uuid, tags)
+    return answer
+
+
+def _arn(mapping: Described) -> str:
+    region, account_id = mapping.function_arn.split(":")[3:5]
+    return f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:{mapping.uuid}"
+
+
 def found(mappings: Sequence[Described], uuid: str) -> Described:
     """Raises MappingError if there is none with this UUID."""
     for mapping in mappings:
@@ -83,7 +107,6 @@ def found(mappings: Sequence[Described], uuid: str) -> Described:
 
 def describe(mapping: Described) -> dict[str, Any]:
     """EventSourceMappingConfiguration; the settings that were never made are not in it."""
-    region, account_id = mapping.function_arn.split(":")[3:5]
     settings = dict(mapping.settings)
     starting = {name: settings.pop(name) for name in list(settings) if name.startswith("StartingPosition")}
     batching = ("BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor")
@@ -92,7 +115,7 @@ def describe(mapping: Described) -> dict[str, Any]:
         **starting,
         **{name: settings.pop(name) for name in batching},
         "EventSourceArn": mapping.event_source_arn,
-        "EventSourceMappingArn": f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:{mapping.uuid}",
+        "EventSourceMappingArn": _arn(mapping),
         "FunctionArn": mapping.function_arn,
         "LastModified": mapping.last_modified_s,
         "LastProcessingResult": mapping.last_processing_result,
@@ -103,36 +126,9 @@ def describe(mapping: Described) -> dict[str, Any]:
 
 
 def _list(query: Mapping[str, str], mappings: Sequence[Described]) -> dict[str, Any]:
-    source, function = query.get("EventSourceArn"), query.get("FunctionName")
-    chosen = [
-        mapping
-        for mapping in sorted(mappings, key=lambda each: each.uuid)
-        if (not source or mapping.event_source_arn == source)
-        and (not function or _names(function, mapping.function_arn))
-    ]
-    limit = _limit(query.get("MaxItems", str(_PAGE_MAX)))
-    marker = query.get("Marker", "")
-    rest = [mapping for mapping in chosen if mapping.uuid > marker]
-    page = rest[: min(limit, _PAGE_MAX)]
-    listed: dict[str, Any] = {"EventSourceMappings": [describe(mapping) for mapping in page]}
-    if len(page) < len(rest):
-        listed["NextMarker"] = page[-1].uuid
-    return listed
-
-
-def _limit(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise serialization("MaxItems has to be a whole number")
-    wrong = range_failure(int(text), "maxItems", 1, 10_000)
-    if wrong is not None:
-        raise validation([wrong])
-    return int(text)
-
-
-def _names(wanted: str, function_arn: str) -> bool:
-    """A function is named by its ARN, by `account:function:name`, or by name; with its qualifier if it has one."""
-    account_id, name = function_arn.split(":")[4], ":".join(function_arn.split(":")[6:])
-    return wanted in (function_arn, name, f"{account_id}:function:{name}", f"function:{name}")
+    shown, marker = page(query, mappings)
+    listed: dict[str, Any] = {"EventSourceMappings": [describe(mapping) for mapping in shown]}
+    return listed if marker is None else {**listed, "NextMarker": marker}
 
 
 def _body(request: Request) -> dict[str, Any]:

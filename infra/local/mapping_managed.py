@@ -1,15 +1,15 @@
 """SHELL: one mapping as the service knows it, and as it is kept on disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from infra.local import mapping_settings
+from infra.blueprint import MappingBlueprint
 from infra.local.mapping_runner import MappingRunner
-from infra.local.mapping_settings import Settings
-from infra.model.mapping import MappingConfig, Pace
+from infra.model.mapping import MappingConfig, Pace, settings
+from infra.model.mapping.settings import Settings
 
-_KEPT = ("uuid", "event_source_arn", "function_arn", "settings", "enabled", "last_modified_s", "deployed")
+_KEPT = ("uuid", "event_source_arn", "function_arn", "settings", "enabled", "last_modified_s", "deployed", "tags")
 
 
 @dataclass
@@ -27,6 +27,7 @@ class ManagedMapping:
     last_modified_s: float
     deployed: dict[str, Any] | None = None
     snapshot: dict[str, Any] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     is_new: bool = True
     role_arn: str = ""
     problem: str | None = None
@@ -50,7 +51,7 @@ class ManagedMapping:
 
     def config(self, pace: Pace) -> MappingConfig:
         """Raises MappingError."""
-        return mapping_settings.config_of(
+        return settings.config_of(
             self.settings,
             uuid=self.uuid,
             event_source_arn=self.event_source_arn,
@@ -78,13 +79,23 @@ def take_snapshot(mapping: ManagedMapping) -> dict[str, Any] | None:
 
 
 def of_saved(saved: Mapping[str, Any]) -> ManagedMapping:
-    kept = {name: saved[name] for name in _KEPT}
+    kept = {"tags": {}, **{name: saved[name] for name in _KEPT if name in saved}}  # tags came later than the format
     return ManagedMapping(**kept, role_arn=saved.get("role_arn", ""), snapshot=saved["snapshot"], is_new=False)
 
 
-def is_replaced(saved: Mapping[str, Any], mapping: ManagedMapping) -> bool:
-    """The template has changed what cannot be changed: CloudFormation would make another mapping."""
-    names = ("StartingPosition", "StartingPositionTimestamp")
-    return saved["event_source_arn"] != mapping.event_source_arn or any(
-        saved["settings"].get(name) != mapping.settings.get(name) for name in names
+def settings_of(blueprint: MappingBlueprint) -> Settings:
+    """What a template says, as the body of the request that CloudFormation would make of it."""
+    return settings.created(
+        {
+            "StartingPosition": blueprint.starting_position,
+            "StartingPositionTimestamp": blueprint.starting_position_timestamp_s,
+            **{
+                name: getattr(blueprint, attribute, settings.DEFAULTS[name])
+                for name, attribute in settings.PLAIN.items()
+            },
+            "DestinationConfig": {"OnFailure": {"Destination": blueprint.on_failure_destination_arn or ""}},
+            "FunctionResponseTypes": [settings.REPORT] if blueprint.report_batch_item_failures else [],
+            "MetricsConfig": {"Metrics": [settings.EVENT_COUNT] if blueprint.event_count_metrics else []},
+            "FilterCriteria": {"Filters": [{"Pattern": each} for each in getattr(blueprint, "filters", ())]},
+        }
     )

@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from infra.blueprint import MappingBlueprint
-from infra.local import mapping_api, mapping_managed, mapping_settings
+from infra.local import mapping_api, mapping_managed
 from infra.local.http import Request, Response
 from infra.local.mapping_managed import ManagedMapping
 from infra.local.mapping_ports import Deliver, Function, Functions, PublishMetric, Streams, function_of
 from infra.local.mapping_runner import MappingRunner
-from infra.local.mapping_settings import serialization
 from infra.local.mapping_store import KeptMappings, MappingStore
-from infra.model.mapping import Delays, EventSourceMapping, MappingInUseError, Pace, RequestIds
+from infra.model.mapping import Delays, EventSourceMapping, MappingInUseError, Pace, RequestIds, listing
+from infra.model.mapping import settings as words
 from infra.model.mapping.errors import (
     MappingError,
     invalid_parameter,
-    mapping_exists,
     mapping_not_found,
     stream_not_found,
 )
@@ -78,7 +77,7 @@ class MappingService:
         One that was kept goes on at its checkpoint, with what the API has changed of it, unless the template has been
         changed since (as CloudFormation leaves alone what a new template does not touch).
         """
-        settings = mapping_settings.of_blueprint(blueprint)
+        settings = mapping_managed.settings_of(blueprint)
         deployed = {"function_arn": blueprint.function_arn, "enabled": blueprint.enabled, "settings": settings}
         mapping = ManagedMapping(
             blueprint.uuid,
@@ -91,7 +90,7 @@ class MappingService:
             is_new=False,  # whoever deploys a stack waits until its mappings are enabled
         )
         saved = self._kept.found.pop(blueprint.uuid, None)
-        if saved is not None and not mapping_managed.is_replaced(saved, mapping):
+        if saved is not None and not words.is_replaced(saved, vars(mapping)):
             mapping.snapshot = saved["snapshot"]
             if saved["deployed"] == deployed:
                 mapping = mapping_managed.of_saved(saved)
@@ -133,14 +132,13 @@ class MappingService:
 
     async def create(self, body: Mapping[str, Any]) -> ManagedMapping:
         """CreateEventSourceMapping. Raises MappingError."""
-        settings = mapping_settings.created(body)
-        source, name = body.get("EventSourceArn"), body.get("FunctionName")
-        if not isinstance(source, str) or not isinstance(name, str) or not name:
-            raise invalid_parameter("EventSourceArn and FunctionName are needed.")
-        enabled = _enabled(body)
+        settings = words.created(body)
+        source, name = words.source_and_function(body)
+        enabled = words.enabled_of(body)
         mapping = ManagedMapping(
             str(uuids.uuid4()), source, name, settings, True if enabled is None else enabled, self._clock()
         )
+        mapping.tags = words.tags_of(body)
         mapping.config(self._pace).check_start(self._clock())
         mapping.function_arn, mapping.role_arn = await self._function(name)
         self._check_stream(source)
@@ -153,13 +151,12 @@ class MappingService:
         """UpdateEventSourceMapping. Raises MappingError and MappingInUseError; then nothing is changed."""
         mapping = self._found(uuid)
         changed = replace(mapping)
-        changed.settings = mapping_settings.updated(mapping.settings, body)
-        enabled = _enabled(body)
+        changed.settings = words.updated(mapping.settings, body)
+        enabled = words.enabled_of(body)
         changed.config(self._pace)
         if body.get("FunctionName") is not None:
             changed.function_arn, changed.role_arn = await self._function(str(body["FunctionName"]))
-            if changed.function_arn != mapping.function_arn:
-                self._check_new_pair(mapping.event_source_arn, changed.function_arn)
+            self._check_new_pair(mapping.event_source_arn, changed.function_arn, uuid)
         if mapping.runner is None:
             raise MappingInUseError("Cannot update the event source mapping because it is in use.")
         mapping.runner.update(changed.config(self._pace), enabled=enabled)
@@ -181,6 +178,11 @@ class MappingService:
             task.add_done_callback(self._burials.discard)
         self._kept.remove(uuid)
         return mapping
+
+    def tag(self, uuid: str, tags: Mapping[str, str]) -> None:
+        """From now on the mapping has these tags. Raises MappingError."""
+        self._found(uuid).tags = tags
+        self._kept.save([uuid])
 
     async def _bury(self, mapping: ManagedMapping, runner: MappingRunner) -> None:
         await runner.gone.wait()
@@ -207,10 +209,9 @@ class MappingService:
         except StreamError as error:
             raise stream_not_found(stream_arn) from error
 
-    def _check_new_pair(self, event_source_arn: str, function_arn: str) -> None:
-        for other in self._mappings.values():
-            if (other.event_source_arn, other.function_arn) == (event_source_arn, function_arn):
-                raise mapping_exists(event_source_arn, function_arn.split(":", 6)[6], other.uuid)
+    def _check_new_pair(self, event_source_arn: str, function_arn: str, uuid: str | None = None) -> None:
+        others = [other for other in self._mappings.values() if other.uuid != uuid]
+        listing.check_new_pair(others, event_source_arn, function_arn)
 
     async def _start_kept(self, mapping: ManagedMapping) -> None:
         """One that the API made in an earlier run. Its function or stream may be gone by now: then it tries until they
@@ -261,10 +262,3 @@ class MappingService:
         if mapping is None or mapping.runner is None or mapping.state == "Deleting":
             return None
         return mapping_managed.document(mapping)
-
-
-def _enabled(body: Mapping[str, Any]) -> bool | None:
-    enabled = body.get("Enabled")
-    if enabled is not None and not isinstance(enabled, bool):
-        raise serialization("Enabled has to be true or false")
-    return enabled

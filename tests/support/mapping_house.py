@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 import botocore.session
 from botocore.exceptions import ClientError
@@ -19,10 +19,10 @@ from botocore.serialize import create_serializer
 
 from infra.blueprint import MappingBlueprint
 from infra.local.http import Request
-from infra.local.mapping_ports import DestinationsInMemory, FunctionsInMemory, StreamsInMemory
 from infra.local.mappings import DELAYS, MappingService
 from infra.model.mapping import Delays, Pace
 from infra.model.stream import Entry, Stream
+from tests.support.mapping_doubles import DestinationsInMemory, FunctionsInMemory, StreamsInMemory
 
 EPOCH_S = 1_789_808_000.0
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/events"
@@ -120,7 +120,9 @@ class Lambda:
         sent = create_serializer("rest-json", include_validation=False).serialize_to_request(arguments, model)
         body = sent["body"].encode() if isinstance(sent["body"], str) else bytes(sent["body"])
         query = {name: str(value) for name, value in sent["query_string"].items()}
-        response = await self._service.handle(Request(sent["method"], unquote(sent["url_path"]), query, {}, body))
+        again = urlencode(sent["query_string"], doseq=True)
+        path = unquote(sent["url_path"])
+        response = await self._service.handle(Request(sent["method"], path, query, {}, body, again))
         answer = {"status_code": response.status, "headers": response.headers, "body": response.body}
         parsed: dict[str, Any] = create_parser("rest-json").parse(answer, model.output_shape)
         if response.status >= 300:

@@ -162,7 +162,7 @@ def _check_model(request: Mapping[str, Any], needed: tuple[str, ...] = ()) -> No
     violations = Violations()
     for member in needed:
         if request.get(member) is None:
-            violations.add("null", member[:1].lower() + member[1:], "Member must not be null")
+            violations.add(None, member[:1].lower() + member[1:], "Member must not be null")
     role, handler = text(request, "Role"), text(request, "Handler")
     if role and not _ROLE.fullmatch(role):
         violations.add(role, "role", f"Member must satisfy regular expression pattern: {_ROLE.pattern}")

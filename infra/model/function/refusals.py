@@ -63,7 +63,8 @@ class Violations:
 
     def add(self, value: object, where: str, constraint: str) -> None:
         """`where` is the member's name in the API, in camel case."""
-        self.found.append(f"Value '{value}' at '{where}' failed to satisfy constraint: {constraint}")
+        shown = "null" if value is None else f"'{value}'"
+        self.found.append(f"Value {shown} at '{where}' failed to satisfy constraint: {constraint}")
 
     def in_range(self, request: Mapping[str, Any], member: str, low: int, high: int) -> None:
         value = request.get(member)
@@ -81,6 +82,18 @@ class Violations:
         if self.found:
             count = f"{len(self.found)} validation error{'s' if len(self.found) > 1 else ''} detected"
             raise RefusedError(400, "ValidationException", f"{count}: {'; '.join(self.found)}")
+
+
+def check_invocation(invocation_type: str, log_type: str) -> None:
+    """Of Invoke. Raises RefusedError."""
+    violations = Violations()
+    for value, where, accepted in (
+        (invocation_type, "invocationType", ("Event", "RequestResponse", "DryRun")),
+        (log_type, "logType", ("None", "Tail")),
+    ):
+        if value not in accepted:
+            violations.add(value, where, f"Member must satisfy enum value set: [{', '.join(accepted)}]")
+    violations.check()
 
 
 def camel(member: str) -> str:

@@ -1,5 +1,6 @@
 """PURE: the configuration of one event source mapping, with what AWS accepts and the words in which it refuses."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from re import compile as pattern
@@ -22,14 +23,14 @@ EVENT_BYTES_MAX = 6_291_556
 READ_RECORDS_MAX = 10_000
 
 STARTING_POSITIONS = ("LATEST", "AT_TIMESTAMP", "TRIM_HORIZON")
-# A setting as AWS's errors name it: lowest and highest value (AWS: API_CreateEventSourceMapping).
+# A number's name in AWS's errors, its lowest and highest value (AWS: API_CreateEventSourceMapping).
 RANGES = {
-    "batchSize": (1, 10_000),
-    "maximumBatchingWindowInSeconds": (0, 300),
-    "parallelizationFactor": (1, 10),
-    "maximumRetryAttempts": (-1, 10_000),
-    "maximumRecordAgeInSeconds": (-1, 604_800),
-    "tumblingWindowInSeconds": (0, 900),
+    "batch_size": ("batchSize", 1, 10_000),
+    "batching_window_s": ("maximumBatchingWindowInSeconds", 0, 300),
+    "parallelization_factor": ("parallelizationFactor", 1, 10),
+    "retry_attempts_max": ("maximumRetryAttempts", -1, 10_000),
+    "record_age_s_max": ("maximumRecordAgeInSeconds", -1, 604_800),
+    "tumbling_window_s": ("tumblingWindowInSeconds", 0, 900),
 }
 RECORD_AGE_S_MIN = 60
 DESTINATION_CHARS_MAX = 350
@@ -55,19 +56,42 @@ _FORMS_BATCHES = (
 _DESTINATION = pattern(r"arn:aws[a-zA-Z0-9-]*:(sqs|sns|s3):[a-z0-9-]*:\d*:.+")
 
 
-def check_names(event_source_arn: str | None, function_name: str | None) -> None:
-    """Those of a request, before anything is looked for. Raises MappingError."""
-    found = []
+# Everything that does not fit the shape of a request is told at once, as AWS does: these say what one part breaks.
+
+
+def name_failures(event_source_arn: str | None, function_name: str | None) -> Iterator[str]:
+    """Those that a request has."""
     if event_source_arn is not None:
-        found.append(pattern_failure(event_source_arn, "eventSourceArn", EVENT_SOURCE))
+        yield from _found(pattern_failure(event_source_arn, "eventSourceArn", EVENT_SOURCE))
     if function_name is not None:
-        found.append(pattern_failure(function_name, "functionName", FUNCTION_NAME))
+        yield from _found(pattern_failure(function_name, "functionName", FUNCTION_NAME))
         if len(function_name) > FUNCTION_NAME_MAX:
             constraint = f"Member must have length less than or equal to {FUNCTION_NAME_MAX}"
-            found.append(failure(function_name, "functionName", constraint))
-    failures = [each for each in found if each is not None]
-    if failures:
-        raise validation(failures)
+            yield failure(function_name, "functionName", constraint)
+
+
+def range_failures(numbers: Mapping[str, int]) -> Iterator[str]:
+    """`numbers` by their names here; what has no range is passed over."""
+    for name, (where, low, high) in RANGES.items():
+        if name in numbers:
+            yield from _found(range_failure(numbers[name], where, low, high))
+
+
+def starting_position_failure(starting_position: str) -> Iterator[str]:
+    yield from _found(enum_failure(starting_position, "startingPosition", STARTING_POSITIONS))
+
+
+def destination_failures(destination_arn: str) -> Iterator[str]:
+    where = "destinationConfig.onFailure.destination"
+    if len(destination_arn) > DESTINATION_CHARS_MAX:
+        constraint = f"Member must have length less than or equal to {DESTINATION_CHARS_MAX}"
+        yield failure(destination_arn, where, constraint)
+    yield from _found(pattern_failure(destination_arn, where, DESTINATION))
+
+
+def _found(failure_or_none: str | None) -> Iterator[str]:
+    if failure_or_none is not None:
+        yield failure_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,28 +167,13 @@ class MappingConfig:
         Filter(self.filters)
 
     def _check_shape(self) -> None:
-        """All that is out of range at once, as AWS does."""
-        values = (
-            self.batch_size,
-            self.batching_window_s,
-            self.parallelization_factor,
-            self.retry_attempts_max,
-            self.record_age_s_max,
-            self.tumbling_window_s,
-        )
-        found = [
-            range_failure(value, where, low, high)
-            for value, (where, (low, high)) in zip(values, RANGES.items(), strict=True)
-        ]
         if not self.starting_position:
             raise starting_position_missing()
-        found.append(enum_failure(self.starting_position, "startingPosition", STARTING_POSITIONS))
-        destination = self.on_failure_destination_arn or ""
-        if len(destination) > DESTINATION_CHARS_MAX:
-            constraint = f"Member must have length less than or equal to {DESTINATION_CHARS_MAX}"
-            found.append(failure(destination, "destinationConfig.onFailure.destination", constraint))
-        found.append(pattern_failure(destination, "destinationConfig.onFailure.destination", DESTINATION))
-        failures = [each for each in found if each is not None]
+        failures = [
+            *range_failures({name: getattr(self, name) for name in RANGES}),
+            *starting_position_failure(self.starting_position),
+            *destination_failures(self.on_failure_destination_arn or ""),
+        ]
         if failures:
             raise validation(failures)
 

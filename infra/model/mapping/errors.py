@@ -1,7 +1,8 @@
 """PURE: what the control plane of event source mappings refuses, in the names and words of AWS.
 
 Words are as recorded from AWS where a recording exists: the two `validation error detected` forms, `Stream not found`,
-the mapping that exists already, `Invalid filter pattern definition.`. The others are this project's own.
+`Unrecognized event source.`, the mapping that exists already, `Invalid filter pattern definition.`. The others are this
+project's own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,8 @@ def validation(failures: Iterable[str]) -> MappingError:
 
 def failure(value: object, where: str, constraint: str) -> str:
     """`where` is the member's name as on the wire's inside: `batchSize`, `filterCriteria.filters.1.member.pattern`."""
-    return f"Value '{value}' at '{where}' failed to satisfy constraint: {constraint}"
+    shown = "null" if value is None else f"'{value}'"
+    return f"Value {shown} at '{where}' failed to satisfy constraint: {constraint}"
 
 
 def range_failure(value: int, where: str, low: int, high: int) -> str | None:
@@ -60,6 +62,18 @@ def starting_position_missing() -> MappingError:
         "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: "
         "Member must not be null."
     )
+
+
+def serialization(message: str) -> MappingError:
+    """A value of another JSON type than the setting's."""
+    return MappingError("SerializationException", message)
+
+
+def unrecognized_source(service: str | None = None) -> MappingError:
+    """No source at all (recorded), or one of another service than Kinesis."""
+    if service in ("sqs", "dynamodb", "kafka", "mq", "rds"):  # AWS has these
+        return invalid_parameter(f"The local stack reads Kinesis streams, not event sources of {service}.")
+    return invalid_parameter("Unrecognized event source.")
 
 
 def stream_not_found(stream_arn: str) -> MappingError:

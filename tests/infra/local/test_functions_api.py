@@ -168,7 +168,7 @@ def test_what_cannot_be_an_invocation_is_refused(tmp_path: Path) -> None:
         event = {"x-amz-invocation-type": "Event"}
         assert error(await ask(service, "POST", "/fn/invocations", large[:1] + large[-1_048_576:], event))[0] == 413
         assert error(await ask(service, "POST", "/fn/invocations", b"{")) == (400, "InvalidRequestContentException")
-        assert error(await invoke(service, invocation_type="Later")) == (400, "InvalidParameterValueException")
+        assert error(await invoke(service, invocation_type="Later")) == (400, "ValidationException")
         for context in ("?", base64.b64encode(b"[]").decode(), base64.b64encode(b"{" * 3_000).decode()):
             assert error(await invoke(service, client_context=context))[0] == 400
         assert error(await ask(service, "POST", "/fn/policy")) == (501, "NotImplementedException")

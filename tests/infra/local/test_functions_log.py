@@ -175,6 +175,8 @@ def test_the_tail_is_the_last_four_kibibytes() -> None:
     read = tail.read()
     assert len(read) <= 4_096
     assert read.endswith(b"line 998\nline 999\n")
+    tail.add(["x" * 5_000, "the end"])
+    assert tail.read() == b"x" * (4_096 - len("\nthe end\n")) + b"\nthe end\n"
     tail.clear()
     tail.add(["ä" * 5_000])
     assert len(tail.read()) == 4_096

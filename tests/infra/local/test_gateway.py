@@ -98,6 +98,8 @@ def test_kinesis_requests_reach_kinesis_with_their_body(house: House) -> None:
         ("/2019-09-30/functions/f/concurrency", "functions"),
         ("/2021-10-31/functions/f/url", "functions"),
         ("/2031-01-01/event-source-mappings", "mappings"),
+        ("/2017-03-31/tags/arn:aws:lambda:us-east-1:000000000000:function:event-source-mapping", "functions"),
+        ("/2017-03-31/tags/arn:aws:lambda:us-east-1:000000000000:event-source-mapping:0-1", "mappings"),
     ],
 )
 def test_lambda_paths_reach_their_services(house: House, path: str, service: str) -> None:

@@ -113,7 +113,7 @@ def test_a_put_above_the_quota_answers_200_and_names_each_record_that_failed(end
         "ErrorMessage": f"Rate exceeded for shard shardId-000000000000 in stream orders under account {ACCOUNT}.",
     }
     with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
-        client.put_record(StreamName="orders", PartitionKey="k", Data=b"x" * 99_999)
+        client.put_record(StreamName="orders", PartitionKey="k", Data=b"x" * 900_000)  # most of a second's worth
 
 
 def test_a_shard_that_was_split_ends_with_its_children(endpoint: Endpoint) -> None:

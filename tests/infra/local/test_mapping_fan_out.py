@@ -7,12 +7,12 @@ from typing import Any
 
 from infra.local.http import Request
 from infra.local.kinesis import KinesisService
-from infra.local.mapping_ports import DestinationsInMemory, FunctionsInMemory
 from infra.local.mappings import MappingService
 from infra.model.function import InvokeOutcome, Succeeded
 from infra.model.mapping import Pace
 from infra.model.subscription import Subscription
 from tests.support.kpl_format import aggregate
+from tests.support.mapping_doubles import DestinationsInMemory, FunctionsInMemory
 from tests.support.mapping_house import FUNCTION, House, Lambda, blueprint, new_stream, run
 
 ACCOUNT = "000000000000"

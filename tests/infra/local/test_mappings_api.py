@@ -10,6 +10,7 @@ import pytest
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import Delays, Pace
 from tests.support.mapping_house import BUCKET, EPOCH_S, FUNCTION, STREAM, House, run, values
+from tests.support.mapping_requests import created, settled, state
 
 PATTERN = '{"data":{"type":["sale"]}}'
 # Everything that UpdateEventSourceMapping can change of a mapping that reads a Kinesis stream.
@@ -25,25 +26,6 @@ CHANGES: dict[str, Any] = {
     "FunctionResponseTypes": ["ReportBatchItemFailures"],
     "MetricsConfig": {"Metrics": ["EventCount"]},
 }
-
-
-async def created(house: House, **settings: Any) -> str:
-    arguments = {"EventSourceArn": STREAM, "FunctionName": "work", "StartingPosition": "TRIM_HORIZON"}
-    uuid: str = (await house.wire.call("CreateEventSourceMapping", **{**arguments, **settings}))["UUID"]
-    return uuid
-
-
-async def state(house: House, uuid: str) -> str:
-    found: str = (await house.wire.call("GetEventSourceMapping", UUID=uuid))["State"]
-    return found
-
-
-async def settled(house: House, uuid: str) -> None:
-    for _ in range(1_000):
-        if await state(house, uuid) in ("Enabled", "Disabled"):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it does not come to rest")
 
 
 # Creating

@@ -7,6 +7,7 @@ import pytest
 from infra.model.mapping import MappingConfig, errors
 from infra.model.mapping.config import DESTINATION, EVENT_SOURCE, FUNCTION_NAME, FUNCTION_NAME_MAX, RANGES
 from infra.model.mapping.errors import MappingError
+from infra.model.mapping.settings import DEFAULTS, KMS_KEY, PLAIN
 from tests.support.mapping_world import STREAM, config
 
 FILTER = '{"data":{"a":[1]}}'
@@ -20,20 +21,10 @@ def refused(**settings: Any) -> MappingError:
     return found.value
 
 
-SETTINGS = {
-    "batch_size": "batchSize",
-    "batching_window_s": "maximumBatchingWindowInSeconds",
-    "parallelization_factor": "parallelizationFactor",
-    "retry_attempts_max": "maximumRetryAttempts",
-    "record_age_s_max": "maximumRecordAgeInSeconds",
-    "tumbling_window_s": "tumblingWindowInSeconds",
-}
-
-
-@pytest.mark.parametrize(("name", "member"), SETTINGS.items())
-def test_a_setting_outside_of_its_range_is_refused_in_the_words_of_aws(name: str, member: str) -> None:
+@pytest.mark.parametrize("name", RANGES)
+def test_a_setting_outside_of_its_range_is_refused_in_the_words_of_aws(name: str) -> None:
     """Fact 2.2."""
-    low, high = RANGES[member]
+    member, low, high = RANGES[name]
     for value in (low, high):
         assert getattr(config(**{name: value}), name) == value
     for value, bound in [(low - 1, f"greater than or equal to {low}"), (high + 1, f"less than or equal to {high}")]:
@@ -48,7 +39,7 @@ def test_a_setting_outside_of_its_range_is_refused_in_the_words_of_aws(name: str
 def test_the_ranges_are_those_of_the_service_model(lambda_model: Any) -> None:
     """Fact 2.2: botocore's model of CreateEventSourceMapping has the same numbers."""
     members = lambda_model.operation_model("CreateEventSourceMapping").input_shape.members
-    for member, (low, high) in RANGES.items():
+    for member, low, high in RANGES.values():
         metadata = members[member[0].upper() + member[1:]].metadata
         assert (metadata["min"], metadata["max"]) == (low, high), member
     assert members["FunctionResponseTypes"].member.enum == ["ReportBatchItemFailures"]
@@ -57,7 +48,18 @@ def test_the_ranges_are_those_of_the_service_model(lambda_model: Any) -> None:
     assert destination.metadata["pattern"] == DESTINATION.pattern
     assert members["FunctionName"].metadata == {"min": 1, "max": FUNCTION_NAME_MAX, "pattern": FUNCTION_NAME.pattern}
     assert members["EventSourceArn"].metadata["pattern"] == EVENT_SOURCE.pattern
+    assert members["KMSKeyArn"].metadata["pattern"] == KMS_KEY.pattern
     assert members["FilterCriteria"].members["Filters"].member.members["Pattern"].metadata["max"] == 4_096
+
+
+def test_what_a_creation_that_names_nothing_gets_is_what_the_machine_takes_for_nothing() -> None:
+    """Fact 2.1."""
+    assert {name: DEFAULTS[name] for name in PLAIN} == {name: getattr(config(), own) for name, own in PLAIN.items()}
+    assert (DEFAULTS["BatchSize"], DEFAULTS["MaximumRetryAttempts"], DEFAULTS["TumblingWindowInSeconds"]) == (
+        100,
+        -1,
+        0,
+    )
 
 
 @pytest.fixture(scope="module")
