@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from loadgen.backlog import Switch
 from loadgen.books import Books
 from loadgen.events import EventOptions, Generator
 from loadgen.ledger import Expectations, Findings
-from loadgen.metrics import Metrics
+from loadgen.limits import Capacity, judge
+from loadgen.metrics import THROTTLED, Metrics
+from loadgen.observation import sent as observed_sent
 from loadgen.readback import Readback, Stack
 from loadgen.results import PutResult
 from loadgen.run import Load, Options
@@ -26,6 +29,7 @@ from loadgen.sending import Sending
 from loadgen.sources import GeneratedSource
 from loadgen.truth import Truths
 from processor.core.packing import PackingSettings
+from processor.core.resend import RetryPolicy
 from tests.loadgen.test_run import COUNT, load, schedule
 from tests.support.deployed import STACK, Deployed
 from tests.support.kinesis_sink import KinesisSink
@@ -108,6 +112,51 @@ def test_credentials_that_expire_during_a_load_end_it(tmp_path: Path) -> None:
     assert sent.refused.startswith("ExpiredTokenException")
     assert metrics.acknowledged > 0
     assert metrics.offered < 10_000
+
+
+THROTTLED_ROW = {
+    "ErrorCode": THROTTLED,
+    "ErrorMessage": "Rate exceeded for shard shardId-000000000001 in stream events",
+}
+
+
+def all_throttled(_call: int, asked: int) -> tuple[int, dict[str, Any]]:
+    return 200, {"FailedRecordCount": asked, "Records": [THROTTLED_ROW] * asked}
+
+
+def test_a_stream_that_throttles_everything_ends_the_load_and_the_shard_is_named(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("loadgen.sending.RetryPolicy", partial(RetryPolicy, deadline_s=0.3))
+    with KinesisSink(all_throttled) as sink:
+        full = connect(Target(sink.endpoint_url, None, "stack"))
+        deployed.connection._clients["kinesis", 1] = full.client("kinesis", attempts=1)
+        status, document = load(deployed, tmp_path, schedule())
+    numbers, limits = document["numbers"], document["limits"]
+    assert (status, document["partial"], numbers["events_acknowledged"], numbers["events_failed"]) == (
+        3,
+        True,
+        0,
+        COUNT,
+    )
+    assert numbers["throttled_records"] == numbers["records_failed"] > 0
+    assert numbers["throttled_attempts"] == numbers["attempts"] > numbers["records_failed"]
+    assert limits["limited_by"] == "shard write quota"
+    assert "throttled on shardId-000000000001 (100.0% of all attempts)" in limits["reason"]
+    assert f"the stream events took nothing: {THROTTLED} ({COUNT} events)" in capsys.readouterr().err
+
+
+def test_a_rate_that_no_machine_reaches_is_sent_late_whole_and_told_so(tmp_path: Path) -> None:
+    with KinesisSink() as sink:
+        sent, metrics = sending(sink, tmp_path)
+        sent.run(source(1_000_000, 0.02), lambda *_: None)
+    assert metrics.acknowledged == metrics.offered == 20_000
+    assert metrics.late > 10_000
+    named = metrics.named()
+    assert (named["late_max_ms"] or 0) > 110
+    assert (named["latency_max_ms"] or 0) >= (named["late_max_ms"] or 0)
+    judgement = judge(observed_sent(metrics), [], Capacity())
+    assert "sender: late" in {judgement.limited_by, *(also.limit for also in judgement.also)}
 
 
 def test_an_endpoint_that_dies_and_comes_back_costs_time_and_no_event(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A recording on disk: what cannot be read is counted, said and in the verdict, and a second reading starts anew."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,19 @@ def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandError, match="there is no such file") as raised:
         Recording(Path("none.tsv"), None)
     assert raised.value.exit_status == 2
+
+
+def test_a_huge_file_is_read_line_by_line_and_never_held(tmp_path: Path) -> None:
+    path = tmp_path / "huge.tsv.gz"
+    line = "host-{}\t807256800\tGET\t/" + "a" * 3_000 + "\t200\t5\n"
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        file.write("\t".join(TSV_COLUMNS) + "\n")
+        file.writelines(line.format(number) for number in range(3_000))
+    recording = Recording(path, None)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in recording.events()) == 3_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000  # of 9 MB
