@@ -56,6 +56,7 @@ class Options:
     steps_max: int
     rate_max: float
     start: float = 1.25
+    processes: int = 1
 
 
 class Sweep:
@@ -63,7 +64,7 @@ class Sweep:
 
     def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
         self._options, self._connection, self._stack = options, connection, stack
-        self._prober = Prober(connection, stack, options.workload)
+        self._prober = Prober(connection, stack, options.workload, options.processes)
         self._interrupts = Interrupts(self._prober.stop)
         self._tuner = Tuner(connection, stack, lambda: self._interrupts.seen)
         self._observer = Observer(connection, stack, lambda: self._interrupts.seen)

@@ -32,6 +32,8 @@ HELP = {
 }
 POINT_DURATION_S, WARM_UP_SHARE = 24.0, 0.3
 DURATION_S_MAX = 3600.0
+PROCESSES_MAX = 64
+PROCESSES_HELP = "sender processes, each with its part of a rate (default 1)"
 START_HELP = "the first rate, as a share of what the quotas allow as far as they are known before (default 1.25)"
 WARM_UP_HELP = "of each probe, not counted (default 0.3 of --point-duration)"
 DURATION_HELP = f"seconds that one rate is offered; a point takes four to twelve rates (default {POINT_DURATION_S:g})"
@@ -55,6 +57,7 @@ def add(commands: Any) -> None:
     sweep.add_argument("--keys", type=int, default=1000, metavar="N", help="number of subjects (default 1000)")
     sweep.add_argument("--skew", type=float, default=0.0, metavar="Z", help="Zipf exponent, 0: uniform (default 0)")
     sweep.add_argument("--seed", type=int, default=1, metavar="N", help="of the events (default 1)")
+    sweep.add_argument("--processes", type=int, default=1, metavar="N", help=PROCESSES_HELP)
     sweep.add_argument("--out", type=folder, metavar="DIR", help="where the results go (default out/sweep-<time>)")
     add_target_arguments(sweep)
     sweep.set_defaults(run=run)
@@ -78,6 +81,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         raise CommandError(f"--tolerance must be 0.005 to 0.5, not {arguments.tolerance:g}", USAGE)
     if not 0.1 <= arguments.start <= 10:
         raise CommandError(f"--start must be 0.1 to 10, not {arguments.start:g}", USAGE)
+    if not 1 <= arguments.processes <= PROCESSES_MAX:
+        raise CommandError(f"--processes must be 1 to {PROCESSES_MAX}, not {arguments.processes}", USAGE)
     if not 1 <= arguments.probes <= 100:
         raise CommandError(f"--probes must be 1 to 100, not {arguments.probes}", USAGE)
     if not 1 <= arguments.rate_max <= 1_000_000:
@@ -101,4 +106,5 @@ def _options(arguments: argparse.Namespace) -> Options:
         steps_max=arguments.probes,
         rate_max=arguments.rate_max,
         start=arguments.start,
+        processes=arguments.processes,
     )

@@ -5,20 +5,26 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.ops.errors import CommandError, explained
 from loadgen.events import EventOptions, Generator
 from loadgen.function_log import Batch, Invocation, read
-from loadgen.metrics import Metrics
+from loadgen.metrics import Metrics, Turn
 from loadgen.readback import Stack
+from loadgen.report import Unread
 from loadgen.results import PutResult
 from loadgen.run import late_after_us
 from loadgen.sender import Due, Sender
+from loadgen.sources import WHOLE, Part
 from loadgen.sweep_samples import due_times
-from loadgen.truth import Truth
+from loadgen.team import Job, Team
+from loadgen.truth import Known, Truth
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
@@ -45,6 +51,33 @@ class Workload(NamedTuple):
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeSource:
+    """The events of one probe, whole or a sender's part. `at_s`: Unix time, the events' own clock."""
+
+    workload: Workload
+    run_id: str
+    at_s: float
+    rate: float
+    warm_up_s: float
+    duration_s: float
+
+    @property
+    def unread(self) -> Unread:
+        return Unread()
+
+    def due(self, part: Part = WHOLE) -> Iterator[Due]:
+        load = self.workload
+        options = EventOptions(
+            self.run_id, load.seed, self.at_s, event_bytes=load.event_bytes, keys=load.keys, skew=load.skew
+        )
+        generator = Generator(options, part.index, part.of)
+        for due_s in islice(due_times(self.rate, self.warm_up_s, self.duration_s), part.index, None, part.of):
+            event = generator.next(due_s)
+            # Nothing is looked for in the tables, so what they must have is not worked out.
+            yield Due(due_s, event.partition_key, event.payload, Truth(int(due_s * 1e6), "", "", "", NO_AMOUNTS))
+
+
 class Probe(NamedTuple):
     """What happened. Times in Unix seconds; `ended_s`: of the schedule. `machine_busy`: share of all cores, or None."""
 
@@ -65,17 +98,18 @@ class Probe(NamedTuple):
 class Prober:
     """Probes of one stack. `stop` may be called from a signal handler; a probe then ends soon, without draining."""
 
-    def __init__(self, connection: "Connection", stack: Stack, workload: Workload) -> None:
+    def __init__(self, connection: "Connection", stack: Stack, workload: Workload, processes: int = 1) -> None:
+        """`processes`: how many send, each its part."""
         self._connection, self._stack, self._workload = connection, stack, workload
+        self._processes = processes
         self._put = PutRecords(connection.client("kinesis", attempts=1), stack.stream)
         self._logs = connection.client("logs")
-        self._sender: Sender | None = None
+        self._stop_sending: Callable[[], None] = lambda: None
         self.is_stopped = False
 
     def stop(self) -> None:
         self.is_stopped = True
-        if self._sender is not None:
-            self._sender.stopping.set()
+        self._stop_sending()
 
     def probe(self, rate: float, warm_up_s: float, duration_s: float, aggregate: int | None) -> Probe:
         """The warm-up is part of the duration. What the stream has not taken when the time is over is not sent.
@@ -84,45 +118,53 @@ class Prober:
         """
         packing = PackingSettings(aggregate=aggregate)
         metrics = Metrics(late_after_us(packing))
-
-        def settled(result: PutResult, _truths: tuple[Truth, ...]) -> None:
-            metrics.add(result)
-
-        sender = Sender(self._put, packing, RetryPolicy(stop_lane=False), settled, lambda _now_s, _waiting: None)
-        self._sender = sender
-        end = threading.Timer(duration_s, sender.stopping.set)
+        run_id = f"sweep-{int(time.time())}-{secrets.token_hex(3)}"
+        source = ProbeSource(self._workload, run_id, round(time.time(), 3), rate, warm_up_s, duration_s)
         busy = Busy()
-        end.start()
-        try:
-            if not self.is_stopped:
-                sender.run(self._due(rate, warm_up_s, duration_s))
-        finally:
-            end.cancel()
+        send = self._send_alone if self._processes == 1 else self._send_as_team
+        started_s = time.time() if self.is_stopped else send(source, packing, metrics)
         machine_busy = busy.share()
         if not metrics.acknowledged and metrics.failed and not self.is_stopped:
             raise CommandError(f"the stream {self._stack.stream} took nothing: {dict(metrics.failures)}")
         lines = _Lines()
-        is_drained = self._drain(sender.started_s, metrics.acknowledged, lines)
-        ended_s = sender.started_s + duration_s
-        return Probe(
-            rate, sender.started_s, ended_s, metrics, lines.batches, lines.invocations, is_drained, machine_busy
-        )
+        is_drained = self._drain(started_s, metrics.acknowledged, lines)
+        ended_s = started_s + duration_s
+        return Probe(rate, started_s, ended_s, metrics, lines.batches, lines.invocations, is_drained, machine_busy)
 
     def wait_quiet(self) -> bool:
         """Wait until nothing more is processed; whether that was so before it took too long."""
         return self._drain(time.time(), sys.maxsize, _Lines())
 
-    def _due(self, rate: float, warm_up_s: float, duration_s: float) -> Iterator[Due]:
-        load = self._workload
-        run_id = f"sweep-{int(time.time())}-{secrets.token_hex(3)}"
-        options = EventOptions(
-            run_id, load.seed, round(time.time(), 3), event_bytes=load.event_bytes, keys=load.keys, skew=load.skew
-        )
-        generator = Generator(options)
-        for due_s in due_times(rate, warm_up_s, duration_s):
-            event = generator.next(due_s)
-            # Nothing is looked for in the tables, so what they must have is not worked out.
-            yield Due(due_s, event.partition_key, event.payload, Truth(int(due_s * 1e6), "", "", "", NO_AMOUNTS))
+    def _send_alone(self, source: ProbeSource, packing: PackingSettings, metrics: Metrics) -> float:
+        """Returns the Unix time of the schedule's 0."""
+
+        def settled(result: PutResult, _truths: Sequence[Known]) -> None:
+            metrics.add(result)
+
+        sender = Sender(self._put, packing, RetryPolicy(stop_lane=False), settled, lambda _now_s, _waiting: None)
+        self._stop_sending = sender.stopping.set
+        with _stopped_after(source.duration_s, sender.stopping.set):
+            sender.run(source.due())
+        return sender.started_s
+
+    def _send_as_team(self, source: ProbeSource, packing: PackingSettings, metrics: Metrics) -> float:
+        """The same in several processes."""
+        late_us = metrics.late_after_us
+        with TemporaryDirectory(prefix="loadgen-sweep-") as folder:
+            job = Job(source, self._connection.target, self._stack.stream, packing, late_us, (), {}, Path(folder))
+            team = Team(job, self._processes)
+            self._stop_sending = team.stop
+
+            def on_turn(now_s: float, _turn: Turn) -> None:
+                if now_s >= source.duration_s:
+                    team.stop()
+
+            team.run(on_turn)
+        for end in team.ends:
+            metrics.merge(end.metrics)
+        if team.problems and not self.is_stopped:
+            raise CommandError("; ".join(team.problems))
+        return team.started_s
 
     def _drain(self, started_s: float, sent: int, lines: "_Lines") -> bool:
         """Wait until the log has as many events as were sent; whether it has."""
@@ -182,6 +224,17 @@ class _Lines:
             self.batches.append(said)
         elif isinstance(said, Invocation):
             self.invocations.append(said)
+
+
+@contextlib.contextmanager
+def _stopped_after(duration_s: float, stop: Callable[[], None]) -> Iterator[None]:
+    """What the stream has not taken when the time is over is not sent."""
+    end = threading.Timer(duration_s, stop)
+    end.start()
+    try:
+        yield
+    finally:
+        end.cancel()
 
 
 class Busy:
