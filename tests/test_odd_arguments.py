@@ -77,7 +77,17 @@ LOADGEN = (
     (
         ["sweep"],
         "endpoint",
-        ["--tolerance", "--probes", "--start", "--rate-max", "--event-bytes", "--keys", "--skew", *TARGET],
+        [
+            "--tolerance",
+            "--probes",
+            "--start",
+            "--processes",
+            "--rate-max",
+            "--event-bytes",
+            "--keys",
+            "--skew",
+            *TARGET,
+        ],
     ),
     (["report"], "", [""]),
 )
