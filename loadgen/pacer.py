@@ -70,6 +70,12 @@ def schedule(profile: str, rate: float, duration_s: float) -> Iterator[float]:
     total = total_events(profile, rate, duration_s)
     for segment in segments(profile, rate, duration_s):
         until = before + segment.events
+        if segment.first == segment.last:  # what `after` is then, for the many events of a steady rate
+            start_s, end_s, rate = segment.start_s, segment.end_s, segment.first
+            while due < total and due < until:
+                at_s = start_s + (due - before) / rate
+                yield at_s if at_s < end_s else end_s
+                due += 1
         while due < total and due < until:
             yield segment.after(due - before)
             due += 1

@@ -16,16 +16,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from loadgen.results import PutResult
+from loadgen.schedule import Due, Schedule
 from loadgen.truth import Known, Metered, Truth
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import Packed, Packer, PackingSettings, UnpackableError
 from processor.core.resend import Acknowledged, CallFailed, Entry, Failed, Outbox, Reply, RetryPolicy, Settled, Written
 
+__all__ = ["CONNECTIONS", "Due", "OnSettled", "Sender", "collect_rarely"]
+
 CONNECTIONS = 4
 WAITING_BYTES_MAX = 32 * 1024 * 1024
 GENERATED_PER_TURN = 2000
 # While the schedule is further ahead than one turn makes up for, calls are made this far apart, so that each has a
-# record of many lanes: what a call costs beyond its bytes is then paid for a thousand events, and not for three hundred.
+# record of many lanes, and what a call costs beyond its bytes is paid for more events.
 HOLD_S = 0.01
 TURN_S_MAX = 0.25
 # Events are taken a millisecond's worth at a time: at 5,000 events per second waking up for each of them would cost
@@ -44,15 +47,6 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()  # what the imports made stays, and need not be walked over again
     gc.set_threshold(50_000, 20, 20)
-
-
-class Due(NamedTuple):
-    """One event of the schedule. `due_s`: seconds from the start; None: as soon as there is room."""
-
-    due_s: float | None
-    partition_key: str
-    payload: bytes
-    truth: Known
 
 
 Taken: TypeAlias = list[Entry[Known]]
@@ -103,11 +97,11 @@ class Sender:
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(CONNECTIONS)]
         for worker in workers:
             worker.start()
-        upcoming = next(schedule, None)  # what preparing the events takes is over before the schedule's 0
+        events = Schedule.of(schedule)  # what preparing the first ones takes is over before the schedule's 0
         self._start_s = time.monotonic() if start_s is None else start_s
         self.started_s = time.time() - (time.monotonic() - self._start_s)
         try:
-            self._loop(upcoming, schedule)
+            self._loop(events)
         finally:
             for _ in workers:
                 self._calls.put(None)
@@ -125,41 +119,40 @@ class Sender:
     def _now_s(self) -> float:
         return time.monotonic() - self._start_s
 
-    def _loop(self, upcoming: Due | None, schedule: Iterator[Due]) -> None:
+    def _loop(self, schedule: Schedule) -> None:
         turn_s = 0.0
-        while upcoming is not None or self._outbox.records or self._packer.deadline_s() is not None:
+        while schedule or self._outbox.records or self._packer.deadline_s() is not None:
             if self.stopping.is_set():
                 self._abandon()
                 return
             now_s = self._now_s()
-            upcoming = self._generate(upcoming, schedule, now_s)
-            for record in self._packer.due(now_s) if upcoming is not None else self._packer.flush():
+            self._generate(schedule, now_s)
+            for record in self._packer.due(now_s) if schedule else self._packer.flush():
                 self._outbox.add(record, now_s)
             self._dispatch(now_s)
-            self._collect(self._wait_s(upcoming, self._now_s()))
+            self._collect(self._wait_s(schedule, self._now_s()))
             if now_s - turn_s >= TURN_S_MAX:
                 turn_s = now_s
                 self._on_turn(now_s, self._outbox.events)
 
-    def _generate(self, upcoming: Due | None, schedule: Iterator[Due], now_s: float) -> Due | None:
-        """Pack what is due; returns what is not. An event without a pace is due when there is room for it."""
-        add, outbox, packed = self._packer.add, self._outbox, 0
-        while upcoming is not None and packed < GENERATED_PER_TURN and outbox.size <= WAITING_BYTES_MAX:
-            due_s, partition_key, payload, truth = upcoming
-            if due_s is None:
-                upcoming = upcoming._replace(truth=truth._replace(due_us=int(now_s * 1e6)))
-                self._pack(upcoming, now_s)
-            elif due_s > now_s:
-                break
-            elif type(truth) is Metered and not truth.copy:
-                for record in add(partition_key, payload, truth, now_s):
+    def _generate(self, schedule: Schedule, now_s: float) -> None:
+        """Pack what is due. An event without a pace is due when there is room for it."""
+        outbox, packed = self._outbox, 0
+        while schedule and packed < GENERATED_PER_TURN and outbox.size <= WAITING_BYTES_MAX:
+            if together := schedule.together(now_s, GENERATED_PER_TURN - packed):
+                for record in self._packer.add_all(together, now_s):
                     outbox.add(record, now_s)
+                packed += len(together)
+                continue
+            if schedule.upcoming_s is None:
+                due = next(schedule)
+                self._pack(due._replace(truth=due.truth._replace(due_us=int(now_s * 1e6))), now_s)
+            elif schedule.upcoming_s > now_s:
+                break
             else:
-                self._pack(upcoming, now_s)
+                self._pack(next(schedule), now_s)
             packed += 1
-            upcoming = next(schedule, None)
         self._is_behind = packed >= GENERATED_PER_TURN
-        return upcoming
 
     def _pack(self, event: Due, now_s: float) -> None:
         truth = event.truth
@@ -191,11 +184,11 @@ class Sender:
             self._flying[id(taken)] = taken
             self._calls.put(taken)
 
-    def _wait_s(self, upcoming: Due | None, now_s: float) -> float:
+    def _wait_s(self, schedule: Schedule, now_s: float) -> float:
         """Seconds until there is something to do that no reply announces."""
         moments = [now_s + TURN_S_MAX]
-        if upcoming is not None and self._outbox.size <= WAITING_BYTES_MAX:
-            due_s = upcoming.due_s or 0.0
+        if schedule and self._outbox.size <= WAITING_BYTES_MAX:
+            due_s = schedule.upcoming_s or 0.0
             moments.append(max(due_s, now_s + TICK_S) if now_s < due_s else due_s)
         if (deadline_s := self._packer.deadline_s()) is not None:
             moments.append(deadline_s)

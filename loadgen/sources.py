@@ -11,8 +11,8 @@ from loadgen.pacer import paced, schedule
 from loadgen.recorded import Recording
 from loadgen.report import Unread
 from loadgen.rules_module import effects_of
-from loadgen.sender import Due
-from loadgen.truth import RULES_MODULE, Truths
+from loadgen.schedule import Block, Due, Schedule
+from loadgen.truth import RULES_MODULE, Truth, Truths
 from processor.core.rule_api import RuleSettings
 
 
@@ -55,7 +55,10 @@ class GeneratedSource:
     def unread(self) -> Unread:
         return Unread()
 
-    def due(self, part: Part = WHOLE) -> Iterator[Due]:
+    def due(self, part: Part = WHOLE) -> Schedule:
+        return Schedule(self._made(part))
+
+    def _made(self, part: Part) -> Iterator[Due | Block]:
         generator = Generator(self.events, part.index, part.of)
         truths = Truths(self.settings, effects_of(self.rules_module))
         moments = islice(schedule(self.profile, self.rate, self.duration_s), part.index, None, part.of)
@@ -64,12 +67,22 @@ class GeneratedSource:
             yield from made(generator, truths, due_s)
 
 
-def made(generator: Generator, truths: Truths, due_s: Sequence[float]) -> Iterator[Due]:
-    """The events that are due at these moments."""
+def made(generator: Generator, truths: Truths, due_s: Sequence[float]) -> Iterator[Due | Block]:
+    """The events that are due at these moments; as blocks what has nothing special about it."""
     events = generator.many(due_s)
     known = truths.of_many(events, [int(at_s * 1e6) for at_s in due_s])
-    for at_s, event, truth in zip(due_s, events, known, strict=True):
-        yield Due(at_s, event.partition_key, event.payload, truth)
+    keys, payloads = [event[0] for event in events], [event[1] for event in events]
+    first = 0
+    for place, truth in enumerate(known):
+        if type(truth) is Truth or truth.copy:
+            if first < place:
+                yield Block(due_s[first:place], keys[first:place], payloads[first:place], known[first:place])
+            yield Due(due_s[place], keys[place], payloads[place], truth)
+            first = place + 1
+    if first == 0:
+        yield Block(due_s, keys, payloads, known)
+    elif first < len(events):
+        yield Block(due_s[first:], keys[first:], payloads[first:], known[first:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,10 @@ class RecordedSource:
     def unread(self) -> Unread:
         return self.recording.unread
 
-    def due(self, part: Part = WHOLE) -> Iterator[Due]:
+    def due(self, part: Part = WHOLE) -> Schedule:
+        return Schedule(self._due(part))
+
+    def _due(self, part: Part) -> Iterator[Due]:
         truths = Truths(self.settings, effects_of(self.rules_module))
         times, events = tee(self.recording.events())
         for due_s, event in zip(paced((event.time_s for event in times), self.speed), events, strict=True):

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,7 +25,8 @@ from loadgen.books import Books
 from loadgen.ledger import Expectations, WindowKey
 from loadgen.metrics import Metrics, Turn, together
 from loadgen.report import Unread
-from loadgen.sender import Due, Sender, collect_rarely
+from loadgen.schedule import Due, Schedule
+from loadgen.sender import Sender, collect_rarely
 from loadgen.sources import Part, Source
 from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
@@ -190,9 +190,9 @@ def _main(job: Job, part: Part, pipe: Pipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and tells us
     try:
         put = PutRecords(connect(job.target).client("kinesis", attempts=1), job.stream)
-        events = job.source.due(part)
-        first = list(islice(events, 1))  # what preparing them takes is over before the schedule's 0
-        schedule = chain(first, events)
+        schedule = Schedule.of(
+            job.source.due(part)
+        )  # what preparing the first ones takes is over before the schedule's 0
     except CommandError as error:
         pipe.send(str(error))
         return

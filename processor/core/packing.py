@@ -21,7 +21,7 @@ an event is added; the tests hold it against the generated classes.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
@@ -194,47 +194,59 @@ class Packer(Generic[Tag]):
 
     def __init__(self, settings: PackingSettings) -> None:
         self.settings = settings
+        self._is_off = settings.aggregate is None
         self._events_max, self._bytes_max = settings.aggregate or 1, settings.record_bytes
         self._open: dict[int, _Open[Tag]] = {}  # in order of opening, so the first is the oldest
         self._keys: dict[str, _Key] = {}
 
     def add(self, partition_key: str, data: bytes, tag: Tag, now_s: float) -> list[Packed[Tag]]:
         """Raises UnpackableError, and then nothing has changed."""
-        size = len(data)
-        if size > NEARLY_TOO_LARGE or data[:4] == MAGIC or partition_key not in self._keys:
-            self._check(partition_key, data)
-        if self.settings.aggregate is None:
-            return [Packed(partition_key, None, data, (tag,), aggregated=False)]
-        lane, entry = self._keys[partition_key]
-        done: list[Packed[Tag]] = []
-        current = self._open.get(lane)
-        if current is None:
-            current = self._begin(lane, now_s)
-        index = current.keys.get(partition_key)
-        prefix = _record_prefix(len(current.keys) if index is None else index, size)
-        cost = len(prefix) + size + (len(entry) if index is None else 0)
-        if current.size + cost > self._bytes_max and current.members:
-            done = self.close(lane)
-            current, index, prefix = self._begin(lane, now_s), None, _record_prefix(0, size)
-            cost = len(prefix) + size + len(entry)
-        if index is None:
-            current.keys[partition_key] = len(current.keys)
-            current.head.append(entry)
-        current.body += (prefix, data)
-        current.size += cost
-        members = current.members
-        members.append(tag)
-        if len(members) >= self._events_max:
-            done += self.close(lane)
-        return done
+        return list(self.add_all(((partition_key, data, tag),), now_s))
+
+    def add_all(self, events: Iterable[tuple[str, bytes, Tag]], now_s: float) -> Iterator[Packed[Tag]]:
+        """`add` for each of (partition key, data, tag), in less time; they are added while the records are asked for.
+        The first one that raises UnpackableError ends it: those before it are added, those behind it are not."""
+        keys, opened, prefix_of = self._keys, self._open, _record_prefix
+        for partition_key, data, tag in events:
+            size = len(data)
+            key = keys.get(partition_key)
+            if key is None or size > NEARLY_TOO_LARGE or data[:1] == MAGIC[:1]:
+                key = self._check(partition_key, data)
+            if self._is_off:
+                yield Packed(partition_key, None, data, (tag,), aggregated=False)
+                continue
+            lane, entry = key
+            current = opened.get(lane)
+            if current is None:
+                current = self._begin(lane, now_s)
+            index = current.keys.get(partition_key)
+            if index is None:
+                prefix = prefix_of(len(current.keys), size)
+                cost = len(prefix) + size + len(entry)
+            else:
+                prefix = prefix_of(index, size)
+                cost = len(prefix) + size
+            members = current.members
+            if current.size + cost > self._bytes_max and members:
+                yield opened.pop(lane).close()
+                current, index, prefix = self._begin(lane, now_s), None, prefix_of(0, size)
+                cost, members = len(prefix) + size + len(entry), current.members
+            if index is None:
+                current.keys[partition_key] = len(current.keys)
+                current.head.append(entry)
+            current.body += (prefix, data)
+            current.size += cost
+            members.append(tag)
+            if len(members) >= self._events_max:
+                yield opened.pop(lane).close()
 
     def _begin(self, lane: int, now_s: float) -> _Open[Tag]:
         current: _Open[Tag] = _Open(*lane_keys(lane, self.settings.lanes), opened_at_s=now_s)
         self._open[lane] = current
         return current
 
-    def _check(self, partition_key: str, data: bytes) -> None:
-        """Raises UnpackableError; afterwards the key is a known one."""
+    def _check(self, partition_key: str, data: bytes) -> _Key:
+        """Raises UnpackableError."""
         check(partition_key, data)
         key = _Key(lane_of(partition_key, self.settings.lanes), _table_entry(b"\x0a", partition_key))
         if self.settings.aggregate is not None and len(data) > NEARLY_TOO_LARGE:
@@ -249,6 +261,7 @@ class Packer(Generic[Tag]):
         if len(self._keys) >= KEYS_KNOWN_MAX:
             self._keys.clear()
         self._keys[partition_key] = key
+        return key
 
     def waiting(self, partition_key: str) -> Sequence[Tag]:
         """The tags in the open aggregate of this key's lane, in order."""

@@ -101,6 +101,24 @@ def test_an_aggregate_is_byte_for_byte_what_the_generated_classes_would_write(ev
 
 
 @given(SETTINGS, EVENTS)
+def test_events_added_together_make_the_same_records_as_one_by_one(
+    settings: PackingSettings, events: list[tuple[str, bytes]]
+) -> None:
+    packer: Packer[int] = Packer(settings)
+    together = list(packer.add_all(((key, data, tag) for tag, (key, data) in enumerate(events)), 0.0))
+    assert together + packer.flush() == pack(settings, events)
+
+
+def test_an_event_that_no_record_can_hold_ends_those_added_together_behind_the_ones_before_it() -> None:
+    packer: Packer[int] = Packer(PackingSettings(aggregate=1))
+    records = packer.add_all([("key", b"1", 1), ("k" * 300, b"2", 2), ("key", b"3", 3)], 0.0)
+    assert next(records).members == (1,)
+    with pytest.raises(UnpackableError):
+        next(records)
+    assert packer.flush() == []
+
+
+@given(SETTINGS, EVENTS)
 def test_packing_the_same_events_again_gives_the_same_records(
     settings: PackingSettings, events: list[tuple[str, bytes]]
 ) -> None:
