@@ -24,7 +24,7 @@ from loadgen.series import of_sender
 from loadgen.sweep_grid import Measured
 from loadgen.sweep_page import figures, page
 from loadgen.sweep_probe import Probe, Prober, Workload
-from loadgen.sweep_quotas import Limit, Point, guess, name_limit, quotas
+from loadgen.sweep_quotas import NOT_REACHED, Cost, Limit, Point, guess, name_limit, quotas
 from loadgen.sweep_samples import backlog, cost, growth
 from loadgen.sweep_search import Search, SearchSettings, Verdict, verdict
 from loadgen.sweep_stack import Tuner
@@ -170,15 +170,22 @@ class Sweep:
                 raise CommandError(f"a backlog of {rate:,.0f} events/s does not drain: is the function failing?")
         bracket = search.bracket
         telling = seen.get(bracket.high or bracket.low) or probe
-        begin_s = telling.started_s + options.warm_up_s
-        measured = cost(telling.metrics, telling.batches, telling.invocations, (begin_s, telling.ended_s))
+        measured = self._cost(telling)
+        # Fuller batches fold more events into a write: what one costs the table is that of the rate that is sustained.
+        if measured is not None and (sustained := seen.get(bracket.low)) is not None:
+            held = self._cost(sustained)
+            measured = measured._replace(write_units=held.write_units if held else measured.write_units)
         known = quotas(point, measured or guessed)
         limit = self._limit(telling, known, bracket.low, is_too_much=bracket.high is not None)
         return Measured(point, bracket, probes, limit, known, measured, expected, telling.machine_busy)
 
+    def _cost(self, probe: Probe) -> Cost | None:
+        begin_s = probe.started_s + self._options.warm_up_s
+        return cost(probe.metrics, probe.batches, probe.invocations, (begin_s, probe.ended_s))
+
     def _limit(self, probe: Probe, known: Sequence[Any], low: float, *, is_too_much: bool) -> Limit:
         if not is_too_much:
-            return Limit("not reached", "every rate that was offered is sustained", None, known[0] if known else None)
+            return Limit(NOT_REACHED, "every rate that was offered is sustained", None, known[0] if known else None)
         is_aws = self._connection.target.endpoint_url is None
         found = self._observer.observe(
             probe.started_s, probe.ended_s, AWS_METRICS_WAIT_S if is_aws else LOCAL_METRICS_WAIT_S

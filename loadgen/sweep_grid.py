@@ -12,6 +12,8 @@ SCHEMA = "loadgen-sweep/1"
 POINTS_MAX = 200
 FACTOR_MAX, SHARDS_MAX, BATCH_MAX = 10, 500, 10_000  # AWS: CreateEventSourceMapping; the template's ShardCount
 CURVE_POINTS = 41
+UNSURE = 2.0  # standard errors
+FORESEEN = 2.0  # times the highest measured concurrency: what the law says beyond is a guess
 ROUND_FROM = 100  # events/s, below which a tenth matters
 
 
@@ -238,6 +240,29 @@ def row(one: Measured) -> tuple[str, ...]:
     )
 
 
+def is_unsure(law: Mapping[str, Any], name: str) -> bool:
+    """The term's 95 % interval reaches 0, or it is held there."""
+    error = law[f"{name}_error"]
+    return law[name] == 0 or (error is not None and law[name] < UNSURE * error)
+
+
+def _highest(law: Mapping[str, Any], most: float) -> str:
+    """What the law says of its ceiling, as far as what was measured carries it. `most`: the highest concurrency."""
+    ceiling, best = law["ceiling_events_per_s"], law["best_concurrency"]
+    if best and best <= FORESEEN * most:
+        return f"highest, {per_second(ceiling)} events/s, at {best:.0f} lanes"
+    bends = (
+        f"with {most:,.0f} lanes each of them does {law_at(law, most) / most / law['rate_per_lane']:.0%} of one alone"
+    )
+    return f"{bends}, and no ceiling is near"
+
+
+def law_at(law: Mapping[str, Any], n: float) -> float:
+    """The curve of `law_json`."""
+    rate, contention, coherency = law["rate_per_lane"], law["contention"], law["coherency"]
+    return float(rate * n / (1 + contention * (n - 1) + coherency * n * (n - 1)))
+
+
 def sentences(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the scaling curves say."""
     said = []
@@ -247,15 +272,14 @@ def sentences(groups: Sequence[Mapping[str, Any]]) -> list[str]:
             said.append(f"no scaling curve: {group['why_not']}")
             continue
         parts = [
-            f"{name} {law[name]:.4g}" + (f" +- {law[f'{name}_error']:.2g}" if law[f"{name}_error"] is not None else "")
+            f"{name} {law[name]:.2g}"
+            + (f" +- {law[f'{name}_error']:.2g}" if law[f"{name}_error"] is not None else "")
+            + (" (not told from 0)" if is_unsure(law, name) else "")
             for name in ("contention", "coherency")
         ]
-        ceiling = law["ceiling_events_per_s"]
-        above = f"it stays below {ceiling:,.0f} events/s" if ceiling else "no ceiling is in sight"
-        if law["best_concurrency"] and ceiling:
-            above = f"highest, {ceiling:,.0f} events/s, at {law['best_concurrency']:.1f} lanes"
+        most = max(n for n, _ in group["points"])
         said.append(
             f"scaling curve over {len(group['points'])} points: {per_second(law['rate_per_lane'])} events/s per lane, "
-            f"{', '.join(parts)}; {above}; {law['unexplained']:.1%} unexplained"
+            f"{', '.join(parts)}; {_highest(law, most)}; {law['unexplained']:.1%} unexplained"
         )
     return said

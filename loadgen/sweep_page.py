@@ -1,6 +1,7 @@
 """PURE: sweep.html out of sweep.json: one file that asks for nothing else, light and dark; the result comes first."""
 
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 from loadgen.page import STYLE
 from loadgen.sweep_chart import STYLE as CHART_STYLE
 from loadgen.sweep_chart import Curve, Place, per_lane, places_of, samples, throughput
-from loadgen.sweep_grid import of_group, per_second, sentences
+from loadgen.sweep_grid import is_unsure, of_group, per_second, sentences
+from loadgen.sweep_quotas import NOT_REACHED
 
 MORE_STYLE = """
-body{max-width:1000px}.wide{overflow-x:auto}
+.wide{overflow-x:auto}
 .points td,.points th{padding:.3rem .5rem;vertical-align:top;text-align:right;font-variant-numeric:tabular-nums}
 .points td.said,.points th.said{text-align:left;white-space:normal;min-width:17rem}
-.points .dim{font-size:13px}
+.points .dim{font-size:13px}.pair .chart text{font-size:17px}
 """
 SETTINGS = (
     ("shards", "shards"),
@@ -64,14 +66,13 @@ def verdict(sweep: Mapping[str, Any]) -> str:
     best = max(points, key=lambda one: one["sustained_events_per_s"])
     settings = best["point"]
     where = f"{settings['shards']} shards x factor {settings['parallelization_factor']}"
-    limits: dict[str, int] = {}
-    for one in points:
-        limits[one["limited_by"]] = limits.get(one["limited_by"], 0) + 1
-    named = ", ".join(f"{name} ({count})" for name, count in sorted(limits.items(), key=lambda pair: -pair[1]))
+    limits = Counter(one["limited_by"] for one in points)
+    named = ", ".join(f"{name} ({count})" if len(limits) > 1 else name for name, count in limits.most_common())
+    bound = "At least" if best["limited_by"] == NOT_REACHED else "At most"
     partial = f" NOT complete: {sweep['problem'] or 'points are missing'}." if sweep["partial"] else ""
     return (
-        f"At most {per_second(best['sustained_events_per_s'])} events/s are sustained, with {where}; {len(points)} "
-        f"{'points' if len(points) > 1 else 'point'}, limited by {named}.{partial}"
+        f"{bound} {per_second(best['sustained_events_per_s'])} events/s are sustained, with {where}; {len(points)} "
+        f"{'points' if len(points) > 1 else 'point'}; limit: {named}.{partial}"
     )
 
 
@@ -116,18 +117,18 @@ def _figures(sweep: Mapping[str, Any], group: Mapping[str, Any]) -> str:
         f"<span><svg class=chart viewBox='0 0 24 8' aria-hidden=true>{drawing}</svg> {html.escape(said)}</span>"
         for drawing, said in samples(curve, places)
     )
-    law = f"<h2>Terms of the scaling law</h2>{_law(group['law'])}" if group["law"] else ""
+    law = f"<h3>Terms of the scaling law</h3>{_law(group['law'])}" if group["law"] else ""
     return (
-        f"<h2>Sustained events per second, by lanes</h2><p class=dim>{html.escape(what)}</p>"
-        f"<figure><figcaption>{legend}</figcaption>{throughput(places, curve)}</figure>"
-        f"<h2>The same, per lane</h2><figure>{per_lane(places, curve)}</figure>{law}"
+        f"<h2>How it scales: {html.escape(what)}</h2><figure><figcaption>{legend}</figcaption></figure><div class=pair>"
+        f"<div><h3>Sustained events per second</h3><figure>{throughput(places, curve)}</figure></div>"
+        f"<div><h3>The same, per lane</h3><figure>{per_lane(places, curve)}</figure></div></div>{law}"
     )
 
 
 def _law(law: Mapping[str, Any]) -> str:
     def within(name: str, form: str) -> str:
-        error = law[f"{name}_error"]
-        return f"{law[name]:{form}}" + (f" ± {error:{form}}" if error is not None else ", held at 0" * (not law[name]))
+        error, unsure = law[f"{name}_error"], " (not told from 0)" if is_unsure(law, name) else ""
+        return f"{law[name]:{form}}" + (f" ± {error:{form}}{unsure}" if error is not None else "")
 
     rows = [
         ("events/s of one lane alone", within("rate_per_lane", ",.2f")),
@@ -135,10 +136,6 @@ def _law(law: Mapping[str, Any]) -> str:
         ("coherency: price of every pair of lanes", within("coherency", ".7f")),
         ("unexplained: deviation of the points from the curve", f"{law['unexplained']:.1%}"),
     ]
-    if law["ceiling_events_per_s"]:
-        best = f", at {law['best_concurrency']:,.0f} lanes" if law["best_concurrency"] else ""
-        rows.append(("highest value of the curve, far outside of what was measured as a rule",
-                     f"{law['ceiling_events_per_s']:,.0f} events/s{best}"))  # fmt: skip
     return _rows(rows)
 
 

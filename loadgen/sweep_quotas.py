@@ -13,7 +13,7 @@ from loadgen.limits import BYTES_PER_SHARD_S, RECORDS_PER_SHARD_S
 READ_BYTES_PER_SHARD_S = 2 * 1024 * 1024  # AWS: Kinesis quotas, shared by the consumers without enhanced fan-out
 RECORDS, BYTES, READS = "shard write quota: records", "shard write quota: bytes", "shard read quota: bytes"
 RESERVED, TIME, TABLE = "reserved concurrency", "function time", "table write capacity"
-MACHINE, UNKNOWN = "the machine's CPU", "not known"
+MACHINE, UNKNOWN, NOT_REACHED = "the machine's CPU", "not known", "not reached"
 HARD = ("shard write quota", "shard read quota", RESERVED, "account concurrency", TABLE)
 BUSY = 0.9  # of all cores: the machine has nothing more to give
 NEAR = 0.10  # a quota that the measured rate comes so close to explains it
