@@ -125,6 +125,7 @@ class Connection:
 
     def _make(self, service: str, attempts: int | None) -> Any:
         import boto3
+        from botocore import __version__
         from botocore.config import Config
 
         target = self.target
@@ -133,7 +134,8 @@ class Connection:
             region = target.region or (LOCAL_REGION if target.is_local else None)
             self._session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key, region_name=region)
         retries: Any = {"mode": "standard", "total_max_attempts": attempts or (2 if target.is_local else 5)}
-        config = Config(retries=retries, connect_timeout=5, read_timeout=30, tcp_keepalive=True)
+        agent = f"stream-processor Botocore/{__version__}"  # botocore would assemble its own twice for every call
+        config = Config(retries=retries, connect_timeout=5, read_timeout=30, tcp_keepalive=True, user_agent=agent)
         return self._session.client(service, endpoint_url=target.endpoint_url, config=config)  # type: ignore[call-overload]  # the stubs want a literal service name
 
 
