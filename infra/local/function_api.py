@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable
 
+from infra.local import function_absent as absent
 from infra.local import function_concurrency as concurrency
 from infra.local import function_control as control
 from infra.local import tags_api
@@ -39,6 +40,13 @@ _OF_ONE: dict[tuple[str, str], Callable[[Functions, str, Request], _Answer]] = {
     ("DELETE", "provisioned-concurrency"): concurrency.unprovision,
     ("GET", "aliases"): concurrency.show_aliases,
     ("POST", "aliases"): concurrency.create_alias,
+    ("GET", "policy"): absent.policy,
+    ("GET", "url"): absent.url,
+    ("GET", "urls"): absent.urls,
+    ("GET", "event-invoke-config"): absent.event_invoke,
+    ("GET", "code-signing-config"): absent.code_signing,
+    ("GET", "recursion-config"): absent.recursion,
+    ("GET", "runtime-management-config"): absent.runtime_management,
 }
 _OF_ALIAS: dict[str, Callable[[Functions, str, str, Request], _Answer]] = {
     "GET": concurrency.show_alias,

@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.local.function_code import UNZIPPED_BYTES_MAX, ZIPPED_BYTES_MAX
 from infra.local.function_host import FunctionHost
-from infra.local.function_wire import Functions, answer, content, done
+from infra.local.function_wire import Functions, answer, content, done, page
 from infra.local.http import Request, Response
 from infra.model.function import ConcurrencyRefusedError, Provisioned
 from infra.model.function.record import ProvisionedConfig
@@ -118,7 +118,7 @@ def show_aliases(functions: Functions, name: str, request: Request) -> Response:
     host, _ = functions.find(name)
     version = request.query.get("FunctionVersion")
     aliases = sorted(host.record.aliases.values(), key=lambda alias: alias.name)
-    return answer({"Aliases": [alias.document() for alias in aliases if version in (None, alias.version)]})
+    return page(request, "Aliases", [alias.document() for alias in aliases if version in (None, alias.version)])
 
 
 def show_alias(functions: Functions, name: str, alias: str, _request: Request) -> Response:

@@ -11,24 +11,24 @@ import asyncio
 import dataclasses
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from infra.local import function_code
 from infra.local.function_host import FunctionHost
 from infra.local.function_names import FunctionName, parse
-from infra.local.function_wire import Functions, answer, content, done
+from infra.local.function_wire import Functions, answer, content, done, page
 from infra.local.http import Request, Response
 from infra.model.function.configuration import Configuration, changed, created, document
-from infra.model.function.refusals import RefusedError, invalid, no_function, table, text
+from infra.model.function.refusals import RefusedError, invalid, needed, no_function, table, text
 from infra.model.function.tags import added
 
-_PAGE_MAX = 50  # AWS: API_ListFunctions
 _CREATING = {"StateReason": "The function is being created.", "StateReasonCode": "Creating"}
 
 
 async def create(functions: Functions, request: Request) -> Response:
     asked = content(request)
+    needed(asked, "FunctionName")
     name = parse(text(asked, "FunctionName"), region=functions.region, account_id=functions.account_id)
     if name.qualifier is not None:
         raise invalid(f"FunctionName {name.qualified_arn} has a qualifier; a function is created without one")
@@ -91,14 +91,14 @@ def show_all(functions: Functions, request: Request) -> Response:
         else:
             versions = (record.latest, *record.versions.values())
             listed += [_in_list(version, version.qualified_arn) for version in versions]
-    return _page(request, "Functions", listed)
+    return page(request, "Functions", listed)
 
 
 def show_versions(functions: Functions, name: str, request: Request) -> Response:
     """ListVersionsByFunction."""
     host, _ = functions.find(name)
     versions = (host.record.latest, *host.record.versions.values())
-    return _page(request, "Versions", [_in_list(version, version.qualified_arn) for version in versions])
+    return page(request, "Versions", [_in_list(version, version.qualified_arn) for version in versions])
 
 
 def update_configuration(functions: Functions, name: str, request: Request) -> Response:
@@ -188,17 +188,3 @@ async def _unpacked(functions: Functions, name: str, code: Mapping[str, Any]) ->
     zipped = function_code.zip_of(code)
     into = functions.surroundings.code_dir / name / uuid.uuid4().hex
     return await asyncio.to_thread(function_code.unpack, zipped, into)
-
-
-def _page(request: Request, member: str, everything: Sequence[Mapping[str, Any]]) -> Response:
-    limit, marker = request.query.get("MaxItems", str(_PAGE_MAX)), request.query.get("Marker", "0")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= 10_000):
-        raise invalid(f"MaxItems is {limit!r}; accepted: 1 to 10000")
-    if not (marker.isascii() and marker.isdigit()):
-        raise invalid("Marker is not one that an earlier answer gave")
-    start = int(marker)
-    end = start + min(int(limit), _PAGE_MAX)
-    page: dict[str, Any] = {member: everything[start:end]}
-    if end < len(everything):
-        page["NextMarker"] = str(end)
-    return answer(page)

@@ -58,7 +58,7 @@ def _check(kind: str, request: Request) -> None:
         if request.body:
             json.loads(request.body)
     except (ValueError, RecursionError) as why:
-        message = f"Could not parse request body into json: {why}"
+        message = f"Could not parse request body into json: Could not parse payload into json: {why}"
         raise RefusedError(400, "InvalidRequestContentException", message) from why
     _check_context(request.headers.get("x-amz-client-context", ""))
 

@@ -16,6 +16,7 @@ _PATTERN = (
     r"([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
 )
 NAME_MAX = 64
+_QUALIFIER = re.compile(r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+")
 
 
 class FunctionName(NamedTuple):
@@ -42,6 +43,13 @@ def parse(text: str, *, region: str, account_id: str, qualifier: str | None = No
         raise invalid(
             f"1 validation error detected: Value '{text[:200]}' at 'functionName' failed to satisfy constraint: "
             f"Member must have length less than or equal to {NAME_MAX}"
+        )
+    if qualifier is not None and not _QUALIFIER.fullmatch(qualifier):
+        raise RefusedError(
+            400,
+            "ValidationException",
+            f"1 validation error detected: Value '{qualifier[:200]}' at 'qualifier' failed to satisfy constraint: "
+            f"Member must satisfy regular expression pattern: {_QUALIFIER.pattern}",
         )
     if match["region"] not in (None, region):
         raise not_found(f"Functions from '{match['region']}' are not reachable in this region ('{region}')")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from infra.local.function_code import Code
@@ -13,6 +13,7 @@ from infra.local.function_names import FunctionName
 from infra.local.http import Request, Response
 from infra.model.function import Account
 from infra.model.function.configuration import Configuration
+from infra.model.function.listing import items, marker
 from infra.model.function.refusals import RefusedError
 
 
@@ -54,6 +55,16 @@ def content(request: Request) -> dict[str, Any]:
 
 def answer(document: object, status: int = 200) -> Response:
     return Response(status, json.dumps(document).encode(), {"content-type": "application/json"})
+
+
+def page(request: Request, member: str, everything: Sequence[Mapping[str, Any]]) -> Response:
+    """One page of a listing, by MaxItems and Marker. Raises RefusedError."""
+    start = marker(request.query.get("Marker"))
+    end = start + items(request.query.get("MaxItems"))
+    shown: dict[str, Any] = {member: everything[start:end]}
+    if end < len(everything):
+        shown["NextMarker"] = str(end)
+    return answer(shown)
 
 
 def done() -> Response:

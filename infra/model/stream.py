@@ -212,8 +212,10 @@ class Stream(StreamState):
         self._begin(now)
 
     def set_mode(self, mode: str, now: float) -> None:
-        """UpdateStreamMode; the shards stay as they are."""
+        """UpdateStreamMode; the shards stay as they are. To the mode that it has is no change."""
         self._check_can_change(now)
+        if mode == self.mode:
+            return
         if self._mode_changes.exhausted(now):
             raise limit_exceeded(f"The mode of {self.where} changed {MODE_CHANGES_PER_DAY_MAX} times within 24 hours.")
         self._mode_changes.note(now)

@@ -18,6 +18,7 @@ from infra.model.function.refusals import (
     Violations,
     conflict,
     invalid,
+    needed,
     no_alias,
     no_function,
     not_found,
@@ -149,6 +150,7 @@ class FunctionRecord:
     # -- aliases ---------------------------------------------------------------------------------------------------
 
     def create_alias(self, request: Mapping[str, Any], *, revision_id: str) -> Alias:
+        needed(request, "Name", "FunctionVersion")
         name, version = text(request, "Name"), text(request, "FunctionVersion")
         violations = Violations()
         if not _ALIAS.fullmatch(name):

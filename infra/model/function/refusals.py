@@ -41,6 +41,10 @@ def no_alias(arn: str) -> RefusedError:
     return not_found(f"Cannot find alias arn: {arn}")
 
 
+def no_event_invoke_config(arn: str) -> RefusedError:
+    return not_found(f"The function {arn} doesn't have an EventInvokeConfig")
+
+
 def not_reproduced(what: str) -> RefusedError:
     """Something that AWS would accept and that would mean nothing here."""
     return invalid(f"{what} is not reproduced by the local stack; leave it out")
@@ -82,6 +86,15 @@ class Violations:
         if self.found:
             count = f"{len(self.found)} validation error{'s' if len(self.found) > 1 else ''} detected"
             raise RefusedError(400, "ValidationException", f"{count}: {'; '.join(self.found)}")
+
+
+def needed(request: Mapping[str, Any], *members: str) -> None:
+    """Raises RefusedError if one of them is missing."""
+    violations = Violations()
+    for member in members:
+        if request.get(member) is None:
+            violations.add(None, camel(member), "Member must not be null")
+    violations.check()
 
 
 def check_invocation(invocation_type: str, log_type: str) -> None:

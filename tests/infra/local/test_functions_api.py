@@ -177,6 +177,19 @@ def test_what_cannot_be_an_invocation_is_refused(tmp_path: Path) -> None:
     run(tmp_path, ECHO, scenario)
 
 
+def test_what_is_missing_in_a_request_is_named(tmp_path: Path) -> None:
+    async def scenario(service: FunctionService) -> None:
+        for path, members in [("", ["functionName"]), ("/fn/aliases", ["name", "functionVersion"])]:
+            response = await ask(service, "POST", path, b"{}")
+            assert error(response) == (400, "ValidationException")
+            told = "; ".join(
+                f"Value null at '{m}' failed to satisfy constraint: Member must not be null" for m in members
+            )
+            assert json.loads(response.body)["message"].endswith(f"detected: {told}")
+
+    run(tmp_path, ECHO, scenario)
+
+
 def test_the_client_context_arrives_and_cannot_add_a_header(tmp_path: Path) -> None:
     async def scenario(service: FunctionService) -> None:
         context = base64.b64encode(b'{"custom":\r\n{"a": "b"}}').decode()

@@ -102,10 +102,71 @@ def test_an_invocation_of_another_kind_is_refused_with_all_that_is_wrong(endpoin
     )
 
 
-@pytest.mark.parametrize("operation", ["get_policy", "get_function_url_config", "get_function_event_invoke_config"])
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("add_permission", {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"}),
+        ("create_function_url_config", {"AuthType": "NONE"}),
+        ("put_function_event_invoke_config", {"MaximumRetryAttempts": 1}),
+    ],
+)
 def test_an_operation_that_is_not_here_says_so_without_being_asked_again(
-    endpoint: LambdaEndpoint, operation: str
+    endpoint: LambdaEndpoint, operation: str, arguments: dict[str, Any]
 ) -> None:
-    status, code, message = endpoint.refused(operation, FunctionName="fn")
+    status, code, message = endpoint.refused(operation, FunctionName="fn", **arguments)
     assert (status, code) == (501, "NotImplementedException")
     assert "is not served by the local stack" in message
+
+
+def test_whoever_asks_for_everything_about_a_function_is_told_what_it_does_not_have(endpoint: LambdaEndpoint) -> None:
+    nothing = (404, "ResourceNotFoundException", "The resource you requested does not exist.")
+    assert endpoint.refused("get_policy", FunctionName="fn") == nothing
+    assert endpoint.refused("get_function_url_config", FunctionName="fn") == nothing
+    assert endpoint.refused("get_function_event_invoke_config", FunctionName="fn") == (
+        404,
+        "ResourceNotFoundException",
+        f"The function {ARN}:$LATEST doesn't have an EventInvokeConfig",
+    )
+    assert endpoint.client.list_function_url_configs(FunctionName="fn")["FunctionUrlConfigs"] == []
+    assert "CodeSigningConfigArn" not in endpoint.client.get_function_code_signing_config(FunctionName="fn")
+    assert endpoint.client.get_function_recursion_config(FunctionName="fn")["RecursiveLoop"] == "Terminate"
+    assert endpoint.client.get_runtime_management_config(FunctionName="fn")["UpdateRuntimeOn"] == "Auto"
+    for operation in ("get_policy", "get_function_code_signing_config", "get_runtime_management_config"):
+        told = (404, "ResourceNotFoundException", f"Function not found: {ARN}-2")
+        assert endpoint.refused(operation, FunctionName="fn-2") == told
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "message"),
+    [
+        (
+            "list_functions",
+            {"MaxItems": 10_002},
+            f"Value '10002' at 'maxItems' {AT} have value less than or equal to 10000",
+        ),
+        (
+            "list_aliases",
+            {"FunctionName": "fn", "MaxItems": 10_001},
+            f"Value '10001' at 'maxItems' {AT} have value less than or equal to 10000",
+        ),
+        (
+            "get_function",
+            {"FunctionName": "fn", "Qualifier": "which?"},
+            f"Value 'which?' at 'qualifier' {AT} satisfy regular expression pattern: "
+            r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_shape_of_a_request(
+    endpoint: LambdaEndpoint, operation: str, arguments: dict[str, Any], message: str
+) -> None:
+    told = (400, "ValidationException", f"1 validation error detected: {message}")
+    assert endpoint.refused(operation, **arguments) == told
+
+
+def test_aliases_are_listed_in_pages(endpoint: LambdaEndpoint) -> None:
+    endpoint.client.publish_version(FunctionName="fn")
+    for name in ("a", "b", "c"):
+        endpoint.client.create_alias(FunctionName="fn", Name=name, FunctionVersion="1")
+    pages = endpoint.client.get_paginator("list_aliases").paginate(FunctionName="fn", PaginationConfig={"PageSize": 2})
+    assert [[alias["Name"] for alias in page["Aliases"]] for page in pages] == [["a", "b"], ["c"]]
