@@ -1,9 +1,10 @@
-"""SHELL: Ctrl-C. The first one asks a load to stop and to write its account, the second one ends it at once."""
+"""SHELL: Ctrl-C, and SIGTERM alike: the first asks a load to stop and to write its account, the second ends it."""
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FIRST = (
     b"\nloadgen: interrupted: nothing more is sent, the tables are read once, without waiting. "
     b"Ctrl-C again stops at once.\n"
@@ -11,23 +12,24 @@ FIRST = (
 
 
 class Interrupts:
-    """A context manager. `stop` is called at the first SIGINT; the second one raises KeyboardInterrupt.
+    """A context manager. `stop` is called at the first of `signals`; the second one raises KeyboardInterrupt.
 
-    From then on SIGINT is ignored, also afterwards: the process is about to end, and a third must not be a traceback.
+    From then on they are ignored, also afterwards: the process is about to end, and a third must not be a traceback.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], signals: Sequence[signal.Signals] = (signal.SIGINT,)) -> None:
         self.seen = False
-        self._stop = stop
+        self._stop, self._signals = stop, signals
         self._is_ending = False
 
     def __enter__(self) -> "Interrupts":
-        self._before = signal.signal(signal.SIGINT, self._handle)
+        self._before = [(number, signal.signal(number, self._handle)) for number in self._signals]
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self._is_ending:
-            signal.signal(signal.SIGINT, self._before)
+            for number, before in self._before:
+                signal.signal(number, before)
 
     def _handle(self, *_: object) -> None:
         if self.seen:
@@ -40,5 +42,6 @@ class Interrupts:
 
 
 def ignore() -> None:
-    """No SIGINT has an effect from here on: for a process that ends now."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """None of SIGNALS has an effect from here on: for a process that ends now."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
