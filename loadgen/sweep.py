@@ -160,7 +160,10 @@ class Sweep:
             probe = self._prober.probe(rate, options.warm_up_s, options.duration_s, point.aggregate)
             if self._interrupts.seen:
                 return None
-            grown = growth(backlog(rate, probe.started_s, options.warm_up_s, options.duration_s, probe.batches))
+            overdrive = options.workload.overdrive
+            grown = growth(
+                backlog(rate, probe.started_s, options.warm_up_s, options.duration_s, probe.batches, overdrive)
+            )
             what = verdict(grown, rate, options.tolerance)
             search.tell(what, grown.value, max(1.0, rate - grown.value))
             seen[rate] = probe

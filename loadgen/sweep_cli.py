@@ -15,6 +15,7 @@ from loadgen.readback import find_stack
 from loadgen.sweep import Options, Sweep
 from loadgen.sweep_grid import AXES, GridError, values
 from loadgen.sweep_probe import Workload
+from loadgen.sweep_samples import OVERDRIVE
 
 EPILOG = (
     "Each point configures the running stack and searches for the highest rate whose backlog does not grow; the stack "
@@ -36,6 +37,10 @@ PROCESSES_MAX = 64
 PROCESSES_HELP = "sender processes, each with its part of a rate (default 1)"
 START_HELP = "the first rate, as a share of what the quotas allow as far as they are known before (default 1.25)"
 WARM_UP_HELP = "of each probe, not counted (default 0.3 of --point-duration)"
+OVERDRIVE_HELP = (
+    "times the rate, during the warm-up (default 1.25); more for many lanes before a function that waits, which keep "
+    "busy only with a backlog"
+)
 DURATION_HELP = f"seconds that one rate is offered; a point takes four to twelve rates (default {POINT_DURATION_S:g})"
 
 
@@ -47,6 +52,7 @@ def add(commands: Any) -> None:
         sweep.add_argument(AXES[name].option, metavar=f"N,...{none}", help=HELP[name])
     sweep.add_argument("--point-duration", type=float, default=POINT_DURATION_S, metavar="S", help=DURATION_HELP)
     sweep.add_argument("--warm-up", type=float, metavar="S", help=WARM_UP_HELP)
+    sweep.add_argument("--overdrive", type=float, default=OVERDRIVE, metavar="TIMES", help=OVERDRIVE_HELP)
     sweep.add_argument("--tolerance", type=float, default=0.04, metavar="SHARE", help="of a rate (default 0.04)")
     sweep.add_argument("--probes", type=int, default=12, metavar="N", help="rates tried per point at most (default 12)")
     sweep.add_argument("--start", type=float, default=1.25, metavar="SHARE", help=START_HELP)
@@ -87,7 +93,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         raise CommandError(f"--probes must be 1 to 100, not {arguments.probes}", USAGE)
     if not 1 <= arguments.rate_max <= 1_000_000:
         raise CommandError(f"--rate-max must be 1 to 1,000,000, not {arguments.rate_max:g}", USAGE)
-    workload = Workload(arguments.event_bytes, arguments.keys, arguments.skew, arguments.seed)
+    if not 1 <= arguments.overdrive <= 10:
+        raise CommandError(f"--overdrive must be 1 to 10, not {arguments.overdrive:g}", USAGE)
+    workload = Workload(arguments.event_bytes, arguments.keys, arguments.skew, arguments.seed, arguments.overdrive)
     try:
         axes = {name: values(AXES[name], text) for name in AXES if (text := getattr(arguments, name)) is not None}
         EventOptions("sweep-0000000000-000000", workload.seed, 0.0, workload.event_bytes, workload.keys, workload.skew)

@@ -22,7 +22,7 @@ from loadgen.results import PutResult
 from loadgen.run import late_after_us
 from loadgen.sender import Due, Sender
 from loadgen.sources import WHOLE, Part
-from loadgen.sweep_samples import due_times
+from loadgen.sweep_samples import OVERDRIVE, due_times
 from loadgen.team import Job, Team
 from loadgen.truth import Known, Truth
 from processor.adapters.publisher import PutRecords
@@ -43,12 +43,13 @@ PROC_STAT = Path("/proc/stat")
 
 
 class Workload(NamedTuple):
-    """What is offered. `skew`: Zipf's exponent."""
+    """What is offered. `skew`: Zipf's exponent. `overdrive`: times the rate, during the warm-up."""
 
     event_bytes: int
     keys: int
     skew: float
     seed: int
+    overdrive: float = OVERDRIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class ProbeSource:
             self.run_id, load.seed, self.at_s, event_bytes=load.event_bytes, keys=load.keys, skew=load.skew
         )
         generator = Generator(options, part.index, part.of)
-        for due_s in islice(due_times(self.rate, self.warm_up_s, self.duration_s), part.index, None, part.of):
+        times = due_times(self.rate, self.warm_up_s, self.duration_s, load.overdrive)
+        for due_s in islice(times, part.index, None, part.of):
             event = generator.next(due_s)
             # Nothing is looked for in the tables, so what they must have is not worked out.
             yield Due(due_s, event.partition_key, event.payload, Truth(int(due_s * 1e6), "", "", "", NO_AMOUNTS))

@@ -1,7 +1,7 @@
 """PURE: the backlog of a probe, second by second, and what its batches cost, from the function's log."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from loadgen.function_log import Batch, Invocation
 from loadgen.metrics import Metrics
@@ -9,25 +9,31 @@ from loadgen.pacer import schedule
 from loadgen.scaling import Slope, slope
 from loadgen.sweep_quotas import Cost
 
-OVERDRIVE = 1.25  # during the warm-up: see `due_times`
+OVERDRIVE = 1.25  # times the rate, during the warm-up: see `due_times`
 WINDOW_S_MIN = 1.0
 POINTS_MIN = 4  # of a slope
 
 
-def due_times(rate: float, warm_up_s: float, duration_s: float) -> Iterator[float]:
-    """Seconds from the start at which events are due: constant, and a quarter faster during the warm-up.
+def due_times(rate: float, warm_up_s: float, duration_s: float, overdrive: float = OVERDRIVE) -> Iterator[float]:
+    """Seconds from the start at which events are due: constant, and `overdrive` times as fast during the warm-up.
 
     Quotas let a second's worth through at once (a shard's writes, a table's burst). A rate that is 5 % too high would
     live on that for 20 s and look sustainable; so the warm-up uses it up. A rate that is not too high then works off
-    what was left over.
+    what was left over. Many lanes that each take little need more of it: the keys come to them at random, and a lane
+    that has nothing left to do for a moment would be taken for one that cannot do more.
     """
     if warm_up_s > 0:
-        yield from schedule("constant", rate * OVERDRIVE, warm_up_s)
+        yield from schedule("constant", rate * overdrive, warm_up_s)
     yield from (warm_up_s + at_s for at_s in schedule("constant", rate, duration_s - warm_up_s))
 
 
 def backlog(
-    rate: float, started_s: float, warm_up_s: float, duration_s: float, batches: Sequence[Batch]
+    rate: float,
+    started_s: float,
+    warm_up_s: float,
+    duration_s: float,
+    batches: Sequence[Batch],
+    overdrive: float = OVERDRIVE,
 ) -> list[tuple[float, float]]:
     """(seconds from the start, events due and not yet processed) from the end of the warm-up on.
 
@@ -38,31 +44,31 @@ def backlog(
     """
     ends = sorted((batch.at_ms / 1000 - started_s, batch.applied) for batch in batches if batch.applied)
     ends = [end for end in ends if end[0] <= duration_s]
+
+    def due(at_s: float) -> float:
+        return rate * (at_s + (overdrive - 1) * min(at_s, warm_up_s))
+
     lows: list[tuple[float, float]] = [(0.0, 0.0)]
     processed = 0
     for at_s, applied in ends:
         processed += applied
-        lows.append((at_s, _due(rate, warm_up_s, at_s) - processed))
+        lows.append((at_s, due(at_s) - processed))
     inside = sum(at_s >= warm_up_s for at_s, _ in ends)
     measured_s = duration_s - warm_up_s
     window_s = min(max(WINDOW_S_MIN, 2 * measured_s / inside if inside else 0.0), measured_s / 4)
     return [
-        (at_s, _lowest(rate, warm_up_s, lows, at_s - window_s, at_s))
+        (at_s, _lowest(due, lows, at_s - window_s, at_s))
         for step in range(1, int(measured_s / window_s + 1e-9) + 1)
         for at_s in [warm_up_s + step * window_s]
     ]
 
 
-def _due(rate: float, warm_up_s: float, at_s: float) -> float:
-    return rate * (at_s + (OVERDRIVE - 1) * min(at_s, warm_up_s))
-
-
-def _lowest(rate: float, warm_up_s: float, lows: Sequence[tuple[float, float]], begin_s: float, end_s: float) -> float:
+def _lowest(due: Callable[[float], float], lows: Sequence[tuple[float, float]], begin_s: float, end_s: float) -> float:
     """The backlog's lowest value in a window: just after a batch, or at the window's begin."""
     before = bisect_right(lows, begin_s, key=lambda low: low[0]) - 1
     until = bisect_right(lows, end_s, key=lambda low: low[0])
     at_s, value = lows[max(0, before)]
-    at_begin = value + _due(rate, warm_up_s, begin_s) - _due(rate, warm_up_s, at_s)
+    at_begin = value + due(begin_s) - due(at_s)
     return min([at_begin, *(value for _, value in lows[before + 1 : until])])
 
 
