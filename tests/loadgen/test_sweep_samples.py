@@ -115,3 +115,31 @@ def test_noise_alone_is_seldom_called_growth() -> None:
             points.append((step / 2, 300 + noise))
         called += verdict(growth(points), 1000.0, 0.04) is Verdict.GROWS
     assert called <= 0.05 * 300
+
+
+LANES, LANE_BATCH, PAUSE_S = 20, 5, 1.0
+
+
+def lanes(rate: float, overdrive: float, seed: int) -> list[Batch]:
+    """Lanes before a function that waits, each with a batch at a time; keys come to them at random."""
+    random, queues = Random(seed), [list[float]() for _ in range(LANES)]
+    for due_s in due_times(rate, WARM_UP_S, DURATION_S, overdrive):
+        queues[random.randrange(LANES)].append(due_s)
+    found = []
+    for queue in queues:
+        done, free_s = 0, 0.0
+        while done < len(queue):
+            begin_s = max(free_s, queue[done])
+            took = min(LANE_BATCH, bisect_right(queue, begin_s) - done)
+            done, free_s = done + took, begin_s + PAUSE_S
+            found.append(batch(free_s, took))
+    return found
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.96, Verdict.HOLDS), (1.05, Verdict.GROWS)])
+def test_keys_that_come_to_slow_lanes_at_random_are_not_taken_for_a_limit(share: float, expected: Verdict) -> None:
+    """A backlog in every lane keeps them busy, and what is left is what they can do."""
+    rate = share * LANES * LANE_BATCH / PAUSE_S
+    for seed in range(10):
+        points = backlog(rate, START_S, WARM_UP_S, DURATION_S, lanes(rate, 1.8, seed), 1.8)
+        assert verdict(growth(points), rate, 0.06) is expected
