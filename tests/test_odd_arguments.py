@@ -82,6 +82,7 @@ LOADGEN = (
             "--probes",
             "--start",
             "--processes",
+            "--overdrive",
             "--rate-max",
             "--event-bytes",
             "--keys",
