@@ -14,6 +14,7 @@ from loadgen.readback import find_stack
 from loadgen.sweep_probe import Busy
 from loadgen.sweep_quotas import Point
 from loadgen.sweep_stack import PAUSED_HANDLER, Original, Tuner
+from tests.support.loads import Load, limit
 from tests.support.local_stack import Up, until
 
 LOADGEN = str(Path(sys.executable).parent / "loadgen")
@@ -75,6 +76,47 @@ def test_a_sweep_that_is_told_to_end_puts_the_stack_back_and_writes_what_it_has(
     assert document["points"] == []
     assert "No point was measured: interrupted." in (out / "sweep.html").read_text()
     assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize(
+    ("limited_by", "options"),
+    [
+        ("reserved concurrency", "--reserved-concurrency 2 --function-latency-ms 1000 --overdrive 1.8"),
+        ("table write capacity", "--table-write-units 100"),
+    ],
+)
+def test_the_sustained_rate_agrees_with_the_quotas_arithmetic_within_five_per_cent(
+    up: Up, tmp_path: Path, limited_by: str, options: str
+) -> None:
+    """Both ends of the bracket are on the right side of it, so that a busy machine can make the bracket wider only."""
+    common = "--shards 1 --parallelization-factor 4 --batch-size 20 --aggregate off --keys 300000 --start 1.03"
+    words = f"{common} {options} --point-duration 20 --probes 8".split()
+    command = [LOADGEN, "sweep", "--endpoint-url", up.endpoint_url, *words, "--out", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=480, check=False)
+    assert ran.returncode == 0, ran.stderr
+    (point,) = json.loads((tmp_path / "sweep.json").read_text())["points"]
+    assert point["limited_by"] == limited_by, ran.stderr
+    assert point["sustained_events_per_s"] <= 1.05 * point["quota"]["events_per_s"], ran.stderr
+    assert point["too_much_events_per_s"] >= 0.95 * point["quota"]["events_per_s"], ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_the_functions_estimated_write_units_are_those_that_the_table_takes(up: Up, tmp_path: Path) -> None:
+    """Many subjects make new items, few make pages of them that grow and are refused: either way the same count."""
+    for keys in ("500", "5"):
+        table = f"{up.ready['stack_name']}-results"
+        limit(up, table, "PUT", write_units_per_s=100_000)
+        try:
+            load = Load(up, tmp_path / keys, "--rate", "150", "--duration", "5", "--aggregate", "off", "--keys", keys)
+            report = load.balanced()
+            taken = limit(up, table, "GET")["counts"]["write_allowed"]
+        finally:
+            limit(up, table, "DELETE")
+        assert report["numbers"]["write_units"] == taken > 0
 
 
 def test_the_machine_is_as_busy_as_its_idle_time_says() -> None:
