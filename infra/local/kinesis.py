@@ -5,10 +5,8 @@ the same quotas as GetRecords and SubscribeToShard do. With a data directory the
 ends: what was put is written before it is acknowledged (`kinesis_store`).
 """
 
-import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +17,12 @@ from infra.local import kinesis_check, kinesis_consumers, kinesis_operations, ki
 from infra.local.http import Request, Response
 from infra.local.kinesis_keeper import StreamKeeper
 from infra.local.kinesis_records import encryption
+from infra.local.kinesis_waiting import WAKING, Waiting
 from infra.model.shard import ShardCounters
-from infra.model.stream import Position, Quotas, ReadResult, Stream, StreamError
+from infra.model.stream import Position, Quotas, ReadResult, StreamError
 from infra.model.stream_account import StreamAccount
 from infra.model.subscription import FanOutQuotas, Subscription, SubscriptionEvent
 
-# After these a waiting poller has something to find: records, or other shards.
-_WAKING = frozenset({"PutRecord", "PutRecords", "SplitShard", "MergeShards", "UpdateShardCount", "DeleteStream"})
 DEFAULT_KEY_ID = "alias/aws/kinesis"
 
 
@@ -61,7 +58,7 @@ class KinesisService:
     ) -> None:
         self._clock = clock
         self._account = StreamAccount(account_id, region, transition_s=transition_s, quotas=quotas, fan_out=fan_out)
-        self._changed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._waiting = Waiting(clock)
         self._keeper = StreamKeeper(data_dir) if data_dir is not None else None
         self._found: set[str] = set()  # streams of an earlier run that no template has asked for yet
         if self._keeper is not None:
@@ -106,7 +103,7 @@ class KinesisService:
         """Ends every subscription, whose connection would keep the endpoint open, and closes the data directory."""
         for stream in self._account.known:
             stream.consumers.end_all()
-        self._wake_all()
+        self._waiting.wake_all()
         if self._keeper is not None:
             self._keeper.close()
 
@@ -175,7 +172,7 @@ class KinesisService:
         position = {"Type": starting_position, "SequenceNumber": sequence_number, "Timestamp": timestamp_s}
         body = {"ConsumerARN": consumer_arn, "ShardId": shard_id, "StartingPosition": position}
         stream, subscription = kinesis_consumers.subscribe(self._account, body, self._clock())
-        self._wake(stream.arn)  # the subscription that was taken over has to notice
+        self._waiting.wake(stream.arn)  # the subscription that was taken over has to notice
         return subscription
 
     async def events(self, subscription: Subscription) -> AsyncGenerator[SubscriptionEvent, None]:
@@ -214,12 +211,7 @@ class KinesisService:
 
         What happened before the call does not wake it: read first, then wait, without an `await` in between.
         """
-        event = self._changed[stream_arn]
-        try:
-            async with asyncio.timeout(timeout_s):
-                await event.wait()
-        except TimeoutError:
-            return
+        await self._waiting.wait(stream_arn, timeout_s)
 
     async def handle(self, request: Request) -> Response:
         """Answers one request of the wire API; every error is an answer."""
@@ -241,7 +233,7 @@ class KinesisService:
             if operation in kinesis_operations.OF_ACCOUNT:
                 output = kinesis_operations.OF_ACCOUNT[operation](self._account, body, now)
                 if operation == "DeregisterStreamConsumer":
-                    self._wake_all()  # its subscriptions have to notice
+                    self._waiting.wake_all()  # its subscriptions have to notice
             else:
                 output = self._perform_on_stream(operation, body, now)
         except Exception:
@@ -257,15 +249,13 @@ class KinesisService:
         if more_shards > 0:
             self._account.check_shard_limit(more_shards, now)
         output = kinesis_operations.OF_STREAM[operation](stream, body, now)
-        if operation in _WAKING:
-            self._wake(stream.arn)
-            if stream.deadline is not None:
-                asyncio.get_running_loop().call_later(stream.deadline - now, self._wake_when_due, stream)
+        if operation in WAKING:
+            self._waiting.changed(stream, now)
         return output
 
     def _push(self, body: Mapping[str, Any], used: kinesis_wire.Encoding) -> Response:
         stream, subscription = kinesis_consumers.subscribe(self._account, body, self._clock())
-        self._wake(stream.arn)
+        self._waiting.wake(stream.arn)
 
         async def messages() -> AsyncGenerator[bytes, None]:
             try:
@@ -286,21 +276,3 @@ class KinesisService:
         """What time has changed."""
         if self._keeper is not None:
             self._keeper.save_soon(self._account.known, self._clock())
-
-    def _wake_all(self) -> None:
-        for stream_arn in list(self._changed):
-            self._wake(stream_arn)
-
-    def _wake_when_due(self, stream: Stream) -> None:
-        """A change that takes time becomes visible at its deadline: whoever waits looks again then."""
-        now = self._clock()
-        if stream.deadline is not None and now < stream.deadline:  # the loop's clock was a little ahead of ours
-            delay_s = max(0.001, stream.deadline - now)
-            asyncio.get_running_loop().call_later(delay_s, self._wake_when_due, stream)
-        else:
-            self._wake(stream.arn)
-
-    def _wake(self, stream_arn: str) -> None:
-        event = self._changed.pop(stream_arn, None)
-        if event:
-            event.set()

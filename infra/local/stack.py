@@ -8,9 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,12 +17,10 @@ import hypercorn.asyncio
 from hypercorn.config import Config
 
 from infra.blueprint import Blueprint
-from infra.blueprint.parameters import pseudo
 from infra.local import mapping_store
 from infra.local import services as emulated
-from infra.local.cloudformation import CloudFormationService, DeployedStack, StackResource
+from infra.local.cloudformation import CloudFormationService
 from infra.local.deploy import DeployError, delivery, deploy
-from infra.local.disk_trouble import reason
 from infra.local.functions import FunctionService
 from infra.local.gateway import Gateway
 from infra.local.kinesis import KinesisService
@@ -39,7 +36,9 @@ from infra.local.stack_inputs import (
     bind,
     data_directory,
     read_template,
+    writing,
 )
+from infra.local.stack_told import deployed_stack, ready_line
 from infra.local.table_store import StoreError as TableStoreError
 from infra.local.table_store import TableStore
 from infra.local.tables import TableFront
@@ -176,16 +175,6 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
     return 0
 
 
-@contextlib.contextmanager
-def writing(data_dir: Path) -> Iterator[None]:
-    """What of the start writes to the data directory: raises StackError when it has no room, or takes nothing."""
-    try:
-        yield
-    except OSError as error:
-        message = f"the data directory {data_dir} cannot be written ({reason(error)}): make room, or use --data-dir"
-        raise StackError(f"{message} with another folder", ENVIRONMENT) from error
-
-
 async def _deploy(options: StackOptions, blueprint: Blueprint, parts: Parts, data_dir: Path) -> None:
     try:
         await deploy(
@@ -263,50 +252,3 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     return stopping
-
-
-def ready_line(blueprint: Blueprint, endpoint_url: str) -> dict[str, object]:
-    """What `infra up` prints when ready: names, not ARNs."""
-    return {
-        "endpoint_url": endpoint_url,
-        "region": blueprint.region,
-        "stack_name": blueprint.stack_name,
-        "stream": blueprint.streams[0].name if blueprint.streams else None,
-        "functions": [function.name for function in blueprint.functions],
-        "tables": [table.name for table in blueprint.tables],
-        "queues": [queue.name for queue in blueprint.queues],
-        "buckets": [bucket.name for bucket in blueprint.buckets],
-        "api_url": None,
-        "console_url": None,
-        "pid": os.getpid(),
-    }
-
-
-def deployed_stack(blueprint: Blueprint) -> DeployedStack:
-    """What CloudFormation's reads answer with."""
-    named = (
-        ("AWS::S3::Bucket", blueprint.buckets),
-        ("AWS::SQS::Queue", blueprint.queues),
-        ("AWS::SNS::Topic", blueprint.topics),
-        ("AWS::Logs::LogGroup", blueprint.log_groups),
-        ("AWS::Kinesis::Stream", blueprint.streams),
-        ("AWS::Lambda::Function", blueprint.functions),
-        ("AWS::DynamoDB::Table", blueprint.tables),
-    )
-    resources = [StackResource(part.logical_id, part.name, kind) for kind, parts in named for part in parts]
-    resources += [
-        StackResource(consumer.logical_id, consumer.arn, "AWS::Kinesis::StreamConsumer")
-        for consumer in blueprint.consumers
-    ]
-    resources += [
-        StackResource(mapping.logical_id, mapping.uuid, "AWS::Lambda::EventSourceMapping")
-        for mapping in blueprint.mappings
-    ]
-    return DeployedStack(
-        name=blueprint.stack_name,
-        arn=pseudo(blueprint.stack_name, blueprint.account_id, blueprint.region)["AWS::StackId"],
-        created_at=datetime.now(UTC),
-        parameters=blueprint.parameters,
-        outputs=blueprint.outputs,
-        resources=tuple(resources),
-    )

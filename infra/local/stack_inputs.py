@@ -11,6 +11,7 @@ from pathlib import Path
 from infra import blueprint as blueprints
 from infra.blueprint import Blueprint
 from infra.local import temporary
+from infra.local.disk_trouble import reason
 
 HOST = "127.0.0.1"
 USAGE, ENVIRONMENT = 2, 3  # exit statuses: what was asked is wrong; the machine does not allow it
@@ -49,8 +50,8 @@ def read_template(options: StackOptions) -> Blueprint:
         text = options.template.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError, too
         is_text = isinstance(error, UnicodeDecodeError)
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if is_text else str(error)
-        raise StackError(f"{options.template}: cannot read the template: {reason}", USAGE) from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if is_text else str(error)
+        raise StackError(f"{options.template}: cannot read the template: {why}", USAGE) from error
     try:
         return blueprints.load(
             text,
@@ -105,3 +106,13 @@ def bind(port: int) -> Iterator[socket.socket]:
             )
             raise StackError(message, ENVIRONMENT) from error
         yield listener
+
+
+@contextlib.contextmanager
+def writing(data_dir: Path) -> Iterator[None]:
+    """What of the start writes to the data directory: raises StackError when it has no room, or takes nothing."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the data directory {data_dir} cannot be written ({reason(error)}): make room, or use --data-dir"
+        raise StackError(f"{message} with another folder", ENVIRONMENT) from error

@@ -24,11 +24,10 @@ ignored. After each input the caller performs the commands in order and calls `t
 
 from __future__ import annotations
 
-import dataclasses
-
 from infra.model.function.account import Account
 from infra.model.function.admission import Admission
-from infra.model.function.commands import Command, Complete, InitFailed, Report
+from infra.model.function.commands import Command, Complete, InitFailed
+from infra.model.function.completion import Completion
 from infra.model.function.environments import Environment, Environments, State
 from infra.model.function.lives import Lives
 from infra.model.function.outcomes import (
@@ -64,6 +63,7 @@ class FunctionMachine:
         self._environments = Environments()
         self._admission = Admission(settings.name, account, self._environments)
         self._lives = Lives(settings, self.counters, self._environments)
+        self._complete = Completion(settings, self.counters, self._admission).complete
         self._init_error: tuple[str, bytes] | None = None
         self._stopping = False
 
@@ -282,25 +282,3 @@ class FunctionMachine:
         same = self._init_error == (error_type, payload)
         self._init_error = (error_type, payload)
         return not same
-
-    def _complete(
-        self,
-        environment: Environment,
-        outcome: InvokeOutcome,
-        now: float,
-        init_error: str | None = None,
-        process: int | None = None,
-    ) -> Command:
-        assert environment.ticket is not None
-        ticket, environment.ticket = environment.ticket, None
-        on_demand, spilled_over = environment.on_demand, environment.spilled_over
-        self._admission.release(environment)
-        self.counters.concurrent_executions -= 1
-        if not isinstance(outcome, Succeeded | FunctionError):
-            return Complete(ticket, outcome)
-        if self.settings.version != outcome.version:
-            outcome = dataclasses.replace(outcome, version=self.settings.version)
-        duration_ms = max(0.0, now - environment.began_s) * 1e3
-        report = Report(environment.began_s, duration_ms, environment.init_ms, init_error, not on_demand, spilled_over)
-        self.counters.ran(report, failed=isinstance(outcome, FunctionError))
-        return Complete(ticket, outcome, process if process is not None else environment.process, report)

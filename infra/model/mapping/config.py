@@ -43,6 +43,7 @@ FUNCTION_NAME = pattern(
     r"(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 FUNCTION_NAME_MAX = 256
+_UNCHANGEABLE = ("uuid", "event_source_arn", "starting_position", "starting_position_timestamp_s")
 # What makes a batch what it is: its records, what is sent of them, and to whom.
 _FORMS_BATCHES = (
     "function_arn",
@@ -206,6 +207,12 @@ class MappingConfig:
 
     def _refused(self, what: str) -> MappingError:
         return invalid_parameter(f"{what[0].upper()}{what[1:]}.")
+
+    def check_change_to(self, after: "MappingConfig") -> None:
+        """Raises ValueError for what no update can change."""
+        for name in _UNCHANGEABLE:
+            if getattr(self, name) != getattr(after, name):
+                raise ValueError(f"{self.uuid}: {name} cannot be changed; delete the mapping and create another one")
 
     def forms_the_same_batches_as(self, other: "MappingConfig") -> bool:
         """Whether a batch formed under `other` may be sent, or sent again, under this configuration as it is."""

@@ -139,15 +139,11 @@ class Lane:
 
     def _gather(self, now: float) -> bool:
         """Put the next batch on top, if one is due."""
-        batch = gather(self, now) if self.phase is Phase.GATHERING else None
-        return batch is not None and self._top(batch)
+        return self.phase is Phase.GATHERING and self._top(gather(self, now))
 
-    def _end_window(self, now: float) -> bool:
-        """Put the open window's last invocation on top, if it ends before anything else is sent."""
-        batch = last_invocation(self, now)
-        return batch is not None and self._top(batch)
-
-    def _top(self, batch: Batch) -> bool:
+    def _top(self, batch: Batch | None) -> bool:
+        if batch is None:
+            return False
         self.batches.append(batch)
         self.phase = Phase.READY
         return True
@@ -156,7 +152,7 @@ class Lane:
         context, config, batch = self.context, self.context.config, self.batches[-1]
         windows = self.shard.windows
         if windows is not None and batch.ending is None and windows.state_too_large:
-            self._end_window(now)
+            self._top(last_invocation(self, now))
             return
         if config.record_age_s_max != -1:
             oldest_s = now - config.record_age_s_max

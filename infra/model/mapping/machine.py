@@ -16,12 +16,13 @@ from typing import Any
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import lineage
+from infra.model.mapping.changes import Changes
 from infra.model.mapping.commands import Command
 from infra.model.mapping.config import MappingConfig
-from infra.model.mapping.context import NO_RECORDS, Context
+from infra.model.mapping.context import Context
 from infra.model.mapping.fan_out import FanOutReader
 from infra.model.mapping.lane import Lane
-from infra.model.mapping.lifecycle import Delays, Lifecycle, State
+from infra.model.mapping.lifecycle import Delays, State
 from infra.model.mapping.polling import Polling
 from infra.model.mapping.positions import Position
 from infra.model.mapping.shard import ShardReader
@@ -42,15 +43,12 @@ class EventSourceMapping:
         delays: Delays | None = None,
     ) -> None:
         self._context = Context(config, new_id)
-        self._context.stopping = True  # until it polls
-        self._lifecycle = Lifecycle(delays or Delays(), enabled=enabled)
-        self._changed_config: MappingConfig | None = None  # not in force yet
-        self._stopped = False
-        self._begins_anew = False  # as soon as what is under way for the stream that is gone has ended
         self._invocations: dict[int, Lane] = {}
         self._deliveries: dict[int, Lane] = {}
         self._polling = Polling(self._context, self._invocations, self._deliveries)
         self._shards: Mapping[str, ShardReader] = self._polling.shards
+        self._changes = Changes(self._context, self._polling, delays or Delays(), enabled=enabled)
+        self._lifecycle = self._changes.lifecycle
         if snapshot is not None:
             self._restore(snapshot)
 
@@ -59,7 +57,7 @@ class EventSourceMapping:
     @property
     def deadline(self) -> float | None:
         """When `wake_up` is due, or None if only a result can bring the mapping on."""
-        if self._stopped:
+        if self._changes.stopped:
             return None
         of_records = None if self._context.stopping else self._context.timers.next()
         return min((at_s for at_s in (self._lifecycle.deadline, of_records) if at_s is not None), default=None)
@@ -125,10 +123,7 @@ class EventSourceMapping:
 
         Raises MappingInUseError while an earlier change is under way, and ValueError for what cannot be changed.
         """
-        if config is not None:
-            _check_changeable(self.config, config)
-        self._lifecycle.change(now, enabled=enabled)
-        self._changed_config = config or self._changed_config
+        self._changes.update(now, config, enabled=enabled)
         return self.wake_up(now)
 
     def delete(self, now: float) -> list[Command]:
@@ -138,12 +133,11 @@ class EventSourceMapping:
 
     def stop(self) -> None:
         """Begin nothing more, for good. Results of what is under way are still to be fed; they move checkpoints."""
-        self._context.stopping = self._stopped = True
+        self._changes.stop()
 
     def wake_up(self, now: float) -> list[Command]:
         """The deadline has come (or not: then nothing happens)."""
-        if not self._stopped and self._lifecycle.advance(now):
-            self._in_force(now)
+        self._changes.advance(now)
         for key in [] if self._context.stopping else self._context.timers.pop_due(now):
             self._due(key, now)
         return self._context.take_commands()
@@ -151,8 +145,7 @@ class EventSourceMapping:
     def shards_listed(self, now: float, shards: Sequence[lineage.Shard]) -> list[Command]:
         """The whole listing: every shard within retention, closed ones too, with its parents."""
         if not self._polling.listed(now, shards):
-            self._begins_anew = self._context.stopping = True
-            self._come_to_rest(now)
+            self._changes.begin_anew(now)
         return self._context.take_commands()
 
     def shards_not_listed(self, now: float, reason: str) -> list[Command]:
@@ -250,48 +243,6 @@ class EventSourceMapping:
         if refused is not None:
             self._due(refused, now)
 
-    def _in_force(self, now: float) -> None:
-        """What `update` and `delete` wanted happens now."""
-        config, self._changed_config = self._changed_config, None
-        self._context.stopping = self._begins_anew or not self._lifecycle.enabled
-        if config is not None and config != self.config:
-            self._reconfigure(config, now)
-        if self._context.stopping:
-            self._come_to_rest(now)
-        else:
-            self._polling.go_on(now)
-
-    def _reconfigure(self, config: MappingConfig, now: float) -> None:
-        forms_the_same = config.forms_the_same_batches_as(self.config)
-        self._context.reconfigure(config)
-        for shard in self._shards.values():
-            if forms_the_same:
-                shard.reconfigured(now)
-            else:
-                shard.regroup()
-
-    def _come_to_rest(self, now: float) -> None:
-        for shard in self._shards.values():
-            self._polling.poll(shard, now)  # those that are subscribed unsubscribe
-        self._forget_when_quiet(now)
-
-    def _forget_when_quiet(self, now: float) -> None:
-        """Disabled, and what was under way has ended: only the checkpoints are kept, if they are this stream's."""
-        if not self._context.stopping or self._stopped or not self.settled:
-            return
-        if any(shard.reading for shard in self._shards.values()):
-            return
-        self._polling.leave()
-        self._context.refused.clear()
-        if self._begins_anew:
-            self._begins_anew = False
-            self._context.open_windows.clear()
-            self._context.last_processing_result = NO_RECORDS
-            self._polling.begin_anew()
-            self._context.stopping = not self._lifecycle.enabled
-            if self._lifecycle.enabled:
-                self._polling.go_on(now)
-
     def _delivery_finished(self, now: float, delivery_id: int, *, delivered: bool) -> list[Command]:
         lane = self._deliveries.pop(delivery_id)
         lane.delivery_finished(now, delivered=delivered)
@@ -308,14 +259,9 @@ class EventSourceMapping:
 
     def _advance(self, shard: ShardReader, now: float) -> None:
         self._polling.advance(shard, now)
-        self._forget_when_quiet(now)
+        if self._context.stopping:
+            self._changes.forget_when_quiet(now)
 
     def _moved(self, shard: ShardReader, now: float) -> list[Command]:
         self._advance(shard, now)
         return self._context.take_commands()
-
-
-def _check_changeable(before: MappingConfig, after: MappingConfig) -> None:
-    for name in ("uuid", "event_source_arn", "starting_position", "starting_position_timestamp_s"):
-        if getattr(before, name) != getattr(after, name):
-            raise ValueError(f"{before.uuid}: {name} cannot be changed; delete the mapping and create another one")

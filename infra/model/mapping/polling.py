@@ -36,6 +36,12 @@ class Polling:
         self._awaiting = False
 
     @property
+    def quiet(self) -> bool:
+        """No invocation, delivery or read is under way."""
+        under_way = self._invocations or self._deliveries
+        return not under_way and not any(shard.reading for shard in self.shards.values())
+
+    @property
     def checkpoints(self) -> dict[str, Resume]:
         return {shard.shard_id: shard.resume for shard in self.shards.values()}
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.stack import deployed_stack, ready_line, server_config, writing
-from infra.local.stack_inputs import StackError, StackOptions, bind, data_directory, read_template
+from infra.local.stack import server_config
+from infra.local.stack_inputs import StackError, StackOptions, bind, data_directory, read_template, writing
+from infra.local.stack_told import deployed_stack, ready_line
 
 TEMPLATE = Path(__file__).parents[3] / "infra" / "template.yaml"
 
