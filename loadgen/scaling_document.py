@@ -9,7 +9,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 # A function that sleeps makes its lanes the limit, far below what two cores can do: a lane takes 5 events per second.
 LANES = (
     "--shards 1,2,4,8 --parallelization-factor 1,2,5,10 --batch-size 5 --function-latency-ms 1000 --aggregate off "
-    "--keys 300000 --point-duration 16 --warm-up 5 --overdrive 1.8 --tolerance 0.06 --start 1.04 --probes 6"
+    "--keys 300000 --point-duration 14 --warm-up 4 --overdrive 2 --tolerance 0.07 --start 1.015 --probes 6"
 )
 RECORDS = "--shards 1 --parallelization-factor 1 --aggregate off --keys 16 --point-duration 20 --start 1.02 --probes 8"
 BYTES = (
