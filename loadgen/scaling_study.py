@@ -2,7 +2,7 @@
 
 The stack is started and stopped by this command; each part is a `loadgen sweep` as a user types it. With `--into` the
 table and the curves go into the document. Exit status: 0 when everything was measured, otherwise that of the part that
-failed (the parts before it are there).
+failed (the parts before it are there), 130 interrupted.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from loadgen.arguments import folder
 from loadgen.demo import command, local_stack
 from loadgen.scaling_document import PARTS, Part, insert, markdown
 
-OK, FAILED = 0, 1
+OK, FAILED, INTERRUPTED = 0, 1, 130
 TABLE = "study.md"
 
 
@@ -33,11 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     wanted = [part for part in PARTS if not options.only or part.name in options.only]
     status = OK
-    with local_stack(["--port", "0"]) as ready:
-        for part in wanted:
-            status = _measure(part, str(ready["endpoint_url"]), options.out) or status
-            if status > FAILED:
-                break
+    try:
+        with local_stack(["--port", "0"]) as ready:
+            for part in wanted:
+                status = _measure(part, str(ready["endpoint_url"]), options.out) or status
+                if status > FAILED:
+                    break
+    except KeyboardInterrupt:
+        return INTERRUPTED
     publish(options.out, options.into)
     return status
 

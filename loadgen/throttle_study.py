@@ -1,7 +1,7 @@
 """SHELL: `python -m loadgen.throttle_study`: drives a local stack into each of four limits, and looks at the reports.
 
 Each case is a `loadgen run` of its own, as a user types it, against a stack that this command starts and stops. Exit
-status: 0 when every report names its limit, and nothing was lost or applied twice; 1 otherwise.
+status: 0 when every report names its limit, and nothing was lost or applied twice; 1 otherwise; 130 interrupted.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from loadgen.scaling_document import insert
 from loadgen.sweep_stack import Tuner
 from loadgen.throttling import CASES, Case, Outcome, document, judge, markdown
 
-OK, FAILED = 0, 1
+OK, FAILED, INTERRUPTED = 0, 1, 130
 READ_EVERY_S = 0.05
 METRICS_WAIT_S = "11"  # the local stack hands its metrics over every 10 s
 DOCUMENT, TABLE = "throttling.json", "throttling.md"
@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         sys.stderr.write(f"throttle_study: {error}\n")
         return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
     found = document(outcomes, words, started)
     (options.out / DOCUMENT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (options.out / TABLE).write_text(markdown(outcomes), encoding="utf-8")
