@@ -95,8 +95,8 @@ class Measured(NamedTuple):
         quota, following = self.limit.quota, self.limit.following
         return {
             "point": self.point.as_json(),
-            "sustained_events_per_s": round(self.bracket.low, 1),
-            "too_much_events_per_s": None if self.bracket.high is None else round(self.bracket.high, 1),
+            "sustained_events_per_s": round(self.bracket.low, 2),
+            "too_much_events_per_s": None if self.bracket.high is None else round(self.bracket.high, 2),
             "is_closed": self.bracket.is_closed,
             "ended": self.bracket.ended,
             "limited_by": self.limit.name,
@@ -105,7 +105,7 @@ class Measured(NamedTuple):
             "difference_to_quota": None if quota is None else round(self.bracket.low / quota.events_per_s - 1, 4),
             "next_bottleneck": None if following is None else following.as_json(),
             "quotas": [one.as_json() for one in self.quotas],
-            "expected_before_events_per_s": round(self.expected_per_s, 1),
+            "expected_before_events_per_s": round(self.expected_per_s, 2),
             "cost": None
             if self.cost is None
             else {name: round(v, 5) if v is not None else None for name, v in self.cost._asdict().items()},

@@ -75,7 +75,7 @@ class Quota(NamedTuple):
     needs_cpu: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "events_per_s": round(self.events_per_s, 1), "arithmetic": self.arithmetic}
+        return {"name": self.name, "events_per_s": round(self.events_per_s, 2), "arithmetic": self.arithmetic}
 
 
 def guess(point: Point, event_bytes: int, key_bytes: int) -> Cost:
