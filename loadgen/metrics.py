@@ -125,6 +125,10 @@ class Metrics:
         second.acknowledged += events
         if self.late_after_us is not None:
             done_us = result.done_us
+            if events == 1:
+                self.latency.add(done_us - result.due_us[0])
+                second.latency.add(done_us - result.due_us[0])
+                return
             latencies_us = [done_us - due_us for due_us in result.due_us]
             self.latency.add_all(latencies_us)
             second.latency.add_all(latencies_us)
@@ -156,10 +160,9 @@ class Metrics:
         sent_us = result.done_us if result.put_us is None else result.put_us
         if sent_us - min(result.due_us, default=sent_us) <= late_after_us:
             return
-        for due_us in result.due_us:
-            if sent_us - due_us > late_after_us:
-                self.late += 1
-                self.late_us_max = max(self.late_us_max, sent_us - due_us)
+        late_us = [sent_us - due_us for due_us in result.due_us if sent_us - due_us > late_after_us]
+        self.late += len(late_us)
+        self.late_us_max = max(self.late_us_max, *late_us)
 
     def turn(self, waiting: int) -> Turn:
         second = self.seconds.get(self.latest_us // 1_000_000 - 1)

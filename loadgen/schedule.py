@@ -32,6 +32,7 @@ class Schedule(Iterator[Due]):
     def __init__(self, made: Iterable[Due | Block]) -> None:
         self._made = iter(made)
         self._block, self._place = Block((), (), (), ()), 0
+        self._ahead: Due | Block | None = None
         self._due: Due | None = None
         self.upcoming_s: float | None = None
         self._more()
@@ -76,13 +77,19 @@ class Schedule(Iterator[Due]):
         else:
             self._more()
 
+    def make_ahead(self) -> None:
+        """Make the next block while there is time, when half of this one is used up."""
+        if self._ahead is None and self._due is None and self._place * 2 > len(self._block.due_s):
+            self._ahead = next(self._made, None)
+
     def _more(self) -> None:
-        self._due = None
-        for made in self._made:
+        made, self._due, self._ahead = self._ahead or next(self._made, None), None, None
+        while made is not None:
             if isinstance(made, Due):
                 self._due, self.upcoming_s = made, made.due_s
                 return
             if made.due_s:
                 self._block, self._place, self.upcoming_s = made, 0, made.due_s[0]
                 return
+            made = next(self._made, None)
         self._block, self._place = Block((), (), (), ()), 0

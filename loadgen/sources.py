@@ -26,9 +26,8 @@ class Part:
 
 WHOLE = Part()
 
-# Generated events are made some at a time, which costs half as much; those of two milliseconds, which is how long a
-# sender then has its hands full with events that are not due yet.
-MADE_AT_ONCE, MADE_AHEAD_S = 256, 0.002
+# Generated events are made some at a time, which costs half as much: those of so many seconds, while the sender waits.
+MADE_AT_ONCE, MADE_AHEAD_S = 256, 0.025
 
 
 class Source(Protocol):
