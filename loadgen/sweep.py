@@ -165,7 +165,7 @@ class Sweep:
                 backlog(rate, probe.started_s, options.warm_up_s, options.duration_s, probe.batches, overdrive)
             )
             what = verdict(grown, rate, options.tolerance)
-            search.tell(what, grown.value, max(1.0, rate - grown.value))
+            search.tell(what, grown.value, max(1.0, rate - grown.value), (grown.high - grown.low) / 2)
             seen[rate] = probe
             probes.append(_as_json(probe, what, (grown.value, grown.low, grown.high)))
             _say(f"  {rate:10,.1f}/s {what}: backlog {grown.value:+,.1f}/s ({grown.low:+,.1f} to {grown.high:+,.1f})")

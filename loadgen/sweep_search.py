@@ -15,6 +15,7 @@ from loadgen.scaling import Slope
 
 NEGLIGIBLE = 0.01  # of the rate: a backlog that grows by no more is said to stand still
 HINTS_IN_A_ROW = 2
+MARGIN_MIN = 1e-3  # events/s
 NEAR_HINT = 0.45  # of the tolerance: probes just below and just above a hint close the bracket
 
 
@@ -75,7 +76,7 @@ class Search:
     _grows: dict[float, int] = field(default_factory=dict)  # rate -> how often it was seen to grow
     _hints: dict[float, float] = field(default_factory=dict)  # rate -> what was processed meanwhile
     _asked: float = 0.0
-    _unclear: list[float] = field(default_factory=list)  # slopes of inconclusive probes of `_asked`
+    _unclear: list[tuple[float, float]] = field(default_factory=list)  # inconclusive probes of `_asked`: slope, margin
     _hinted: int = 0
     _stride: float = 0.0
 
@@ -104,13 +105,17 @@ class Search:
         self.steps += 1
         return self._asked
 
-    def tell(self, seen: Verdict, growth_per_s: float, processed_per_s: float) -> None:
-        """What became of the rate asked for last. `growth_per_s`: of the backlog; both in events per second."""
+    def tell(self, seen: Verdict, growth_per_s: float, processed_per_s: float, margin_per_s: float = 1.0) -> None:
+        """What became of the rate asked for last. `growth_per_s`: of the backlog, known to within `margin_per_s`.
+
+        All in events per second. Of two slopes that are unclear the one that is known better counts more.
+        """
         if seen is Verdict.UNCLEAR:
-            self._unclear.append(growth_per_s)
+            self._unclear.append((growth_per_s, max(margin_per_s, MARGIN_MIN)))
             if len(self._unclear) < 2:
                 return
-            mean = sum(self._unclear) / len(self._unclear)
+            weights = [margin**-2 for _, margin in self._unclear]
+            mean = sum(slope * weight for (slope, _), weight in zip(self._unclear, weights, strict=True)) / sum(weights)
             seen = Verdict.GROWS if mean > NEGLIGIBLE * self._asked else Verdict.HOLDS
         self._unclear.clear()
         if seen is Verdict.GROWS:

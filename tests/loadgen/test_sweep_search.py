@@ -98,6 +98,17 @@ def test_what_is_unclear_is_measured_again_and_then_decided_by_both() -> None:
     assert search.steps == 2
 
 
+@pytest.mark.parametrize(("margins", "high"), [((3.0, 20.0), 100), ((20.0, 3.0), None)])
+def test_of_two_unclear_slopes_the_one_that_is_known_better_decides(
+    margins: tuple[float, float], high: float | None
+) -> None:
+    search = Search(SearchSettings(100.0))
+    for slope, margin in zip((2.0, -1.5), margins, strict=True):
+        assert search.next_rate() == 100
+        search.tell(Verdict.UNCLEAR, slope, 98.0, margin)
+    assert search.high == high
+
+
 @pytest.mark.parametrize(
     ("low", "value", "high", "expected"),
     [
