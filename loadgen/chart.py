@@ -44,7 +44,10 @@ def chart(title: str, rows: Rows, lines: Sequence[Line], marks: Sequence[Mark] =
     if len(groups) < 2 or not highest:
         return ""
     top = nice(highest)
-    paths = "".join(f"<path class={line.style} d='{_path(values, top)}'/>" for line, values in drawn.items())
+    paths = "".join(
+        f"<path class={line.style} d='{_path(values, top)}'/>{_dots(line, values, top)}"
+        for line, values in drawn.items()
+    )
     samples = "".join(
         f"<span><svg viewBox='0 0 24 8' aria-hidden=true><path class={line.style} d='M0 4L24 4'/></svg> "
         f"{html.escape(line.label)}{_peak(values)}</span>"
@@ -110,6 +113,22 @@ def _path(values: Sequence[float | None], top: float) -> str:
             moves.append(f"L{point}" if is_drawing else f"M{point}L{point}")
         is_drawing = value is not None
     return "".join(moves)
+
+
+def _dots(line: Line, values: Sequence[float | None], top: float) -> str:
+    """Values that stand alone, large enough to be seen."""
+    alone = [
+        (position, value)
+        for position, value in enumerate(values)
+        if value is not None and all(other is None for other in _beside(values, position))
+    ]
+    points = (f"{_x(position, len(values)):.1f} {_y(value, top):.1f}" for position, value in alone)
+    moves = "".join(f"M{point}L{point}" for point in points)
+    return f"<path class='{line.style} dot' d='{moves}'/>" if moves else ""
+
+
+def _beside(values: Sequence[float | None], position: int) -> Sequence[float | None]:
+    return (*values[max(0, position - 1) : position], *values[position + 1 : position + 2])
 
 
 def _grid(top: float) -> str:

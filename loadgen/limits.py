@@ -34,6 +34,7 @@ class Capacity:
     batching_window_s: int | None = None
     timeout_s: int | None = None
     memory_mb: int | None = None
+    architecture: str | None = None
     reserved_concurrency: int | None = None
     account_concurrency: int | None = None
     table_write_units_per_s: int | None = None

@@ -99,6 +99,7 @@ def capacity_of(connection: "Connection", stack: Stack) -> Capacity:
         batching_window_s=mapping.get("MaximumBatchingWindowInSeconds", 0),
         timeout_s=function["Timeout"],
         memory_mb=function["MemorySize"],
+        architecture=next(iter(function.get("Architectures", ())), None),
         reserved_concurrency=reserved.get("ReservedConcurrentExecutions"),
         account_concurrency=account["ConcurrentExecutions"],
         table_write_units_per_s=provisioned or (on_demand if on_demand and on_demand > 0 else None),

@@ -1,6 +1,7 @@
 """PURE: report.html: one file that asks for nothing else, light and dark; the verdict is what is read first."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,7 @@ dt{color:var(--dim);font-size:13px;line-height:1.35}dd{margin:0;font-size:1.25re
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 td:last-child{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.words td:last-child{white-space:normal;overflow-wrap:anywhere}
+td.end{text-align:right;white-space:nowrap}.words td:last-child{white-space:normal;overflow-wrap:anywhere}
 td.in1{padding-left:1.8rem}td.in2{padding-left:3rem}tr.total td{font-weight:600;border-bottom-width:2px}
 .narrow{font-size:13px}.narrow td{padding:.12rem .6rem}
 summary{cursor:pointer;font-size:1.15rem;font-weight:700;margin:2.6rem 0 .8rem}details h2{display:none}
@@ -46,6 +47,7 @@ svg line.mark{stroke:var(--dim);stroke-dasharray:3 3}
 path{fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 path.d{stroke:var(--good)}path.e{stroke:var(--bad);stroke-dasharray:2 4}
 path.a{stroke:var(--a);stroke-dasharray:6 5}path.b{stroke:var(--b)}path.c{stroke:var(--a)}
+path.dot{stroke-width:5;stroke-dasharray:none}
 path.f{stroke:var(--f)}path.g{stroke:var(--g)}
 @media(max-width:600px){body{margin:1rem auto;padding:0 .8rem}svg text{font-size:14px}
 dl{grid-template-columns:repeat(2,1fr)}dd{font-size:1.1rem}}
@@ -92,7 +94,10 @@ def page(report: Mapping[str, Any]) -> str:
             "Lines of the file that could not be read (the first ones)",
             [(line["why"], f"line {line['line']:,}") for line in report["unreadable"]],
         ),
-        _table("Configuration", [(name, str(value)) for name, value in report["configuration"].items()], "words"),
+        _cost(report.get("cost")),
+        _table(
+            "Configuration", [(name, str(value)) for name, value in report["configuration"].items()], "words narrow"
+        ),
         "<details><summary>All numbers, by the names that --threshold takes</summary>",
         _table("All numbers", [(name, number(value)) for name, value in report["numbers"].items()], "narrow"),
         "</details>",
@@ -170,6 +175,33 @@ def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>Thresholds</h2><table><tr><th>wanted<th>measured<th>{''.join(rows)}</table>"
 
 
+def _cost(cost: Mapping[str, Any] | None) -> str:
+    if not cost:
+        return ""
+    rows = [
+        f"<tr><td>{html.escape(part['part'])}<br><span class=dim>{html.escape(part['rests_on'])}</span>"
+        f"<td class=end>{_amount(part['amount'])} {html.escape(part['unit'])}<td>{_dollars(part['usd'])}"
+        for part in cost["parts"]
+    ]
+    each = cost["usd_per_million_events"]
+    said = "" if each is None else f", {_dollars(each)} per million events"
+    return (
+        f"<h2>Cost on AWS: {_dollars(cost['usd'])}{said}</h2><table class=narrow>{''.join(rows)}</table><p class='dim'>"
+        f"List prices of {html.escape(cost['prices_of'])} in {html.escape(cost['region'])}, without free tier. "
+        f"Not in it: {html.escape('; '.join(cost['left_out']))}.</p>"
+    )
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}"
+
+
+def _dollars(value: float) -> str:
+    """Two digits that say something, and no exponent."""
+    places = 2 if value >= 1 or value <= 0 else 1 - math.floor(math.log10(value))
+    return f"${value:,.{places}f}"
+
+
 def _counts(title: str, counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     return _table(
@@ -181,4 +213,5 @@ def _table(title: str, rows: Sequence[tuple[str, str]], kind: str = "") -> str:
     if not rows:
         return ""
     cells = "".join(f"<tr><td>{html.escape(name)}<td>{html.escape(value)}" for name, value in rows)
-    return f"<h2>{html.escape(title)}</h2><table{kind and f' class={kind}'}>{cells}</table>"
+    style = f" class='{kind}'" if kind else ""
+    return f"<h2>{html.escape(title)}</h2><table{style}>{cells}</table>"

@@ -124,6 +124,15 @@ def _document() -> dict[str, Shape]:
         "missing": many(text),
         "series": many(named({**series, "points": points})),
     }
+    part = {"part": text, "amount": number, "unit": text, "price": text, "usd": number, "rests_on": text}
+    cost = {
+        "usd": number,
+        "usd_per_million_events": nullable(number),
+        "prices_of": text,
+        "region": text,
+        "parts": many(named(part)),
+        "left_out": many(text),
+    }
     return {
         "verdict": text,
         "passed": flag,
@@ -140,6 +149,7 @@ def _document() -> dict[str, Shape]:
         "failures": counts,
         "events_per_shard": counts,
         "limits": nullable(named(limits)),
+        "cost": nullable(named(cost)),
     }
 
 

@@ -95,12 +95,12 @@ def timelines(report: Mapping[str, Any]) -> list[str]:
     table = _table(report, series)
     resolutions = {one["name"]: one["resolution_s"] for one in series}
     marks = _marks(report, len(table))
-    return [
-        drawn
-        for timeline in (*SENT, *_of_shards(series), *TARGET)
-        if _has_any(table, timeline.needs or tuple(line.column for line in timeline.lines))
-        and (drawn := chart(_titled(timeline, resolutions), *_shown(table, timeline), marks))
-    ]
+    drawn = []
+    for timeline in (*SENT, *_of_shards(series), *TARGET):
+        columns, lines = _shown(table, timeline)
+        if _has_any(table, timeline.needs or tuple(line.column for line in lines)):
+            drawn.append(chart(_titled(timeline.title, lines, resolutions), columns, lines, marks))
+    return [figure for figure in drawn if figure]
 
 
 def _table(report: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -161,11 +161,11 @@ def _has_any(table: Iterable[Row], columns: Sequence[str]) -> bool:
 
 
 def _shown(table: Sequence[Row], timeline: Timeline) -> tuple[list[Row], list[Line]]:
-    """The chart's columns; a line without anything is left out, unless it is the only one."""
+    """The chart's columns; a line without anything is left out."""
     lines = [line for line in timeline.lines if _has_any(table, (line.column,))]
     return [{line.column: row.get(line.column) for line in lines} for row in table], lines
 
 
-def _titled(timeline: Timeline, resolutions: Mapping[str, int]) -> str:
-    coarse = {resolutions[line.column] for line in timeline.lines if resolutions.get(line.column, 1) > 1}
-    return f"{timeline.title} (CloudWatch knows it by {max(coarse)} s)" if coarse else timeline.title
+def _titled(title: str, lines: Iterable[Line], resolutions: Mapping[str, int]) -> str:
+    coarse = {resolutions[line.column] for line in lines if resolutions.get(line.column, 1) > 1}
+    return f"{title} (CloudWatch knows it by {max(coarse)} s)" if coarse else title

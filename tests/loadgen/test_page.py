@@ -53,6 +53,13 @@ def test_a_missing_value_breaks_its_line() -> None:
     assert (one.count("M"), two.count("M")) == (2, 1)
 
 
+def test_a_value_that_stands_alone_is_a_dot() -> None:
+    drawn = chart("t", rows([(5, 1), (None, 1), (5, 1), (5, 1)]), LINES)
+    (dots,) = re.findall(r"<path class='a dot' d='([^']+)'", drawn)
+    assert dots.count("M") == 1
+    assert "b dot" not in drawn
+
+
 def test_several_seconds_in_a_point_are_combined_as_the_line_says() -> None:
     drawn = chart("t", rows([(0.0, 0.0), (100.0, 100.0)] * POINTS_MAX), LINES)
     one, two = re.findall(r"<path class=. d='([^']+)'", drawn.partition("</figcaption>")[2])
