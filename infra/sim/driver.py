@@ -26,7 +26,7 @@ from infra.model.mapping import (
     RequestIds,
     StartingPosition,
 )
-from infra.model.stream import Stream, StreamError
+from infra.model.stream import ReadResult, Stream, StreamError
 from infra.model.stream import Throttled as ReadThrottled
 from infra.sim import reshard
 from infra.sim.checkpoints import Checkpoints
@@ -139,7 +139,12 @@ class Driver:
             self.clock.later(0.01, self._feed, machine, machine.shards_not_listed, "LimitExceededException")
             return
         shards = [reshard.listed(shard) for shard in self.stream.shards(self.clock.now)]
-        self.clock.later(0.01, self._feed, machine, machine.shards_listed, shards)
+        self.clock.later(0.01, self._has_listed, machine, self.clock.now, shards)
+
+    def _has_listed(self, machine: EventSourceMapping, at_s: float, shards: Sequence[reshard.ListedShard]) -> None:
+        if machine is self.machine:
+            self.witness.listed(at_s, shards)
+            self._feed(machine, machine.shards_listed, shards)
 
     def _read(self, read: Read) -> None:
         """A read sees what is there when it begins."""
@@ -147,19 +152,20 @@ class Driver:
         self.witness.reads(read)
         latency_s = 0.005 + 0.01 * random.random()
         where = self.border.position(shard_id, read.position)
-        if isinstance(where, StartingPosition):
-            where = self.stream.position(shard_id, where.kind, clock.now, timestamp_s=where.timestamp_s)
-        if random.random() < self.faults.read_throttled:
-            self.function.meet("read_throttled")
-            self.clock.later(latency_s, self._has_read, machine, read, machine.read_throttled, shard_id, where)
-            return
+        refused = partial(clock.later, latency_s, self._has_read, machine, read, clock.now, None)
         try:
+            if isinstance(where, StartingPosition):
+                where = self.stream.position(shard_id, where.kind, clock.now, timestamp_s=where.timestamp_s)
+            if random.random() < self.faults.read_throttled:
+                self.function.meet("read_throttled")
+                refused(machine.read_throttled, shard_id, where)
+                return
             result = self.stream.read(where, read.limit, clock.now)
         except ReadThrottled:
-            clock.later(latency_s, self._has_read, machine, read, machine.read_throttled, shard_id, where)
+            refused(machine.read_throttled, shard_id, where)
             return
         except StreamError as error:
-            clock.later(latency_s, self._has_read, machine, read, machine.read_failed, shard_id, str(error))
+            refused(machine.read_failed, shard_id, str(error))
             return
         records = self.border.out(shard_id, result.records)
         if records:
@@ -171,13 +177,24 @@ class Driver:
             millis_behind_latest=result.millis_behind_latest,
             end_of_shard=result.end_of_shard,
         )
-        clock.later(latency_s, self._has_read, machine, read, tell, shard_id, records, result.position)
+        arguments = (shard_id, records, result.position)
+        clock.later(latency_s, self._has_read, machine, read, clock.now, result, tell, *arguments)
 
     def _has_read(
-        self, machine: EventSourceMapping, read: Read, tell: Callable[..., list[Command]], *arguments: Any
+        self,
+        machine: EventSourceMapping,
+        read: Read,
+        began_s: float,
+        result: ReadResult | None,
+        tell: Callable[..., list[Command]],
+        *arguments: Any,
     ) -> None:
+        """The machine hears what a Read that began then has found, or (None) that it was refused."""
         if machine is self.machine:
-            self.witness.has_read(read)
+            if result is None:
+                self.witness.has_read(read, began_s, None, end_of_shard=False)
+            else:
+                self.witness.has_read(read, began_s, arguments[1], end_of_shard=result.end_of_shard)
             self._feed(machine, tell, *arguments)
 
     # The function
@@ -195,7 +212,7 @@ class Driver:
             heard = machine is self.machine
             clock.say(f"outcome {invoke.request_id[:8]} {_outcome(outcome)}{'' if heard else ' unheard'}")
             if heard:
-                self.witness.has_invoked(invoke, outcome)
+                self.witness.has_invoked(clock.now, invoke, outcome)
                 self._feed(machine, machine.invocation_finished, invoke.invocation_id, outcome)
 
         chance = random.random()

@@ -2,8 +2,9 @@
 
 Every well-formed event is in the totals exactly once, or in a destination document (or among the records that were
 dropped because the destination refused them), or both: a batch may be written and given up all the same. Every
-malformed one is in quarantine exactly once, or given up likewise. An identity sent again with a time in another window
-is another event there.
+malformed one is in quarantine exactly once, or given up likewise. What expired before it was read, or was put before
+the mapping began, is excused; what the mapping's filters drop must not be there. An identity sent again with a time in
+another window is another event there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,7 +39,8 @@ def check(
     excused: set[str] = set()  # that may be there or not
     for shard in shards:
         for put in shard.order:
-            (excused if put.in_document or put.dropped else settled).update(put.parcel.names)
+            if put.wanted:
+                (excused if put.excused else settled).update(put.parcel.names)
     applied = _check_pages(results.items, truths)
     alien = applied - settled - excused
     if alien:
@@ -90,10 +92,10 @@ def _check_quarantine(shards: Iterable[SeenShard], found: Items) -> None:
     excused: set[tuple[str, str]] = set()
     for shard in shards:
         for put in shard.order:
-            for bad in put.parcel.malformed:
+            for bad in put.parcel.malformed if put.wanted else ():
                 key = position(shard.shard_id, put.number, bad.subsequence_number)
                 expected[key] = (bad.reason, bad.payload)
-                if put.in_document or put.dropped:
+                if put.excused:
                     excused.add(key)
     for key, item in found.items():
         if key not in expected:

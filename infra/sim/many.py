@@ -28,6 +28,7 @@ class Tally:
     virtual_s: float = 0.0
     cpu_s: float = 0.0
     faults_met: dict[str, int] = field(default_factory=dict)
+    missed: dict[str, int] = field(default_factory=dict)
 
     def add(self, result: Result, cpu_s: float) -> None:
         self.seeds += 1
@@ -38,8 +39,9 @@ class Tally:
         self.documents += result.documents
         self.virtual_s += result.virtual_s
         self.cpu_s += cpu_s
-        for name, count in result.faults_met.items():
-            self.faults_met[name] = self.faults_met.get(name, 0) + count
+        for sums, counts in ((self.faults_met, result.faults_met), (self.missed, result.missed)):
+            for name, count in counts.items():
+                sums[name] = sums.get(name, 0) + count
 
 
 def run(

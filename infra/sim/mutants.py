@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from infra.model.function import Account, FunctionMachine, InvokeOutcome, Kill, ServiceError, Throttled
-from infra.model.mapping import lineage, response
+from infra.model.mapping import gathering, lineage, response
 from infra.model.mapping.batch import Batch
 from infra.model.mapping.commands import Checkpoint
-from infra.model.mapping.documents import Condition
+from infra.model.mapping.config import Pace
+from infra.model.mapping.documents import Condition, Failure
+from infra.model.mapping.filters import Filter
 from infra.model.mapping.lane import Lane, Phase
 from infra.model.mapping.machine import EventSourceMapping
 from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber
 from infra.model.mapping.shard import ShardReader
 from infra.model.stream import StreamRecord
+from infra.model.stream_state import StreamState
 from infra.sim import environment, table
 from processor.core import plan as planning
 from processor.core.cache import PageCache
@@ -140,6 +143,35 @@ def one_call_too_many(right: Any) -> Any:
             right(self, batch, now)
 
     return failed
+
+
+def _halved(first: Callable[[int], int], at_least: int) -> Callable[[Any], Any]:
+    """A batch of at least so many records is divided behind the `first` so many."""
+
+    def judged(right: Any) -> Any:
+        def divide(self: Lane, batch: Batch, now: float) -> bool:
+            if not self.context.config.bisect_batch_on_function_error or len(batch) < at_least:
+                done: bool = right(self, batch, now)
+                return done
+            count = first(len(batch))
+            parts = [batch.rest(count, self.context.new_id()), batch.first(count, self.context.new_id())]
+            self.batches[-1:] = [part for part in parts if part.records]  # of one record the left half is all
+            self.phase = Phase.READY
+            self.context.refused.pop(self, None)
+            return True
+
+        return divide
+
+    return judged
+
+
+def reported_after_all(right: Any) -> Any:
+    """Whatever the function did, the document says that it reported."""
+
+    def ran(self: Lane, batch: Batch, place: int, now: float, _failure: Failure = Failure.REPORTED) -> None:
+        right(self, batch, place, now, Failure.REPORTED)
+
+    return ran
 
 
 def new_id_for_a_retry(right: Any) -> Any:
@@ -278,6 +310,21 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "partial response ignored": ((Lane, "_first_failed", lambda _: lambda _self, batch, _payload: len(batch)),),
     "one call too many": ((Lane, "_failed", one_call_too_many),),
     "new request id for a retry": ((Lane, "_wait", new_id_for_a_retry),),
+    "retries without a wait": ((Pace, "retry_after_s", _always(0.0)),),
+    "retries that do not wait longer": ((Pace, "retry_after_s", lambda _: lambda self, _failures: self.first_retry_s),),
+    "batches of one": ((gathering, "batch_length", _always(1)),),
+    "larger half first": ((Lane, "_judged", _halved(lambda count: (count + 1) // 2, 2)),),
+    "a single record is divided": ((Lane, "_judged", _halved(lambda count: max(1, count // 2), 1)),),
+    "functionError lost": ((Lane, "_ran", reported_after_all),),
+    "filters ignored": ((Filter, "matches", _always(True)),),
+    "filters let nothing through": ((Filter, "matches", _always(False)),),
+    "children begin where the mapping did": (
+        (lineage, "starting_position", lambda _: lambda _shard_id, **known: known["configured"]),
+    ),
+    "LATEST forgotten": ((ShardReader, "_begun", _always(None)),),
+    "an hour too little kept": (
+        (StreamState, "_oldest_ms", lambda _: lambda _self, now: int(now * 1000) - 23 * 3_600_000),
+    ),
     "checkpoint stands still": ((ShardReader, "checkpoint", _always(None)),),
     "lanes change while they are busy": ((ShardReader, "regroup", lanes_change_at_once),),
     "disabled mapping goes on": ((ShardReader, "may_begin", lambda _: property(lambda self: not self.regrouping)),),

@@ -51,10 +51,20 @@ def hunt(name: str, seeds_max: int = SEEDS_MAX) -> Found | None:
     return None
 
 
-# What a mistake needs to show, where fewer than one seed in fifty draws it: attempts carry over only from an undivided
-# batch that failed, then succeeded in part, and then failed again before its retries were used up.
+# What a mistake needs to show, where fewer than one seed in fifty draws it. Attempts carry over only from an undivided
+# batch that failed, then succeeded in part, and then failed again before its retries were used up. LATEST is forgotten
+# where a mapping begins again after it has read of a shard, but before the shard has a checkpoint. Texts and numbers
+# differ where numbers have more and more digits; a batch's front is too old where there is an age.
 SETTINGS: dict[str, dict[str, Any]] = {
     "budget not reset by progress": {"retries": 1, "bisect": False, "report": True},
+    "reported numbers compared as text": {"short_numbers": True, "report": True},
+    "whole batch too old with its front": {"record_age_s": 60},
+    "LATEST forgotten": {
+        "starting_position": "LATEST",
+        "starting_position_timestamp_s": None,
+        "begins_after_s": 4.0,
+        "rate": 20,
+    },
 }
 
 MUTATIONS = {name: Mutation(patches, SETTINGS.get(name, {})) for name, patches in mutants.PATCHES.items()}

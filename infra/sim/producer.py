@@ -87,8 +87,9 @@ class Producer:
                 continue
             self._outstanding -= 1
             self.events += parcel.users
-            number, arrived_at_ms = self._border.put(*outcome, int(clock.now * 1000))
-            self._witness.put(outcome.shard_id, number, parcel.entry.partition_key, arrived_at_ms, parcel)
+            put_at_ms = int(clock.now * 1000)
+            number, arrived_at_ms = self._border.put(*outcome, put_at_ms)
+            self._witness.put(outcome.shard_id, number, parcel.entry.partition_key, arrived_at_ms, put_at_ms, parcel)
         clock.say(f"put {parcels[0].name}..{parcels[-1].name} n={len(parcels)} refused={len(refused)}")
         if refused:
             self.throttled += len(refused)

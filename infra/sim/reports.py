@@ -82,6 +82,7 @@ def summary(tally: Tally) -> str:
     per_s = tally.put / tally.cpu_s if tally.cpu_s else 0.0
     handed = tally.handed / tally.put if tally.put else 0.0
     hours = tally.virtual_s / 3600
+    missed = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.missed.items()))
     met = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.faults_met.items())) or "none"
     return "\n".join(
         [
@@ -89,6 +90,7 @@ def summary(tally: Tally) -> str:
             f"{tally.applied:,} distinct ones in the totals, "
             f"{tally.invocations:,} invocations, {tally.documents:,} documents, {hours:,.1f} virtual hours",
             f"faults met: {met}",
+            *([f"Kinesis records not the function's: {missed}"] if missed else []),
             f"{per_s:,.0f} virtual events per CPU-second ({tally.cpu_s:.1f} CPU-s; an event was handed to the function "
             f"{handed:.2f} times)",
         ]

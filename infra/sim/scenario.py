@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from infra.blueprint import Blueprint
 from infra.model.mapping import MappingConfig, Pace
 from infra.sim.faults import Faults
+from infra.sim.filtering import FILTERS
 
 T = TypeVar("T")
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
+RETENTION_S = 24 * 3_600.0
 START_S = 1_795_425_000.0  # the virtual clock begins here, and so do all records
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:failures"
 BUCKET = "arn:aws:s3:::failures"
@@ -22,6 +24,8 @@ class Scenario:
     """One simulation. The names in the second block are AWS's settings, in the third the producers' behaviour.
 
     `aggregate` is user records per Kinesis record (1: not aggregated), `rate` user records per virtual second.
+    `begins_after_s`: the mapping begins to poll so long after the first record is put. `filters` names one of
+    filtering.FILTERS.
     """
 
     seed: int
@@ -41,6 +45,8 @@ class Scenario:
     destination: str = BUCKET
     starting_position: str = "TRIM_HORIZON"
     starting_position_timestamp_s: float | None = None
+    begins_after_s: float = 0.0
+    filters: str = ""
 
     aggregate: int = 100
     keys: int = 20
@@ -84,6 +90,7 @@ class Scenario:
             record_age_s_max=self.record_age_s,
             report_batch_item_failures=self.report,
             on_failure_destination_arn=self.destination,
+            filters=FILTERS[self.filters].patterns if self.filters else (),
             event_count_metrics=True,
             pace=self.pace,
         )
@@ -127,10 +134,7 @@ def varied(seed: int) -> dict[str, Any]:
     def one(choices: Sequence[T]) -> T:
         return random.choice(choices)
 
-    at_timestamp = one([False, False, True])
     settings: dict[str, Any] = {
-        "starting_position": "AT_TIMESTAMP" if at_timestamp else "TRIM_HORIZON",
-        "starting_position_timestamp_s": START_S if at_timestamp else None,
         "shards": one([1, 1, 2, 3, 5]),
         "batch_size": one([1, 2, 3, 5, 10, 25, 100, 1_000]),
         "batching_window_s": one([0, 0, 0, 1, 2, 5]),
@@ -161,7 +165,24 @@ def varied(seed: int) -> dict[str, Any]:
             held_bytes_max=one([1, 10**9, 10**9]),
         ),
     }
+    settings |= _beginning(random)
+    if settings["aggregate"] == 1:
+        settings["filters"] = one(["", "", *FILTERS])
     return settings
+
+
+def _beginning(random: Random) -> dict[str, Any]:
+    """When the mapping begins, and where: at once, after some seconds, or when the first records begin to expire."""
+    begins_after_s = random.choice((0.0, 0.0, 0.0, 4.0, 4.0, 20.0, RETENTION_S + 30.0 * random.random()))
+    position = random.choice(("TRIM_HORIZON", "TRIM_HORIZON", "AT_TIMESTAMP", "LATEST"))
+    if begins_after_s > RETENTION_S:
+        position = "TRIM_HORIZON"
+    at_s = None if position != "AT_TIMESTAMP" else START_S + round(begins_after_s * random.random(), 3)
+    return {
+        "starting_position": position,
+        "starting_position_timestamp_s": at_s,
+        "begins_after_s": begins_after_s,
+    }
 
 
 def scenario(

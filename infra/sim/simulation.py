@@ -15,7 +15,8 @@ from infra.sim.world import World
 @dataclass(frozen=True, slots=True)
 class Result:
     """`put`: user records in the stream, resends included; `handed`: user records that the function planned,
-    redeliveries included; `applied`: distinct events in the totals. `virtual_s` is simulated time.
+    redeliveries included; `applied`: distinct events in the totals. `virtual_s` is simulated time. `missed`: Kinesis
+    records that never were the function's: expired, put before the mapping began, or dropped by its filters.
     """
 
     seed: int
@@ -28,6 +29,7 @@ class Result:
     steps: int
     virtual_s: float
     faults_met: dict[str, int]
+    missed: dict[str, int] = field(default_factory=dict)
     violation: Violation | None = None
     last_lines: list[str] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ def simulate(scenario: Scenario, *, memo: bool = True, echo: Callable[[str], obj
         documents=witness.documents,
         steps=world.clock.steps,
         virtual_s=world.clock.now - world.clock.start_s,
+        missed={name: count for name, count in witness.reading.missed.items() if count},
         faults_met={name: count for name, count in sorted(met.items()) if count},
         violation=violation,
         last_lines=trace.last if violation else [],

@@ -5,12 +5,16 @@ what a stream's user could know. A broken promise raises `Violation` at once.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
 from infra.model.mapping import AtSequenceNumber, Checkpoint, Deliver, Invoke, MappingConfig, Read
 from infra.model.shard import Shard
+from infra.model.stream import StreamRecord
+from infra.sim.batching import Batching
 from infra.sim.environment import kinesis_records
+from infra.sim.reads import Reads
+from infra.sim.reshard import ListedShard
 from infra.sim.seen import Flight, Key, Put, SeenShard
 from infra.sim.stock import Parcel
 from infra.sim.violation import Violation
@@ -23,20 +27,23 @@ EVENT_CHECKED_BYTES_MAX = 50_000
 class Witness:
     """One per simulation; `lease` numbers the machines that follow each other."""
 
-    def __init__(self, config: MappingConfig) -> None:
+    def __init__(self, config: MappingConfig, wanted: Callable[[bytes], bool]) -> None:
         self.config = config
         self.shards: dict[str, SeenShard] = {}
+        self.reading = Reads(self.shards, config.starting_position, self._settle_one)
+        self._batching = Batching(config)
+        self._wanted = wanted
         self.lease = 1
         self.enabled = True
         self._factor_max, self._batch_max = config.parallelization_factor, config.batch_size
         self._epoch = 1  # of settling: another one begins where records may come again
         self.unsettled = 0
         self.invocations = 0
-        self.completed: set[str] = set()
         self.documents = 0
         self.dropped_records = 0
         self._flights: dict[int, Flight] = {}
         self._attempts: dict[str, int] = {}  # by request id: those that count as retries do
+        self._failures: dict[str, str | None] = {}  # by request id: the functionError of the last attempt that ran
         self._batches: dict[str, tuple[str, int, int, int]] = {}
 
     # The stream
@@ -49,13 +56,16 @@ class Witness:
                 seen = self.shards[shard.shard_id] = SeenShard(shard.shard_id, parents)
             seen.closed = shard.closed
 
-    def put(self, shard_id: str, number: int, partition_key: str, arrived_at_ms: int, parcel: Parcel) -> None:
+    def put(
+        self, shard_id: str, number: int, partition_key: str, arrived_at_ms: int, put_at_ms: int, parcel: Parcel
+    ) -> None:
         shard = self.shards[shard_id]
         key = shard.keys.get(partition_key)
         if key is None:
             key = shard.keys[partition_key] = Key()
-        put = Put(number, arrived_at_ms, parcel, key)
-        key.puts.append(put)
+        put = Put(number, arrived_at_ms, put_at_ms, parcel, key, wanted=self._wanted(parcel.entry.data))
+        if put.wanted:
+            key.puts.append(put)
         shard.order.append(put)
         shard.puts[number] = put
         self.unsettled += 1
@@ -65,9 +75,11 @@ class Witness:
         self.lease += 1
         self._epoch += 1
         self._factor_max, self._batch_max = self.config.parallelization_factor, self.config.batch_size
+        self._batching.begin_anew(self.config, moved=True)
         self._flights.clear()
         for shard in self.shards.values():
             shard.reading, shard.in_flight = False, 0
+            shard.cursor, shard.held_to = None, 0
             shard.reach = resumed.get(shard.shard_id, 0)
 
     def reconfigured(self, config: MappingConfig) -> None:
@@ -75,11 +87,15 @@ class Witness:
         self.config = config
         self._factor_max = max(self._factor_max, config.parallelization_factor)
         self._batch_max = max(self._batch_max, config.batch_size)
+        self._batching.begin_anew(config)
 
     def switched(self, *, enabled: bool) -> None:
         """An enabled mapping goes on at its checkpoints: a lane that was ahead of them sees records again."""
         self.enabled = enabled
         self._epoch += enabled
+        self._batching.begin_anew(self.config)
+        for shard in self.shards.values() if enabled else ():
+            shard.held_to = 0  # perhaps nothing was forgotten
 
     def _check_enabled(self, shard_id: str, what: str) -> None:
         if not self.enabled:
@@ -100,9 +116,19 @@ class Witness:
                     "parents before children",
                     f"{shard.shard_id} is read while record {unsettled.number} of its parent {parent} is not settled",
                 )
+        self.reading.begins(read)
 
-    def has_read(self, read: Read) -> None:
+    def has_read(
+        self, read: Read, began_s: float, records: Sequence[StreamRecord] | None, *, end_of_shard: bool
+    ) -> None:
+        """The mapping was told what a Read of that time has found; None: it was refused."""
         self.shards[read.shard_id].reading = False
+        if records is not None:
+            self.reading.ended(began_s, read, records, end_of_shard=end_of_shard)
+
+    def listed(self, now: float, listing: Sequence[ListedShard]) -> None:
+        """The mapping was told which shards there are."""
+        self.reading.listed(now, listing)
 
     # Invoking
 
@@ -111,6 +137,7 @@ class Witness:
         self._check_enabled(invoke.shard_id, "sent to the function")
         flight = Flight(self.lease, shard, [])
         self._check_records(invoke, shard, flight)
+        self._batching.sent(now, invoke, flight, self._epoch)
         self._check_batch(now, invoke, shard)
         self._flights[invoke.invocation_id] = flight
         shard.in_flight += 1
@@ -126,6 +153,8 @@ class Witness:
             put = known.get(record.sequence_number)
             if put is None:
                 raise Violation("only what was put", f"record {record.sequence_number} was not put to {shard.shard_id}")
+            if not put.wanted:
+                raise Violation("filters", f"record {put.number} of {shard.shard_id} is sent, but does not match")
             if put.settled_last == epoch:
                 raise Violation(
                     "settled once", f"record {put.number} of {shard.shard_id} was settled and is sent again"
@@ -133,7 +162,9 @@ class Witness:
             key, index = put.key, put.index
             if key.busy is flight:
                 if index != key.last + 1:
-                    raise _out_of_order(shard, record.partition_key, put, key.puts[key.last + 1 :])
+                    between = key.puts[key.last + 1 : index]
+                    if not between or not all(each.missed for each in between):
+                        raise _out_of_order(shard, record.partition_key, put, key.puts[key.last + 1 :])
             else:
                 if key.busy is not None and key.busy.lease == lease:
                     raise Violation(
@@ -181,7 +212,7 @@ class Witness:
         if read != kinesis_records(invoke.shard_id, invoke.records):
             raise Violation("event", "the event's records are not those of the batch")
 
-    def has_invoked(self, invoke: Invoke, outcome: InvokeOutcome) -> None:
+    def has_invoked(self, now: float, invoke: Invoke, outcome: InvokeOutcome) -> None:
         """The mapping was told this outcome."""
         flight = self._flights.pop(invoke.invocation_id)
         flight.shard.in_flight -= 1
@@ -190,22 +221,29 @@ class Witness:
         match outcome:
             case Succeeded(payload=payload) if self.config.report_batch_item_failures:
                 done = _first_failed(payload, flight.puts)
+                self._failures[invoke.request_id] = None
             case Succeeded():
                 done = len(flight.puts)
             case FunctionError():
                 done = 0
-            case _:
-                return  # the function has not run: that counts for nothing
+                self._failures[invoke.request_id] = "Unhandled"
+            case _:  # the function has not run: that counts for nothing
+                self._batching.ended(now, invoke.request_id, flight, None)
+                return
         if done == 0:
             self._attempts[invoke.request_id] = self._attempts.get(invoke.request_id, 0) + 1
         self._settle(flight.puts[:done])
+        self._batching.ended(now, invoke.request_id, flight, done)
 
     def _settle(self, puts: Sequence[Put]) -> None:
         for put in puts:
-            if not put.settled:
-                put.settled = self.lease
-                self.unsettled -= 1
+            self._settle_one(put)
             put.settled_last = self._epoch
+
+    def _settle_one(self, put: Put) -> None:
+        if not put.settled:
+            put.settled = self.lease
+            self.unsettled -= 1
 
     # Discarding
 
@@ -236,6 +274,16 @@ class Witness:
             raise Violation("bisect", f"{len(records)} records are given up together")
         if ("responseContext" in found) != (condition == "RetryAttemptsExhausted" and not oversized):
             raise Violation("documents", f"responseContext is wrongly {found.get('responseContext', 'absent')}")
+        if "responseContext" in found:
+            told_error, error = (
+                found["responseContext"].get("functionError", ""),
+                self._failures.get(request["requestId"]),
+            )
+            if told_error != error:
+                raise Violation("documents", f"functionError is {told_error!r}, the last attempt's was {error!r}")
+        self._batching.given_up(
+            self._puts(deliver), self.shards[info["shardId"]], aged=condition == "RecordAgeExceeded"
+        )
         if count != max(1, attempts) and not oversized:
             raise Violation("documents", f"approximateInvokeCount is {count}, there were {attempts} attempts")
         if "payload" in found:
@@ -251,7 +299,7 @@ class Witness:
         """The destination has the document, whether or not the mapping hears of it."""
         self.documents += 1
         for put in self._puts(deliver):
-            put.in_document = True
+            put.excused = True
 
     def has_delivered(self, deliver: Deliver, *, delivered: bool) -> None:
         """The mapping was told."""
@@ -259,7 +307,7 @@ class Witness:
         if not delivered:
             self.dropped_records += len(puts)
             for put in puts:
-                put.dropped = True
+                put.excused = True
         self._settle(puts)
 
     def _puts(self, deliver: Deliver) -> list[Put]:
@@ -286,19 +334,21 @@ class Witness:
         if not shard.closed or lowest is not None:
             why = "is still open" if lowest is None else f"record {lowest.number} is not settled"
             raise Violation("checkpoint", f"{shard_id} is called completed, but {why}")
-        self.completed.add(shard_id)
+        self.reading.completed.add(shard_id)
 
     @property
     def finished(self) -> bool:
         """Every record is settled, every closed shard is completed, every checkpoint is behind the last record."""
-        return not self.unsettled and all(
-            shard.shard_id in self.completed or not (shard.closed or shard.behind) for shard in self.shards.values()
-        )
+        return not self.unsettled and all(not (shard.closed or shard.behind) for shard in self._unfinished())
+
+    def _unfinished(self) -> list[SeenShard]:
+        completed = self.reading.completed
+        return [shard for shard in self.shards.values() if shard.shard_id not in completed and not shard.gone]
 
     def unfinished(self) -> str:
         """What `finished` waits for."""
-        behind = [shard for shard in self.shards.values() if shard.shard_id not in self.completed and shard.behind]
-        closed = [shard for shard in self.shards.values() if shard.shard_id not in self.completed and shard.closed]
+        behind = [shard for shard in self._unfinished() if shard.behind]
+        closed = [shard for shard in self._unfinished() if shard.closed]
         return (
             f"{self.unsettled} records are not settled, {len(closed)} closed shards not completed, "
             f"{len(behind)} checkpoints not behind the last record"

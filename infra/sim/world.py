@@ -10,6 +10,7 @@ from infra.sim import reshard
 from infra.sim.clockwork import Clockwork, Trace
 from infra.sim.driver import Driver
 from infra.sim.environment import LATE_S_MAX, Function
+from infra.sim.filtering import wants
 from infra.sim.fleet import Fleet
 from infra.sim.ledger import check
 from infra.sim.numbers import Border
@@ -36,7 +37,7 @@ class World:
         self.scenario = scenario
         self.clock = Clockwork(START_S, trace)
         self._random = Random(f"{seed}/world")  # noqa: S311 - repeatable, not secret
-        self.witness = Witness(scenario.mapping(f"mapping-{seed}"))
+        self.witness = Witness(scenario.mapping(f"mapping-{seed}"), wants(scenario.filters))
         self.stream = Stream("simulated", account_id=ACCOUNT, region=REGION, shard_count=scenario.shards, now=START_S)
         self.border = Border(
             Random(f"{seed}/border"),  # noqa: S311 - repeatable, not secret
@@ -72,6 +73,7 @@ class World:
         changed = self.driver.stream_changed
         self.producer = Producer(scenario, self.clock, self.stream, self.border, self.witness, changed)
         self.applied = 0
+        self._began = False
         self._seconds_idle = 0
 
     # The run
@@ -80,8 +82,11 @@ class World:
         self.witness.shards_changed(self.stream.shards(START_S))
         self.producer.start()
         self.clock.later(1.0, self._second)
-        self.driver.start()
-        self._until(lambda: self.producer.done and self.witness.finished)
+        if self.scenario.begins_after_s:
+            self.clock.later(self.scenario.begins_after_s, self._begin)
+        else:
+            self._begin()
+        self._until(lambda: self.producer.done and self._began and self.witness.finished)
         quiet_s = self.clock.now + LATE_S_MAX + 1.0
         self._until(lambda: self.clock.now >= quiet_s and not self.fleet.running)
         self.applied = check(
@@ -97,6 +102,11 @@ class World:
                 f"{self.witness.dropped_records} records were dropped, "
                 f"DroppedEventCount says {self.driver.dropped_metric:g}",
             )
+
+    def _begin(self) -> None:
+        """The mapping begins to poll."""
+        self._began = True
+        self.driver.start()
 
     def dismantle(self) -> None:
         """Cuts the cycles of a world that is over, so that it goes without the garbage collector."""
@@ -128,6 +138,9 @@ class World:
     def _second(self) -> None:
         """Once a second: what has a probability per second, and the end of all faults."""
         clock, random = self.clock, self._random
+        if self.producer.done and not self._began:  # nothing happens before the mapping begins
+            clock.later(max(0.0, clock.start_s + self.scenario.begins_after_s - clock.now) + 0.5, self._second)
+            return
         self._seconds_idle = 0 if not self.producer.done else self._seconds_idle + 1
         if self._seconds_idle == HEALED_AFTER_S:
             clock.say("healed")
@@ -137,7 +150,7 @@ class World:
                 "liveness",
                 f"{SETTLED_AFTER_S:g} s after the last fault: {self.witness.unfinished()}",
             )
-        if not self.witness.finished and self.witness.enabled:
+        if self._began and not self.witness.finished and self.witness.enabled:
             self._disturb_mapping()
         if random.random() < self.driver.faults.reshard and not self.producer.done:
             told = reshard.reshard(self.stream, random, clock.now)

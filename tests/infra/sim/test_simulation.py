@@ -11,6 +11,14 @@ from infra.sim.many import run
 from infra.sim.scenario import Scenario, scenario
 from infra.sim.simulation import simulate
 
+EVERYTHING: dict[str, object] = {
+    "begins_after_s": 0.0,
+    "starting_position": "TRIM_HORIZON",
+    "starting_position_timestamp_s": None,
+    "filters": "",
+}
+"""A mapping that is there from the beginning, and lets every record through."""
+
 
 def varied(seed: int, events: int = 150, faults: Faults | None = None) -> Scenario:
     return scenario(seed, events, Faults() if faults is None else faults, template={}, vary=True, fixed={})
@@ -44,12 +52,12 @@ def test_remembering_payloads_changes_no_trace() -> None:
 
 
 def test_the_results_do_not_depend_on_how_many_processes_run() -> None:
-    scenarios = [varied(seed, 60) for seed in range(1, 31)]
+    scenarios = [varied(seed, 100) for seed in range(1, 31)]
     hashes: dict[int, list[str]] = {1: [], 2: []}
     for processes, seen in hashes.items():
         run(scenarios, processes=processes, done=lambda result, seen=seen: seen.append(result.trace_hash))  # type: ignore[misc]  # mypy cannot type the default
     assert hashes[1] == hashes[2]
-    assert len(set(hashes[1])) == 30
+    assert len(set(hashes[1])) >= 25  # a world of few records, all put before the mapping began, may look like another
 
 
 def test_the_echoed_trace_is_the_one_that_is_hashed() -> None:
@@ -61,7 +69,8 @@ def test_the_echoed_trace_is_the_one_that_is_hashed() -> None:
 
 def test_without_faults_every_event_is_handed_over_and_applied_once() -> None:
     for seed in range(1, 11):
-        result = simulate(scenario(seed, 400, NONE, template={}, vary=True, fixed={"record_age_s": -1, "retries": -1}))
+        fixed = {**EVERYTHING, "record_age_s": -1, "retries": -1}
+        result = simulate(scenario(seed, 400, NONE, template={}, vary=True, fixed=fixed))
         assert result.violation is None
         assert result.put == result.applied == result.handed
         assert result.faults_met == {}
@@ -72,9 +81,8 @@ def test_every_fault_happens_and_breaks_no_promise(name: str) -> None:
     faults = parse(f"{name}=0.3")
     if name == "destination_fails":
         faults = parse(f"{name}=0.5,crash_before_commit=0.5")
-    scenarios = [
-        scenario(seed, 80, faults, template={}, vary=True, fixed={"retries": 2, "rate": 20}) for seed in range(1, 5)
-    ]
+    fixed = {**EVERYTHING, "retries": 2, "rate": 20}
+    scenarios = [scenario(seed, 80, faults, template={}, vary=True, fixed=fixed) for seed in range(1, 5)]
     tally, failures = run(scenarios)
     assert [str(failure.violation) for failure in failures] == []
     assert tally.faults_met.get(name, 0) > 0
