@@ -1,6 +1,7 @@
 """PURE: a histogram of whole microseconds with logarithmic buckets (as HDR histograms have): exact to a known share of
 the value, in memory that does not grow with the number of values; two of them add up to one."""
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ class Histogram:
     def __init__(self, bits: int = PRECISION_BITS) -> None:
         self._bits = bits
         self._counts: Counter[int] = Counter()
+        self._packed: tuple[array[int], array[int]] | None = None  # buckets and their counts
         self.count, self.total, self.highest = 0, 0, 0
 
     def add(self, value_us: int, times: int = 1) -> None:
@@ -50,15 +52,31 @@ class Histogram:
         self.total += sum(values_us)
         self.highest = max(self.highest, highest)
 
+    def pack(self) -> None:
+        """Take a tenth of the memory: for one that has all or nearly all of its values."""
+        buckets = sorted(self._all().items())
+        self._packed = array("Q", [value_us for value_us, _ in buckets]), array("Q", [times for _, times in buckets])
+        self._counts = Counter()
+
+    def _all(self) -> Counter[int]:
+        if self._packed is None:
+            return self._counts
+        counts = Counter(dict(zip(*self._packed, strict=True)))
+        counts.update(self._counts)
+        return counts
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Histogram) and vars(self) == vars(other)
+        return isinstance(other, Histogram) and self._says() == other._says()
+
+    def _says(self) -> object:
+        return self._bits, self._all(), self.count, self.total, self.highest
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def merge(self, other: "Histogram") -> None:
         """Take in the values of another one of the same precision."""
         assert other._bits == self._bits
-        self._counts.update(other._counts)
+        self._counts.update(other._all())
         self.count += other.count
         self.total += other.total
         self.highest = max(self.highest, other.highest)
@@ -68,8 +86,8 @@ class Histogram:
         if not self.count:
             return None
         rank, seen = share * self.count, 0
-        for value_us in sorted(self._counts):
-            seen += self._counts[value_us]
+        for value_us, times in sorted(self._all().items()):
+            seen += times
             if seen >= rank:
                 return value_us
         return self.highest

@@ -91,6 +91,7 @@ class Metrics:
         self.copies = self.malformed = 0
         self.records = self.records_failed = self.attempts = self.size = 0
         self.latest_us = self.late_us_max = 0
+        self._second = 0  # the latest one in which a record ended
 
     def add(self, result: PutResult) -> None:
         """Take in one Kinesis record's end."""
@@ -108,7 +109,12 @@ class Metrics:
         else:
             for number, due in Counter([due_us // 1_000_000 for due_us in result.due_us]).items():
                 self.seconds[number].offered += due
-        second = self.seconds[result.done_us // 1_000_000]
+        number = result.done_us // 1_000_000
+        second = self.seconds[number]
+        if number > self._second:
+            if self._second in self.seconds:
+                self.seconds[self._second].latency.pack()
+            self._second = number
         if result.failed is not None:
             self.failed += events
             self.records_failed += 1

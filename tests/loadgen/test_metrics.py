@@ -158,6 +158,19 @@ def test_many_values_at_once_count_as_one_by_one(values: list[int], bits: int) -
     assert one == many
 
 
+@given(st.lists(st.lists(st.integers(0, 2**24)), max_size=4), st.integers(1, 10))
+def test_a_packed_histogram_is_the_same_one_also_when_more_comes(parts: list[list[int]], bits: int) -> None:
+    packed, plain, merged = Histogram(bits), Histogram(bits), Histogram(bits)
+    for values in parts:
+        packed.add_all(values)
+        plain.add_all(values)
+        packed.pack()
+        assert packed == plain
+        assert [packed.quantile_us(q / 10) for q in range(11)] == [plain.quantile_us(q / 10) for q in range(11)]
+    merged.merge(packed)
+    assert merged == plain
+
+
 @given(RESULTS)
 def test_a_result_survives_its_line(result: PutResult) -> None:
     line = encode(result)
