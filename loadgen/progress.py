@@ -19,7 +19,7 @@ from loadgen.watch import Watch
 
 PLAIN_EVERY_S = 5.0
 LOOKS_EVERY_S = 1.0  # at the target, for the live view; for plain lines as often as they come
-FRAMES_PER_S = 4
+FRAMES_PER_S = 2
 BARS_MAX, BESIDE_BARS = 60, 94  # characters
 
 
