@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from loadgen.account import counted
 from loadgen.series import Series
 
 ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now and then does not limit the load
@@ -227,7 +228,7 @@ def _read_quota(evidence: Evidence) -> Found | None:
     share = throttled / (throttled + calls)
     return Found(
         "shard read quota",
-        f"shard read quota: GetRecords was refused {throttled:,.0f} times; a shard gives 5 calls and 2 MiB per second, "
+        f"shard read quota: GetRecords was refused {counted(round(throttled), 'time')}; a shard gives 5 calls and 2 MiB per second, "
         "shared by all consumers without enhanced fan-out",
         share if share > READS_REFUSED else 0.0,
     )

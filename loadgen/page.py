@@ -193,13 +193,16 @@ def _cost(cost: Mapping[str, Any] | None) -> str:
 
 
 def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.{_places(value, 3)}f}"
 
 
 def _dollars(value: float) -> str:
-    """Two digits that say something, and no exponent."""
-    places = 2 if value >= 1 or value <= 0 else 1 - math.floor(math.log10(value))
-    return f"${value:,.{places}f}"
+    return f"${value:,.{2 if value >= 1 or value <= 0 else _places(value, 2)}f}"
+
+
+def _places(value: float, digits: int) -> int:
+    """Behind the point, so that so many digits say something: no exponents for people."""
+    return max(0, digits - 1 - math.floor(math.log10(value)))
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:
