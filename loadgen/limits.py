@@ -228,8 +228,8 @@ def _read_quota(evidence: Evidence) -> Found | None:
     share = throttled / (throttled + calls)
     return Found(
         "shard read quota",
-        f"shard read quota: GetRecords was refused {counted(round(throttled), 'time')}; a shard gives 5 calls and 2 MiB "
-        "per second, shared by all consumers without enhanced fan-out",
+        f"shard read quota: GetRecords was refused {counted(round(throttled), 'time')}; a shard gives 5 calls and "
+        "2 MiB per second, shared by all consumers without enhanced fan-out",
         share if share > READS_REFUSED else 0.0,
     )
 
