@@ -72,12 +72,12 @@ def made(generator: Generator, truths: Truths, due_s: Sequence[float]) -> Iterat
     known = truths.of_many(events, [int(at_s * 1e6) for at_s in due_s])
     keys, payloads = [event[0] for event in events], [event[1] for event in events]
     first = 0
-    for place, truth in enumerate(known):
-        if type(truth) is Truth or truth.copy:
-            if first < place:
-                yield Block(due_s[first:place], keys[first:place], payloads[first:place], known[first:place])
-            yield Due(due_s[place], keys[place], payloads[place], truth)
-            first = place + 1
+    special = [place for place, truth in enumerate(known) if type(truth) is Truth or truth.copy]
+    for place in special:
+        if first < place:
+            yield Block(due_s[first:place], keys[first:place], payloads[first:place], known[first:place])
+        yield Due(due_s[place], keys[place], payloads[place], known[place])
+        first = place + 1
     if first == 0:
         yield Block(due_s, keys, payloads, known)
     elif first < len(events):

@@ -33,10 +33,11 @@ class Tallies:
     def take(self, events: Sequence[Metered]) -> None:
         """Of one source. Those that are already counted count no more."""
         tallies, taken = self._tallies, self._taken[events[0].place.source]
+        highest = max([event.ordinal for event in events])
+        if highest >= len(taken):
+            taken.extend(bytes(highest - len(taken)))
+            taken.extend(GROWTH)
         for _, place, number, size, milli, ordinal, _ in events:
-            if ordinal >= len(taken):
-                taken.extend(bytes(ordinal - len(taken)))
-                taken.extend(GROWTH)
             if taken[ordinal]:
                 continue
             taken[ordinal] = 1

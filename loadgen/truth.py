@@ -169,8 +169,6 @@ class Truths:
         self._places: dict[str, dict[str, Place]] = {}  # by window, by partition key
         self._of_window: dict[str, Place] = {}
         self._second = -1
-        self._source = ""
-        self._hashed = hash_of_source("")
 
     def of_generated(self, event: Generated, due_us: int) -> Truth:
         """The truth of an event whose fields are known."""
@@ -178,27 +176,23 @@ class Truths:
             return Truth(due_us, "", "", "", NONE, reason=event.kind.reason, whole=event.kind.whole)
         return self._of(parse(event.payload), due_us, event.copy)
 
-    def of_many(self, events: Iterable[Generated], due_us: Iterable[int]) -> list[Known]:
-        """The truth of each of these events, which is that of `of_generated`."""
-        if not self._is_known:
+    def of_many(self, events: Sequence[Generated], due_us: Iterable[int]) -> list[Known]:
+        """The truth of each of these events of one generator, which is that of `of_generated`."""
+        if not self._is_known or not events:
             return [self.of_generated(event, at_us) for event, at_us in zip(events, due_us, strict=True)]
         found: list[Known] = []
-        new = tuple.__new__
-        hashed = self._hashed
+        new, add, begun = tuple.__new__, found.append, hash_of_source(events[0].source).copy
         for event, at_us in zip(events, due_us, strict=True):
-            name, _, ordinal, source, _, second, size, milli, copy, kind = event
+            name, _, ordinal, _, _, second, size, milli, copy, kind = event
             if kind is not None:
-                found.append(self.of_generated(event, at_us))
+                add(self.of_generated(event, at_us))
                 continue
             if second != self._second:
                 self._tell_second(event)
-            if source != self._source:
-                self._source = source
-                hashed = self._hashed = hash_of_source(source)
-            identity = hashed.copy()
+            identity = begun()
             identity.update(b"%010d" % ordinal)
             place = self._of_window.get(name) or self._place(event)
-            found.append(new(Metered, (at_us, place, identity.digest(), size, milli, ordinal, copy)))
+            add(new(Metered, (at_us, place, identity.digest(), size, milli, ordinal, copy)))
         return found
 
     def _tell_second(self, event: Generated) -> None:
