@@ -1,7 +1,7 @@
 """SHELL: the `infra` command. Each subcommand says what it takes and does; this file finds it and reports errors.
 
-Exit status: 0 fine, 1 a check failed (simulate), 2 usage (also: the template is wrong), 3 the machine or the target
-does not allow it, 130 interrupted.
+Exit status: 0 fine, 1 a check failed (simulate, plan), 2 usage (also: the template is wrong), 3 the machine or the
+target does not allow it, 130 interrupted.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from infra.ops import quarantine, results
 from infra.ops.errors import USAGE, CommandError, check_words
 from infra.ops.outputs import DEFAULT_STACK_NAME, LOCAL_REGION
+from infra.plan import cli as plan
 from infra.sim import cli as simulate
 
 TEMPLATE = Path(__file__).parent / "template.yaml"
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     results.register(commands)
     quarantine.register(commands)
     simulate.register(commands)
+    plan.register(commands)
     return top
 
 

@@ -23,6 +23,10 @@ PURE = [
     "loadgen/timelines.py", "loadgen/items.py", "loadgen/windows.py", "loadgen/account.py", "loadgen/summary.py", "loadgen/lanes.py", "loadgen/comparison.py", "loadgen/comparison_page.py", "loadgen/live.py", "loadgen/moving.py", "loadgen/seen.py", "loadgen/foreseen.py", "loadgen/scaling.py", "loadgen/sweep_search.py", "loadgen/sweep_quotas.py",
     "loadgen/sweep_samples.py", "loadgen/sweep_grid.py", "loadgen/sweep_chart.py", "loadgen/sweep_page.py",
     "loadgen/scaling_document.py", "loadgen/throttling.py",
+    *(f"infra/plan/{name}.py" for name in (
+        "__init__", "allowances", "assumptions", "basis", "check", "costs", "document", "expect", "function", "load",
+        "measured", "packing", "prices", "quotas", "search", "service", "show", "slice",
+    )),
 ]  # fmt: skip
 
 # room -> the rooms of ours that it may import (longest prefix wins).
@@ -35,6 +39,7 @@ ARROWS = {
     "infra.intrinsics": [],
     "infra.local": ["infra.local", "infra.model", "infra.blueprint"],
     "infra.sim": ["infra.sim", "infra.model", "infra.blueprint", "processor.core"],
+    "infra.plan": ["infra.plan", "infra.model", "infra.ops.errors", "processor.core"],
     "infra.ops": ["infra.ops", "processor.core", "processor.adapters.publisher"],
     "infra": [],
     "infra.cli": ["infra"],
@@ -107,5 +112,5 @@ def test_arrows_between_rooms_point_one_way(path: Path) -> None:
     "path", [p for p in modules("processor", "infra", "loadgen") if p.name == "__init__.py"], ids=name_of
 )
 def test_every_package_says_what_it_is(path: Path) -> None:
-    if path.parent.name in {"core", "model", "adapters", "local", "ops", "sim"}:
+    if path.parent.name in {"core", "model", "adapters", "local", "ops", "plan", "sim"}:
         assert (ast.get_docstring(ast.parse(path.read_text())) or "").startswith(("PURE:", "SHELL:", "DRIVER:"))

@@ -1,0 +1,41 @@
+"""PURE: everything that a plan's figures take for granted, as sentences."""
+
+from infra.plan.basis import Basis
+from infra.plan.load import Wish
+from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, SHARD_READ_BYTES_PER_S
+from infra.plan.search import Choice
+from infra.plan.service import WHOLE_CPU_MB
+
+
+def assumptions(wish: Wish, choice: Choice, basis: Basis) -> list[str]:
+    """Everything that the figures take for granted, as sentences."""
+    setup, expected = choice.setup, choice.expectation
+    poll = "read at once after a put, as the local stack does" if setup.read_on_put else "polled once per second"
+    said = [
+        f"Service times: {basis.times.source}.",
+        f"CPU in proportion to memory up to {WHOLE_CPU_MB:,} MB; of a batch's own time {basis.times.batch_cpu:.0%}, of "
+        f"an event's {basis.times.event_cpu:.0%}, of a write's {basis.times.write_cpu:.0%} is CPU, the rest waits.",
+        f"A shard is {poll}; PutRecords {setup.put_s * 1000:g} ms, GetRecords {setup.read_s * 1000:g} ms, from the "
+        f"mapping to the function {setup.invoke_s * 1000:g} ms.",
+        f"{wish.keys:,} keys, Zipf {wish.skew:g}, steady all day: no peaks, no retries, no cold starts, nothing sent "
+        "twice.",
+        f"{wish.producer_count:,} producer process{'es' if wish.producer_count > 1 else ''}, each packing for itself"
+        + (
+            f" into {setup.outer_lanes:,} lanes (PackingSettings.lanes)." if wish.aggregate > 1 else ", not aggregated."
+        ),
+        "Which lane a partition key gets is not published by AWS; the model's hash stands for it.",
+        f"Rules: one total per subject and {basis.window_s:,} s (the default rules); pages of at most 1 KB, one write "
+        "unit.",
+        f"Latency is from when an event is due until its batch is committed; {expected.simulated_shards:,} of "
+        f"{setup.shards:,} shard{'s' if setup.shards > 1 else ''} ran in virtual time, "
+        f"{expected.simulated_events:,} events.",
+        f"Prices of {basis.prices.date}, {basis.prices.region}, list price without free tier, tax and discounts.",
+    ]
+    if expected.writes_peak > NEW_TABLE_WRITE_UNITS_PER_S:
+        said.append(
+            f"A new on-demand table serves {NEW_TABLE_WRITE_UNITS_PER_S:,} write units/s; {expected.writes_peak:,.0f} "
+            "are needed: set its warm throughput, or raise the load by at most double every 30 minutes."
+        )
+    if expected.bytes * choice.spread.hottest_share > 0.5 * SHARD_READ_BYTES_PER_S:
+        said.append("The shards' reads are half used: a second reader without enhanced fan-out does not fit.")
+    return said

@@ -1,0 +1,127 @@
+"""PURE: predictions beside what was measured: for each run the p50 latency, the rate, and how far off they are."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from infra.plan.expect import function, sustained
+from infra.plan.load import Wish, events_per_record, record_bytes, spread
+from infra.plan.measured import Run
+from infra.plan.packing import pack
+from infra.plan.quotas import SHARD_WRITE_BYTES_PER_S, SHARD_WRITE_RECORDS_PER_S
+from infra.plan.service import ServiceTimes
+from infra.plan.slice import Seen, Slice
+
+TOLERANCE = 0.2
+
+
+class Compared(NamedTuple):
+    """One figure of one run. `off`: predicted / measured - 1."""
+
+    run: str
+    what: str
+    unit: str
+    predicted: float
+    measured: float
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def off(self) -> float:
+        return self.predicted / self.measured - 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "what": self.what,
+            "unit": self.unit,
+            "predicted": round(self.predicted, 3),
+            "measured": round(self.measured, 3),
+            "off": round(self.off, 4),
+            "within_tolerance": abs(self.off) <= TOLERANCE,
+            "doubts": list(self.doubts),
+        }
+
+
+def compare(run: Run, times: ServiceTimes) -> list[Compared]:
+    """Every figure that the run has, predicted from its configuration and load alone."""
+    found: list[Compared] = []
+    if run.is_backlog:
+        if run.backlog_events and run.backlog_s:
+            seen = simulated(run, times, backlog=True)
+            measured = run.backlog_events / run.backlog_s
+            found.append(Compared(run.name, "backlog worked off", "events/s", worked_off(seen), measured, run.doubts))
+        return found
+    if run.p50_s is not None:
+        seen = simulated(run, times, backlog=False)
+        (p50_s,) = seen.quantiles((0.5,))
+        found.append(Compared(run.name, "p50 latency", "ms", p50_s * 1000, run.p50_s * 1000, run.doubts))
+    if run.sustained is not None:
+        low, high = run.sustained
+        measured = low if high is None else (low + high) / 2
+        found.append(Compared(run.name, "sustained rate", "events/s", sustainable(run, times), measured, run.doubts))
+    return found
+
+
+def simulated(run: Run, times: ServiceTimes, *, backlog: bool) -> Seen:
+    """The run's own load on all of its shards."""
+    setup, wish = run.setup, run.wish
+    shards = list(range(setup.shards))
+    records, _ = pack(wish, wish.rate, run.duration_s, shards, setup.shards, setup.outer_lanes, run.name)
+    if backlog:
+        records = [record._replace(at_s=0.0) for record in records]
+    does = function(wish, setup, times, run.table_units_per_s)
+    return Slice(setup, setup.shards, records, does, backlog=backlog).run()
+
+
+def worked_off(seen: Seen) -> float:
+    """As it is measured: from the second of the first commit to that of the last, without what the first one had."""
+    first, last = int(min(c[0] for c in seen.commits)), int(max(c[0] for c in seen.commits))
+    events = sum(commit[1] for commit in seen.commits if int(commit[0]) > first)
+    return events / (last - first) if last > first else float(sum(c[1] for c in seen.commits))
+
+
+def sustainable(run: Run, times: ServiceTimes) -> float:
+    """What the quota of writes and the function allow, whichever is less."""
+    setup, wish = run.setup, run.wish
+    spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+    rate, _ = sustained(wish, setup, times, run.table_units_per_s)
+    return min(rate, writable(wish, spread_.hottest_share, setup.outer_lanes))
+
+
+def writable(wish: Wish, hottest_share: float, outer_lanes: int) -> float:
+    """Events per second of the whole load at which the hottest shard's write quota is used up."""
+    return min(
+        used_up_at(wish, hottest_share, outer_lanes, records=SHARD_WRITE_RECORDS_PER_S),
+        used_up_at(wish, hottest_share, outer_lanes, size=SHARD_WRITE_BYTES_PER_S),
+    )
+
+
+def used_up_at(
+    wish: Wish, hottest_share: float, outer_lanes: int, *, records: float | None = None, size: float | None = None
+) -> float:
+    """The rate at which a shard gets so many records or bytes per second: more load fills aggregates better."""
+    low, high = 0.0, 1e9
+    for _ in range(80):
+        rate = (low + high) / 2
+        each = events_per_record(wish, outer_lanes, rate)
+        put = rate * hottest_share / each
+        is_too_much = (records is not None and put > records) or (
+            size is not None and put * record_bytes(wish, each) > size
+        )
+        low, high = (low, rate) if is_too_much else (rate, high)
+    return low
+
+
+def summary(compared: Sequence[Compared]) -> dict[str, Any]:
+    """Median and highest error of each kind of figure."""
+    kinds: dict[str, list[float]] = {}
+    for one in compared:
+        kinds.setdefault(one.what, []).append(abs(one.off))
+    return {
+        what: {
+            "runs": len(errors),
+            "median_off": round(sorted(errors)[len(errors) // 2], 4),
+            "max_off": round(max(errors), 4),
+            "within_tolerance": sum(error <= TOLERANCE for error in errors),
+        }
+        for what, errors in kinds.items()
+    }

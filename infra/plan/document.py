@@ -1,0 +1,153 @@
+"""PURE: a plan as plain data (schema `infra-plan/1`, docs/planning.md): every figure with what it rests on."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+from infra.plan import costs
+from infra.plan.allowances import quotas_of
+from infra.plan.assumptions import assumptions
+from infra.plan.basis import Basis
+from infra.plan.check import summary, writable
+from infra.plan.costs import Usage, bill
+from infra.plan.load import Wish, events_per_record
+from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, Quota
+from infra.plan.search import Aims, Choice
+from infra.plan.service import to_plain
+
+SCHEMA = "infra-plan/1"
+
+
+def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, Any]:
+    """The whole plan. Times in seconds unless their name says otherwise; rates per second of the whole load."""
+    setup, expected = choice.setup, choice.expectation
+    quotas = quotas_of(wish, choice, basis)
+    usage = usage_of(wish, choice, basis)
+    parts = bill(usage, basis.prices)
+    per_month = wish.rate * basis.prices.hours_per_month * 3600
+    usd = sum(part.usd for part in parts)
+    # What the load needs to be raised is taken as raised: it is said beside.
+    growing = [
+        (at, quota) for quota in quotas if quota.utilisation <= 1.0 and (at := quota.at_rate(wish.rate)) is not None
+    ]
+    at, first = min(growing, key=lambda found: found[0])
+    return {
+        "schema": SCHEMA,
+        "wish": {
+            "events_per_s": wish.rate,
+            "event_bytes": wish.event_bytes,
+            "keys": wish.keys,
+            "skew": wish.skew,
+            "aggregate": wish.aggregate,
+            "linger_ms": round(wish.linger_s * 1000, 3),
+            "producers": wish.producer_count,
+            "function_pause_ms": round(wish.pause_s * 1000, 3),
+            "malformed": basis.malformed,
+            "latency_p99_ms": round(aims.p99_s * 1000, 3),
+            "utilisation": aims.utilisation,
+        },
+        "parameters": {
+            "StreamMode": "PROVISIONED",
+            "ShardCount": setup.shards,
+            "ParallelizationFactor": setup.factor,
+            "BatchSize": setup.batch_size,
+            "BatchingWindowSeconds": setup.window_s,
+            "MemorySize": setup.memory_mb,
+            "ReservedConcurrency": setup.lanes,
+        },
+        "producers": {
+            "processes": wish.producer_count,
+            "aggregate": wish.aggregate,
+            "linger_ms": round(wish.linger_s * 1000, 3),
+            "lanes": setup.outer_lanes if wish.aggregate > 1 else None,
+            "events_per_record": round(events_per_record(wish, setup.outer_lanes), 2),
+        },
+        "table": {
+            "mode": "PAY_PER_REQUEST",
+            "write_units_per_s": round(expected.writes, 1),
+            "write_units_per_s_peak": round(expected.writes_peak, 1),
+            "provisioned_write_units": ceil(expected.writes_peak / aims.utilisation),
+            "warm_throughput_needed": expected.writes_peak > NEW_TABLE_WRITE_UNITS_PER_S,
+        },
+        "expected": expected_json(wish, choice),
+        "meets_latency": choice.meets,
+        "quotas": [quota.as_json(wish.rate) for quota in quotas],
+        "first_limit": {"name": first.name, "events_per_s": round(at, 1), "rests_on": first.rests_on},
+        "to_be_raised": _to_be_raised(quotas),
+        "dollars": {
+            "currency": "USD",
+            "prices_of": basis.prices.date,
+            "region": basis.prices.region,
+            "per_month": round(usd, 2),
+            "per_million_events": round(usd / per_month * 1e6, 6),
+            "parts": [part.as_json(per_month, basis.prices) for part in parts],
+            "instead": {
+                "stream_provisioned": round(sum(part.usd for part in parts if part.name.startswith("Kinesis")), 2),
+                "stream_on_demand": round(costs.on_demand_stream_usd(usage, basis.prices), 2),
+                "table_on_demand": round(sum(p.usd for p in parts if p.name == "DynamoDB: results, write units"), 2),
+                "table_provisioned": round(
+                    costs.provisioned_table_usd(expected.writes_peak / aims.utilisation, basis.prices), 2
+                ),
+            },
+        },
+        "service_times": to_plain(basis.times),
+        "error": {
+            "held_out": basis.held_out,
+            "calibration_runs": summary(basis.calibrated),
+            "runs": [one.as_json() for one in basis.calibrated],
+        },
+        "assumptions": assumptions(wish, choice, basis),
+        "tried": list(choice.tried),
+    }
+
+
+def expected_json(wish: Wish, choice: Choice) -> dict[str, Any]:
+    expected = choice.expectation
+    setup = choice.setup
+    write_s = writable(wish, choice.spread.hottest_share, setup.outer_lanes)
+    return {
+        "latency_p50_ms": round(expected.p50_s * 1000, 1),
+        "latency_p90_ms": round(expected.p90_s * 1000, 1),
+        "latency_p99_ms": round(expected.p99_s * 1000, 1),
+        "sustained_events_per_s": round(min(expected.sustained, write_s), 1),
+        "drain_events_per_s": round(expected.sustained, 1),
+        "drain_of_one_hour_s": None if expected.drain_s is None else round(expected.drain_s, 1),
+        "invocations_per_s": round(expected.invocations, 3),
+        "events_per_batch": round(expected.events_per_batch, 1),
+        "batch_ms": round(expected.batch_s * 1000, 1),
+        "executions_busy": round(expected.busy, 3),
+        "write_units_per_event": round(expected.writes / wish.rate, 5),
+        "records_per_s": round(expected.records, 2),
+        "record_bytes": round(expected.record_bytes, 1),
+        "hottest_shard_share": round(choice.spread.hottest_share, 5),
+        "hottest_lane_share": round(choice.spread.hottest_lane_share, 5),
+        "simulated_shards": expected.simulated_shards,
+        "simulated_events": expected.simulated_events,
+    }
+
+
+def usage_of(wish: Wish, choice: Choice, basis: Basis) -> Usage:
+    expected, setup = choice.expectation, choice.setup
+    per_key = expected.events_per_batch / max(1.0, expected.writes / max(1e-9, expected.invocations))
+    return Usage(
+        shards=setup.shards,
+        memory_mb=setup.memory_mb,
+        rate=wish.rate,
+        records=expected.records,
+        record_bytes=expected.record_bytes,
+        invocations=expected.invocations,
+        busy=expected.busy,
+        writes=expected.writes,
+        new_pages=costs.new_pages_per_s(wish, per_key, basis.window_s),
+        malformed=wish.rate * basis.malformed,
+        shard_metrics=basis.shard_metrics,
+        architecture=basis.architecture,
+    )
+
+
+def _to_be_raised(quotas: Sequence[Quota]) -> list[dict[str, Any]]:
+    return [
+        {"name": quota.name, "needed": ceil(quota.used), "default": quota.allowed, "unit": quota.unit}
+        for quota in quotas
+        if quota.can_be_raised and quota.used > quota.allowed
+    ]

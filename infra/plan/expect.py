@@ -1,0 +1,211 @@
+"""PURE: what to expect of one configuration under one load: two runs in virtual time, scaled to all shards.
+
+*Steady*: the load as it is wished, for latency, batches, writes. *Backlog*: far more than can be processed is there
+when the mapping begins, for the highest rate that the function, its lanes and the shards' reads sustain. Where the
+whole load is too many events for a run, the hottest shard stands for all: the others are not slower.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from infra.plan.function import Function, Pages, Table
+from infra.plan.load import Spread, Wish, events_per_record, record_bytes, spread
+from infra.plan.packing import Packed, pack
+from infra.plan.quotas import SHARD_READ_BYTES_PER_S, batch_records_max
+from infra.plan.service import ServiceTimes
+from infra.plan.slice import Seen, Setup, Slice
+
+EVENTS_MAX, RECORDS_MAX = 40_000, 8_000  # in one run
+STEADY_S, STEADY_S_MIN, SETTLING_S, STEADY_EVENTS_MIN, STEADY_S_MAX = 20.0, 8.0, 3.0, 500, 300.0
+BACKLOG_S, BACKLOG_BATCHES = 20.0, 6  # of work for the hottest lane, at least
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Rates are of the whole load, per second. `sustained`: of the function and the reads, whatever may be written.
+
+    `drain_s`: of a backlog of one hour while the load goes on; None: it does not drain. `writes_peak`: the highest
+    second; where one shard stood for n, its peaks above the average count 1 / sqrt(n), for the others peak at other
+    times. `simulated_shards`, `simulated_events`: what stood for the whole.
+    """
+
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    invocations: float
+    events_per_batch: float
+    batch_s: float
+    batch_max_s: float
+    busy: float
+    writes: float
+    writes_peak: float
+    records: float
+    bytes: float
+    record_bytes: float
+    sustained: float
+    drain_s: float | None
+    lambda_throttles: int
+    simulated_shards: int
+    simulated_events: int
+
+
+def steady_seconds(wish: Wish, setup: Setup, times: ServiceTimes) -> tuple[float, float]:
+    """How long a run lasts, and how much of its beginning does not count."""
+    settling_s = max(SETTLING_S, 2.0 * setup.window_s + 2.0 * (wish.pause_s + times.seconds(0, 0, setup.memory_mb)))
+    seconds = max(STEADY_S, 6.0 * setup.window_s, STEADY_EVENTS_MIN / wish.rate)
+    return settling_s + min(seconds, max(STEADY_S_MAX, 6.0 * setup.window_s)), settling_s
+
+
+def events_max(wish: Wish, setup: Setup) -> float:
+    """Of one run: what takes about a second."""
+    return min(EVENTS_MAX, RECORDS_MAX * events_per_record(wish, setup.outer_lanes))
+
+
+def chosen_shards(events: float, wish: Wish, setup: Setup, spread_: Spread) -> list[int]:
+    """All, if that many events can be run, or else the hottest."""
+    all_of_them = setup.shards == 1 or events <= events_max(wish, setup)
+    return list(range(setup.shards)) if all_of_them else [spread_.hottest]
+
+
+def function(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None) -> Function:
+    return Function(times, setup.memory_mb, wish.pause_s, Pages(), Table(table_units_per_s))
+
+
+def steady(
+    wish: Wish, setup: Setup, times: ServiceTimes, shards: list[int], seconds: float, table_units_per_s: float | None
+) -> tuple[Seen, float]:
+    """The load for so many seconds, and the share of it that was run."""
+    records, part = pack(wish, wish.rate, seconds, shards, setup.shards, setup.outer_lanes, "steady")
+    share = part / wish.rate
+    limit = None if table_units_per_s is None else table_units_per_s * share
+    fleet = environments(wish, setup, times) if len(shards) < setup.shards else 0
+    run = Slice(setup, len(shards), records, function(wish, setup, times, limit), fleet=fleet)
+    return run.run(until_s=3.0 * seconds + 60.0), share
+
+
+def sustained(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None) -> tuple[float, int]:
+    """Events per second of the whole load at which the busiest lane has no time left, and the events it took to see.
+
+    The window has no part in it: with a backlog every batch is full, or all that was read.
+    """
+    return _sustained(wish, replace(setup, window_s=0), times, table_units_per_s)
+
+
+@lru_cache(maxsize=64)
+def _sustained(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None) -> tuple[float, int]:
+    """Everything there is lies in the stream when the mapping begins, each lane with its share: the last one to
+    finish is the one that would fall behind first.
+    """
+    spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+    rate = max(1e-9, full_rate(wish, setup, times, spread_))
+    shards = chosen_shards(rate * BACKLOG_S, wish, setup, spread_)
+    share = sum(spread_.shards[shard] for shard in shards)
+    events_each = batch_events_max(wish, setup)
+    lanes = len(shards) * setup.factor
+    seconds = max(BACKLOG_S, BACKLOG_BATCHES * lanes * events_each / (rate * share))
+    seconds = min(seconds, max(2.0 * events_max(wish, setup), 2.0 * lanes * events_each) / (rate * share))
+    # Packed as at the wished rate: a backlog's records are those that were put.
+    records, part = pack(
+        wish, wish.rate, seconds * rate / wish.rate, shards, setup.shards, setup.outer_lanes, "backlog"
+    )
+    if not records:
+        return rate, 0
+    limit = None if table_units_per_s is None else table_units_per_s * part / wish.rate
+    ready = [_at_once(record) for record in records]
+    fleet = setup.lanes if len(shards) < setup.shards else 0
+    seen = Slice(setup, len(shards), ready, function(wish, setup, times, limit), backlog=True, fleet=fleet).run()
+    events = sum(commit[1] for commit in seen.commits)
+    finished_s = max(commit[0] for commit in seen.commits)
+    return events / finished_s / (part / wish.rate), events
+
+
+def environments(wish: Wish, setup: Setup, times: ServiceTimes) -> int:
+    """Rough number of environments that all shards keep busy."""
+    cycle_s = max(1.0, setup.window_s)
+    events = min(wish.rate / setup.lanes * cycle_s, batch_events_max(wish, setup))
+    batch_s = wish.pause_s + times.seconds(events, pages_of(events, wish, setup), setup.memory_mb)
+    return max(2, round(setup.lanes * min(1.0, batch_s / cycle_s)))
+
+
+def _at_once(record: Packed) -> Packed:
+    return record._replace(at_s=0.0, due_s=[0.0] * len(record.due_s))
+
+
+def batch_events_max(wish: Wish, setup: Setup) -> float:
+    """Events of a full batch."""
+    each = events_per_record(wish, setup.outer_lanes)
+    return batch_records_max(setup.batch_size, record_bytes(wish, each)) * each
+
+
+def full_rate(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) -> float:
+    """Rough events per second with every batch full: lanes or reads, whichever is less."""
+    events = batch_events_max(wish, setup)
+    batch_s = max(1e-6, wish.pause_s + times.seconds(events, pages_of(events, wish, setup), setup.memory_mb))
+    lanes = setup.lanes if setup.concurrency is None else min(setup.lanes, setup.concurrency)
+    by_lane = events / batch_s / spread_.hottest_lane_share * lanes / setup.lanes
+    each = events_per_record(wish, setup.outer_lanes)
+    by_reads = SHARD_READ_BYTES_PER_S / (record_bytes(wish, each) / each) / spread_.hottest_share
+    return min(by_lane, by_reads, 5e6)
+
+
+def pages_of(events: float, wish: Wish, setup: Setup) -> float:
+    """Rough number of pages that a batch of so many events of one lane writes: its different keys, and full pages."""
+    keys = max(1.0, wish.keys / setup.lanes)
+    different = keys * (1.0 - (1.0 - 1.0 / keys) ** events) if keys > 1 else 1.0
+    return min(events, different + events / 64.0)
+
+
+def expect(wish: Wish, setup: Setup, times: ServiceTimes, *, table_units_per_s: float | None = None) -> Expectation:
+    """The same arguments give the same figures."""
+    spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+    seconds, settling_s = steady_seconds(wish, setup, times)
+    shards = chosen_shards(wish.rate * seconds, wish, setup, spread_)
+    part_rate = wish.rate * sum(spread_.shards[shard] for shard in shards)
+    if part_rate * seconds > events_max(wish, setup):
+        least_s = settling_s + max(STEADY_S_MIN, 2.0 * setup.window_s)
+        seconds = min(seconds, max(least_s, events_max(wish, setup) / part_rate))
+    seen, share = steady(wish, setup, times, shards, seconds, table_units_per_s)
+    p50_s, p90_s, p99_s = seen.quantiles((0.5, 0.9, 0.99), from_s=settling_s, to_s=seconds - settling_s / 2)
+    inside = [commit for commit in seen.commits if settling_s <= commit[0] < seconds] or seen.commits
+    span_s = (seconds - settling_s) if inside is not seen.commits else seconds
+    events = sum(commit[1] for commit in inside) or 1
+    invocations = len(inside) / span_s * setup.shards / len(shards)
+    writes = sum(commit[3] for commit in inside) / events * wish.rate
+    idle_s = wish.pause_s + times.seconds(0, 0, setup.memory_mb)
+    work_s = sum(commit[2] - idle_s for commit in inside) / events
+    rate_max, backlog_events = sustained(wish, setup, times, table_units_per_s)
+    each = events_per_record(wish, setup.outer_lanes)
+    size = record_bytes(wish, each)
+    drain_s = HOUR_S * wish.rate / (rate_max - wish.rate) if rate_max > wish.rate * 1.001 else None
+    return Expectation(
+        p50_s=p50_s,
+        p90_s=p90_s,
+        p99_s=p99_s,
+        invocations=invocations,
+        events_per_batch=events / max(1, len(inside)),
+        batch_s=sum(commit[2] for commit in inside) / max(1, len(inside)),
+        batch_max_s=max((commit[2] for commit in seen.commits), default=0.0),
+        busy=min(setup.lanes, invocations * idle_s + wish.rate * work_s),
+        writes=writes,
+        writes_peak=writes + max(0.0, _peak(inside) / share - writes) * (len(shards) / setup.shards) ** 0.5,
+        records=wish.rate / each,
+        bytes=wish.rate / each * size,
+        record_bytes=size,
+        sustained=rate_max,
+        drain_s=drain_s,
+        lambda_throttles=seen.lambda_throttles,
+        simulated_shards=len(shards),
+        simulated_events=len(seen.latencies) + backlog_events,
+    )
+
+
+def _peak(commits: list[tuple[float, int, float, int]]) -> float:
+    """The most pages written in one second; a batch's are spread over its time."""
+    by_second: dict[int, float] = {}
+    for at_s, _, seconds, writes in commits:
+        begun_s = at_s - max(seconds, 1e-6)
+        for second in range(int(begun_s // 1), int(at_s // 1) + 1):
+            inside_s = min(at_s, second + 1.0) - max(begun_s, float(second))
+            by_second[second] = by_second.get(second, 0.0) + writes * inside_s / (at_s - begun_s)
+    return max(by_second.values(), default=0.0)

@@ -1,0 +1,163 @@
+"""`infra plan`: the plan on the terminal and as JSON, exit statuses, one sentence for a mistake."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import blueprint
+from infra.cli import main
+from infra.plan import expect
+from tests.infra.plan.support import PRICES_PLAIN, ROOT, report
+
+TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_runs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expect, "EVENTS_MAX", 4_000)
+        patch.setattr(expect, "RECORDS_MAX", 1_500)
+        yield
+
+
+def plan(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert main(["plan", "--rate", "800", "--keys", "500", "--skew", "0.5", *words, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
+
+
+def test_the_plans_fields_are_those_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    """A field that goes or changes its meaning makes it infra-plan/2."""
+    found = plan(capsys)
+    assert found["schema"] == "infra-plan/1"
+    page = (ROOT / "docs" / "planning.md").read_text()
+    for name in found:
+        assert f"| `{name}` |" in page, name
+    for part in ("parameters", "producers", "table", "expected"):
+        for name in found[part]:
+            assert f"`{name}`" in page, name
+    assert set(shape(found["quotas"])[0]) == {
+        "name", "used", "allowed", "unit", "utilisation", "used_up_at_events_per_s", "can_be_raised", "rests_on",
+    }  # fmt: skip
+    assert set(found["dollars"]["parts"][0]) == {
+        "part", "per_month", "per_million_events", "amount", "unit", "price", "price_per", "rests_on",
+    }  # fmt: skip
+
+
+def test_every_figure_of_quotas_and_dollars_says_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
+    found = plan(capsys)
+    assert all(len(entry["rests_on"]) > 10 for entry in [*found["quotas"], *found["dollars"]["parts"]])
+    assert found["dollars"]["per_month"] == pytest.approx(
+        sum(part["per_month"] for part in found["dollars"]["parts"]), abs=0.02
+    )
+    assert found["dollars"]["prices_of"] == PRICES_PLAIN["date"]
+    assert any(found["dollars"]["prices_of"] in sentence for sentence in found["assumptions"])
+    assert found["error"]["held_out"]
+
+
+def test_the_parameters_are_the_templates_and_it_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    parameters = {name: str(value) for name, value in plan(capsys)["parameters"].items()}
+    loaded = blueprint.load(TEMPLATE, parameters, stack_name="planned", account_id="0" * 12, region="us-east-1")
+    assert loaded.streams[0].shard_count == int(parameters["ShardCount"])
+    assert loaded.mappings[0].batch_size == int(parameters["BatchSize"])
+    assert loaded.functions[0].reserved_concurrency == int(parameters["ReservedConcurrency"])
+
+
+def test_the_same_command_prints_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(capsys) == plan(capsys)
+
+
+def test_the_terminal_shows_everything_and_no_line_is_too_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--rate", "300", "--aggregate", "off", "--malformed", "0.01"]) == 0
+    text = capsys.readouterr().out
+    for part in ("Template parameters", "ShardCount", "latency p50", "Quotas", "is used up first", "Dollars", "quarantine",
+                 "Error against measured runs", "Assumptions", "not aggregated", "--parameter-overrides"):  # fmt: skip
+        assert part in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_what_nothing_can_do_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--rate", "100000", "--keys", "2"]) == 1
+    assert "no number of shards helps" in capsys.readouterr().err
+    assert main(["plan", "--rate", "10", "--latency-p99-ms", "50"]) == 1
+    assert "NOT MET" in capsys.readouterr().out
+
+
+def test_measured_runs_replace_the_service_times_and_their_own_error_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(report()))
+    found = plan(capsys, "--measured", str(tmp_path))
+    assert tmp_path.name in found["service_times"]["source"]
+    assert found["error"]["held_out"] == {}
+    assert [one["what"] for one in found["error"]["runs"]] == ["p50 latency"]
+    assert found["error"]["calibration_runs"]["p50 latency"]["runs"] == 1
+
+
+def test_predictions_beside_measurements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [tmp_path / name for name in ("steady", "backlog")]
+    for folder, profile in zip(folders, ("constant", "backlog"), strict=True):
+        folder.mkdir()
+        (folder / "report.json").write_text(json.dumps(report(profile=profile)))
+    status = main(["plan", "--check", *map(str, folders), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == "infra-plan-check/1"
+    assert [(one["run"], one["what"]) for one in found["runs"]] == [
+        ("steady", "p50 latency"), ("backlog", "backlog worked off"),
+    ]  # fmt: skip
+    assert status == (0 if all(one["within_tolerance"] for one in found["runs"]) else 1)
+    main(["plan", "--check", str(folders[0] / "report.json")])
+    assert re.search(r"p50 latency\s+[\d,]+ ms\s+900 ms\s+[-+]\d+%", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--rate is needed"),
+        (["--rate", "0"], "--rate is 0; accepted: 0.01 to 1,000,000"),
+        (["--rate", "2e6"], "--rate is 2e+06"),
+        (["--rate", "nan"], "--rate is nan"),
+        (["--rate", "1", "--keys", "0"], "--keys is 0"),
+        (["--rate", "1", "--event-bytes", "999999"], "--event-bytes is 999999"),
+        (["--rate", "1", "--aggregate", "many"], "--aggregate many: a number from 1 to 10000, or off"),
+        (["--rate", "1", "--aggregate", "0"], "--aggregate is 0"),
+        (["--rate", "1", "--utilisation", "0"], "--utilisation is 0; accepted: 0.05 to 1"),
+        (["--rate", "1", "--latency-p99-ms", "-1"], "--latency-p99-ms is -1"),
+        (["--rate", "1", "--malformed", "1"], "--malformed is 1"),
+        (["--rate", "1", "--linger-ms", "-5"], "--linger"),
+        (["--rate", "1", "--prices", "/nonexistent.json"], "/nonexistent.json: --prices cannot be read"),
+        (["--rate", "1", "--measured", "/nonexistent"], "/nonexistent: a measured run cannot be read"),
+        (["--check", "/"], "/: there is neither a report.json nor a sweep.json in it"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exits_with_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("infra plan: ")
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("{", "is no JSON"), ("{}", "its schema is None"), ("[1]", "schema")])
+def test_a_damaged_file_is_one_sentence(
+    text: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text(text)
+    assert main(["plan", "--check", str(tmp_path)]) == 2
+    assert sentence in capsys.readouterr().err
+    prices = tmp_path / "prices.json"
+    prices.write_text(text)
+    assert main(["plan", "--rate", "1", "--prices", str(prices)]) == 2
+    assert capsys.readouterr().err.startswith("infra plan: ")

@@ -1,0 +1,131 @@
+"""Reports of load runs: what is read from them, and how predictions are held against them."""
+
+from typing import Any
+
+import pytest
+
+from infra.plan import check
+from infra.plan.command import calibrated
+from infra.plan.measured import MeasuredError, runs
+from infra.plan.service import from_plain, to_plain
+from tests.infra.plan.support import TIMES, report
+
+
+def test_a_report_gives_load_configuration_and_samples_without_cold_seconds() -> None:
+    (run,) = runs(report(), "one")
+    assert (run.wish.rate, run.wish.keys, run.wish.aggregate, run.wish.skew) == (100.0, 100, 1, 0.0)
+    assert (run.setup.shards, run.setup.factor, run.setup.batch_size, run.setup.window_s) == (1, 2, 100, 1)
+    assert run.is_local
+    assert run.setup.read_on_put
+    assert run.p50_s == pytest.approx(0.9)
+    assert len(run.samples) == 3
+    assert run.samples[0].seconds == pytest.approx(2 * 0.01 + 100 * 0.0001 + 80 * 0.001)
+    assert run.outside_s == pytest.approx(0.004)
+
+
+def test_a_backlog_gives_how_fast_it_was_worked_off() -> None:
+    (run,) = runs(report(profile="backlog"), "one")
+    assert run.is_backlog
+    assert run.p50_s is None
+    assert (run.backlog_events, run.backlog_s) == (300.0, 3)
+    (compared,) = check.compare(run, TIMES)
+    assert compared.what == "backlog worked off"
+    assert compared.measured == pytest.approx(100.0)
+    assert compared.predicted >= 100.0
+
+
+def test_a_steady_run_is_predicted_from_its_configuration() -> None:
+    (run,) = runs(report(), "one")
+    (compared,) = check.compare(run, TIMES)
+    assert compared.what == "p50 latency"
+    assert 300 < compared.predicted < 1500
+    assert compared.off == pytest.approx(compared.predicted / 900 - 1)
+    paused = check.compare(run.with_pause(0.5), TIMES)[0]
+    assert paused.predicted > compared.predicted + 400
+
+
+def test_service_times_fitted_to_a_report_predict_its_batches() -> None:
+    (run,) = runs(report(), "one")
+    times = calibrated([run], TIMES)
+    assert times.inside_s(50, 40, 1769) == pytest.approx(0.01 + 0.005 + 0.04, rel=0.02)
+    assert times.outside_s == pytest.approx(0.004)
+    assert times.memory_mb == 1769
+    assert "one" in times.source
+    assert from_plain(to_plain(times)).source == times.source
+
+
+def test_late_senders_and_other_profiles_make_a_figure_doubtful() -> None:
+    plain = report(profile="ramp")
+    plain["numbers"]["late_share"] = 0.5
+    (run,) = runs(plain, "one")
+    assert len(run.doubts) == 2
+    assert check.compare(run, TIMES)[0].as_json()["doubts"] == list(run.doubts)
+
+
+def sweep(**changed: Any) -> dict[str, Any]:
+    point = {
+        "shards": 1, "parallelization_factor": 2, "batch_size": 50, "reserved_concurrency": None, "aggregate": None,
+        "function_latency_ms": 500, "table_write_units": None,
+    }  # fmt: skip
+    return {
+        "schema": "loadgen-sweep/1",
+        "configuration": {
+            "event_bytes": "256",
+            "keys": "2000",
+            "skew": "0",
+            "endpoint_url": "x",
+            "point_duration": "20",
+        },
+        "original": {"timeout_s": 60, "shards": 2},
+        "points": [
+            {
+                "point": point,
+                "sustained_events_per_s": 180.0,
+                "too_much_events_per_s": 200.0,
+                "is_closed": True,
+                "limited_by": "function time",
+                **changed,
+            }
+        ],
+    }
+
+
+def test_a_sweep_gives_the_sustained_rate_of_every_point() -> None:
+    (run,) = runs(sweep(), "sweep")
+    assert run.sustained == (180.0, 200.0)
+    assert run.wish.pause_s == 0.5
+    (compared,) = check.compare(run, TIMES)
+    assert compared.measured == 190.0
+    assert compared.predicted == pytest.approx(2 * 50 / 0.53, rel=0.15)
+    (open_ended,) = runs(sweep(too_much_events_per_s=None, is_closed=False), "sweep")
+    assert open_ended.doubts
+    assert check.compare(open_ended, TIMES)[0].measured == 180.0
+
+
+def test_the_write_quota_limits_what_is_sustainable() -> None:
+    plain = sweep()
+    plain["points"][0]["point"].update(function_latency_ms=0, batch_size=1000)
+    (run,) = runs(plain, "sweep")
+    assert check.sustainable(run, TIMES) == pytest.approx(1000.0, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("plain", "named"),
+    [
+        ([], "its schema is None"),
+        ({"schema": "loadgen-report/1"}, "its schema is 'loadgen-report/1'"),
+        ({"schema": "loadgen-report/2"}, "field 'configuration' is missing"),
+        ({**report(), "configuration": {"format": "clf"}}, "a replay has no rate"),
+        (report(shards=None), "the stack's shards could not be asked"),
+        ({**report(), "configuration": {**report()["configuration"], "keys": "0"}}, "--keys is 0"),
+        (sweep(sustained_events_per_s=0), "no rate was sustained"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(plain: Any, named: str) -> None:
+    with pytest.raises(MeasuredError, match=named):
+        runs(plain, "one")
+
+
+def test_the_summary_counts_what_is_within_a_fifth() -> None:
+    made = [check.Compared("a", "p50", "ms", predicted, 100.0) for predicted in (81.0, 100.0, 130.0)]
+    assert check.summary(made) == {"p50": {"runs": 3, "median_off": 0.19, "max_off": 0.3, "within_tolerance": 2}}

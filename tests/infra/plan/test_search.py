@@ -1,0 +1,119 @@
+"""The choice: quotas are never exceeded, more load never needs fewer shards, and what cannot be is said."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.plan import expect
+from infra.plan.allowances import quotas_of
+from infra.plan.basis import Basis
+from infra.plan.document import document
+from infra.plan.load import Wish
+from infra.plan.search import Aims, Choice, Unreachable, choose, shard_counts, smallest
+from tests.infra.plan.support import AIMS, PRICES, TIMES
+
+BASIS = Basis(TIMES, PRICES, {})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_runs() -> Iterator[None]:
+    """A tenth of the events in virtual time: what is chosen is to be sound, not precise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expect, "EVENTS_MAX", 4_000)
+        patch.setattr(expect, "RECORDS_MAX", 1_500)
+        yield
+
+
+def chosen(wish: Wish, aims: Aims = AIMS) -> Choice:
+    return choose(wish, TIMES, aims, PRICES)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.floats(0.5, 30_000), st.floats(1.0, 10.0), st.sampled_from([1, 50, 600]), st.sampled_from([0.0, 0.6]),
+    st.sampled_from([1, 100]), st.integers(1, 4000), st.sampled_from([0.0, 0.4]),
+)  # fmt: skip
+def test_more_load_never_needs_fewer_shards(
+    rate: float, more: float, keys: int, skew: float, aggregate: int, event_bytes: int, pause_s: float
+) -> None:
+    def least(rate: float) -> float:
+        try:
+            wish = Wish(rate, event_bytes, keys, skew, aggregate, pause_s=pause_s)
+            return smallest(wish, TIMES, replace(AIMS, utilisation=0.8)) if rate / keys < 3000 else float("inf")
+        except Unreachable:
+            return float("inf")
+
+    small = least(rate)
+    assert small == float("inf") or least(rate * more) >= small
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.floats(1, 8_000), st.integers(100, 3000), st.sampled_from([40, 2000]), st.sampled_from([1, 100]),
+    st.floats(0.3, 1.0),
+)  # fmt: skip
+def test_no_quota_that_cannot_be_raised_is_exceeded(
+    rate: float, event_bytes: int, keys: int, aggregate: int, utilisation: float
+) -> None:
+    wish = Wish(rate, event_bytes, keys, 0.3, aggregate)
+    try:
+        choice = chosen(wish, replace(AIMS, utilisation=utilisation))
+    except Unreachable:
+        return
+    for quota in quotas_of(wish, choice, BASIS):
+        assert quota.can_be_raised or quota.utilisation <= 1.0, quota
+        if quota.name in ("shard write bytes", "shard write records"):
+            assert quota.utilisation <= utilisation + 1e-9
+        at = quota.at_rate(rate)
+        assert at is None or quota.utilisation > 1.0 or at >= rate * (1 - 1e-6), quota
+    setup = choice.setup
+    assert 1 <= setup.factor <= 10
+    assert 1 <= setup.batch_size <= 10_000
+    assert 0 <= setup.window_s <= 300
+    setup.mapping()
+
+
+def test_the_wished_latency_decides_the_window_and_costs() -> None:
+    wish = Wish(500, keys=2000, skew=0)
+    quick, slow = (chosen(wish, replace(AIMS, p99_s=p99_s)) for p99_s in (2.0, 30.0))
+    assert quick.meets
+    assert slow.meets
+    assert quick.expectation.p99_s <= 2.0 < slow.expectation.p99_s <= 30.0
+    assert quick.setup.window_s < slow.setup.window_s
+    assert quick.expectation.writes > slow.expectation.writes
+
+
+def test_a_latency_that_nothing_meets_is_said_and_the_quickest_shown() -> None:
+    choice = chosen(Wish(100, keys=100, pause_s=3.0), replace(AIMS, p99_s=1.0))
+    assert not choice.meets
+    assert choice.tried
+    plan = document(Wish(100, keys=100, pause_s=3.0), replace(AIMS, p99_s=1.0), choice, BASIS)
+    assert plan["meets_latency"] is False
+
+
+def test_a_key_that_no_shard_holds_is_named_with_what_would_fit() -> None:
+    with pytest.raises(Unreachable, match=r"hottest of the 10 keys .* no number of shards helps") as told:
+        chosen(Wish(100_000, keys=10, skew=0))
+    fits = float(str(told.value).split("plan at most ")[1].split(" ")[0].replace(",", ""))
+    assert chosen(Wish(fits * 0.99, keys=10, skew=0)).setup.shards >= 3
+
+
+def test_a_slow_function_gets_more_lanes() -> None:
+    quick, slow = (chosen(Wish(900, keys=5000, skew=0, aggregate=1, pause_s=pause_s), AIMS) for pause_s in (0.0, 2.0))
+    assert slow.setup.lanes >= quick.setup.lanes
+    assert slow.expectation.sustained * 0.8 >= 900
+
+
+def test_a_million_events_per_second_is_planned_in_seconds() -> None:
+    choice = chosen(Wish(1_000_000, keys=100_000, skew=0))
+    assert 326 <= choice.setup.shards <= 600
+    assert choice.expectation.simulated_shards == 1
+
+
+def test_the_numbers_of_shards_that_are_tried_are_one_fixed_rising_list() -> None:
+    counts = list(shard_counts())
+    assert counts == sorted(set(counts))
+    assert counts[:64] == list(range(1, 65))

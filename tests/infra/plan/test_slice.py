@@ -1,0 +1,123 @@
+"""Shards in virtual time: everything is committed once, the quotas hold, and the figures are those of arithmetic."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.plan.expect import expect, function
+from infra.plan.function import Pages, Table
+from infra.plan.load import Wish
+from infra.plan.packing import pack
+from infra.plan.service import ServiceTimes
+from infra.plan.slice import Setup, Slice
+from processor.core.chain import SEALED_AT
+from tests.infra.plan.support import TIMES
+
+FIXED = ServiceTimes(0.0, 0.0, 0.0, 0.0, 1, 1, 1, 1769, "no time at all beside the pause")
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(1, 4), st.sampled_from([1, 7, 1000]), st.sampled_from([0, 1]),
+    st.sampled_from([1, 20]), st.booleans(),
+)  # fmt: skip
+def test_every_event_is_committed_exactly_once_after_it_was_due(
+    shards: int, factor: int, batch_size: int, window_s: int, aggregate: int, backlog: bool
+) -> None:
+    wish = Wish(200, keys=50, skew=0.5, aggregate=aggregate)
+    setup = Setup(shards, factor, batch_size, window_s, 1769)
+    records, _ = pack(wish, 200, 2.0, list(range(shards)), shards, 16, "test")
+    seen = Slice(setup, shards, records, function(wish, setup, TIMES, None), backlog=backlog).run()
+    assert len(seen.latencies) == sum(commit[1] for commit in seen.commits) == 400
+    assert backlog or min(seen.latencies) >= setup.put_s + setup.invoke_s
+    assert seen.running_max <= shards * factor
+    assert sum(commit[3] for commit in seen.commits) <= 800  # refused ones are writes too
+
+
+def test_lanes_that_only_wait_sustain_batches_over_the_pause() -> None:
+    wish = Wish(100, keys=4000, skew=0, aggregate=1, pause_s=0.5)
+    setup = Setup(1, 4, 50, 1, 1769, read_on_put=True, put_s=0, read_s=0, invoke_s=0)
+    expected = expect(wish, setup, FIXED)
+    assert expected.sustained == pytest.approx(4 * 50 / 0.5, rel=0.08)
+    assert expect(wish, replace(setup, factor=1), FIXED).sustained == pytest.approx(50 / 0.5, rel=0.08)
+
+
+def test_reserved_concurrency_below_the_lanes_costs_what_is_missing() -> None:
+    wish = Wish(50, keys=4000, skew=0, aggregate=1, pause_s=0.5)
+    setup = Setup(1, 2, 50, 1, 1769, concurrency=1, read_on_put=True, put_s=0, read_s=0, invoke_s=0)
+    expected = expect(wish, setup, FIXED)
+    assert 0.7 * 100 <= expected.sustained <= 100 * 1.03
+    assert expected.lambda_throttles > 0
+
+
+def test_what_the_function_does_not_limit_is_limited_by_the_reads() -> None:
+    wish = Wish(500, event_bytes=1000, keys=100, skew=0, aggregate=100)
+    expected = expect(wish, Setup(1, 10, 10_000, 0, 1769, read_s=0.001), FIXED)
+    assert expected.sustained * expected.bytes / wish.rate == pytest.approx(2 * 1024 * 1024, rel=0.35)
+
+
+def test_a_table_with_fewer_write_units_is_what_limits() -> None:
+    wish = Wish(100, keys=10_000, skew=0, aggregate=1)
+    setup = Setup(1, 2, 1000, 1, 1769, read_on_put=True)
+    expected = expect(wish, setup, FIXED, table_units_per_s=150)
+    assert expected.sustained == pytest.approx(150, rel=0.15)
+
+
+def test_the_window_is_waited_for() -> None:
+    wish = Wish(100, keys=100, skew=0, aggregate=1)
+    latencies = [
+        expect(wish, Setup(1, 1, 10_000, window_s, 1769, read_on_put=True), FIXED).p50_s for window_s in (0, 1, 5)
+    ]
+    assert latencies[0] < 0.3
+    assert latencies[1] == pytest.approx(0.5, abs=0.3)
+    assert latencies[2] == pytest.approx(2.5, abs=0.5)
+
+
+def test_a_quarter_second_less_of_polling_is_seen_in_the_latency() -> None:
+    """Facts 2.12, 2.17: without a window a batch goes as soon as it is read, and an idle shard is read each second."""
+    wish = Wish(20, keys=100, skew=0, aggregate=1)
+    polled, at_once = (
+        expect(wish, Setup(1, 1, 100, 0, 1769, read_on_put=read_on_put), FIXED).p50_s for read_on_put in (False, True)
+    )
+    assert polled == pytest.approx(0.5, abs=0.15)
+    assert at_once < 0.25
+
+
+def test_the_same_wish_gives_the_same_figures() -> None:
+    wish, setup = Wish(700, keys=300, skew=1.0), Setup(3, 2, 500, 1, 512)
+    assert expect(wish, setup, TIMES) == expect(wish, setup, TIMES)
+
+
+def test_one_shard_stands_for_hundreds() -> None:
+    """The hottest shard alone, scaled, agrees with all shards run together."""
+    wish = Wish(4000, event_bytes=200, keys=3000, skew=0, aggregate=50)
+    setup = Setup(4, 1, 5000, 1, 1769)
+    records, _ = pack(wish, wish.rate, 10.0, [0, 1, 2, 3], 4, 16, "whole")
+    whole = Slice(setup, 4, records, function(wish, setup, TIMES, None)).run()
+    expected = expect(wish, setup, TIMES)
+    assert expected.simulated_shards == 1
+    assert expected.p50_s == pytest.approx(whole.quantiles((0.5,), from_s=4.0)[0], rel=0.15)
+    writes = sum(commit[3] for commit in whole.commits) / sum(commit[1] for commit in whole.commits)
+    assert expected.writes / wish.rate == pytest.approx(writes, rel=0.15)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=120), min_size=1, max_size=10))
+def test_a_batch_writes_a_page_for_every_key_and_a_new_one_when_it_is_sealed(batches: list[list[int]]) -> None:
+    pages, held = Pages(), 0
+    for keys in batches:
+        made = pages.writes(keys)
+        assert len(set(keys)) <= made <= len(set(keys)) + len(keys) // SEALED_AT
+        held += made
+    assert held <= sum(len(keys) for keys in batches)
+
+
+@given(st.floats(1, 1000), st.lists(st.floats(0.1, 50), min_size=1, max_size=30))
+def test_a_table_gives_no_more_than_its_units(rate: float, writes: list[float]) -> None:
+    table, now_s, given_units = Table(rate), 0.0, 0.0
+    for units in writes:
+        given_units += units
+        now_s += table.wait_s(units, now_s)
+        assert given_units <= rate * (now_s + 1.0) + 1e-6
+    assert Table(None).wait_s(1e9, 0.0) == 0.0
