@@ -28,13 +28,15 @@ __all__ = ["CONNECTIONS", "Due", "OnSettled", "Sender", "collect_rarely"]
 CONNECTIONS = 4
 WAITING_BYTES_MAX = 32 * 1024 * 1024
 GENERATED_PER_TURN = 2000
-# While the schedule is further ahead than one turn makes up for, calls are made this far apart, so that each has a
-# record of many lanes, and what a call costs beyond its bytes is paid for more events.
+# While a call is under way, the next one is made a tick after it, and this much later while the schedule is further
+# ahead than one turn makes up for: what a call costs beyond its bytes is paid for more records.
 HOLD_S = 0.01
 TURN_S_MAX = 0.25
 # Events are taken a millisecond's worth at a time: at 5,000 events per second waking up for each of them would cost
 # more CPU than everything else that is done with it, and a millisecond is what the system's own wake-ups vary by.
 TICK_S = 0.001
+# An event is taken this long before it is due: from there to the connection it takes longer than that.
+HAND_OVER_S = 0.0002
 SWITCH_S = 0.001  # Python's own is five times as long
 DRAIN_S_MAX = 60.0
 # AWS: PutRecords, "Rate exceeded for shard shardId-000000000001 in stream ...": the only place that names the shard.
@@ -142,9 +144,9 @@ class Sender:
 
     def _generate(self, schedule: Schedule, now_s: float) -> None:
         """Pack what is due. An event without a pace is due when there is room for it."""
-        outbox, packed = self._outbox, 0
+        outbox, packed, until_s = self._outbox, 0, now_s + HAND_OVER_S
         while schedule and packed < GENERATED_PER_TURN and outbox.size <= WAITING_BYTES_MAX:
-            if together := schedule.together(now_s, GENERATED_PER_TURN - packed):
+            if together := schedule.together(until_s, GENERATED_PER_TURN - packed):
                 for record in self._packer.add_all(together, now_s):
                     outbox.add(record, now_s)
                 packed += len(together)
@@ -152,7 +154,7 @@ class Sender:
             if schedule.upcoming_s is None:
                 due = next(schedule)
                 self._pack(due._replace(truth=due.truth._replace(due_us=int(now_s * 1e6))), now_s)
-            elif schedule.upcoming_s > now_s:
+            elif schedule.upcoming_s > until_s:
                 break
             else:
                 self._pack(next(schedule), now_s)
@@ -178,9 +180,9 @@ class Sender:
             self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))], self._now_s())
 
     def _dispatch(self, now_s: float) -> None:
-        if self._is_behind and self._flying and now_s < self._hold_until_s:
+        if self._flying and now_s < self._hold_until_s:
             return
-        self._hold_until_s = now_s + HOLD_S
+        self._hold_until_s = now_s + (HOLD_S if self._is_behind else TICK_S)
         while len(self._flying) < CONNECTIONS:
             taken, expired = self._outbox.take(now_s)
             self._settled(expired, now_s)
@@ -193,12 +195,12 @@ class Sender:
         """Seconds until there is something to do that no reply announces."""
         moments = [now_s + TURN_S_MAX]
         if schedule and self._outbox.size <= WAITING_BYTES_MAX:
-            due_s = schedule.upcoming_s or 0.0
+            due_s = (schedule.upcoming_s or 0.0) - HAND_OVER_S
             moments.append(max(due_s, now_s + TICK_S) if now_s < due_s else due_s)
         if (deadline_s := self._packer.deadline_s()) is not None:
             moments.append(deadline_s)
         if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
-            moments.append(wake_s)
+            moments.append(max(wake_s, self._hold_until_s) if self._flying else wake_s)
         return max(0.0, min(moments) - now_s)
 
     def _collect(self, wait_s: float) -> None:
