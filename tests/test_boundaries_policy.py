@@ -1,6 +1,6 @@
 """Policy is in infra/model: the local shells have no word for retrying, halving, giving up or growing old.
 
-Looked at are names in code, not comments and texts; the one file that translates AWS's settings has them as texts.
+Looked at are names in code, not comments and texts.
 """
 
 import ast

@@ -234,7 +234,7 @@ def server_config(listener: socket.socket) -> Config:
     config.loglevel = "WARNING"
     config.backlog = 512
     config.graceful_timeout = 2.0
-    config.keep_alive_timeout = 75.0  # clients keep idle connections for a minute; closing earlier costs them a retry
+    config.keep_alive_timeout = 75.0  # clients keep idle connections for a minute; closing earlier costs them a request
     config.keep_alive_max_requests = 1_000_000_000  # the default closes a connection after 1,000 requests
     return config
 
