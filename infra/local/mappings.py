@@ -91,7 +91,7 @@ class MappingService:
         )
         saved = self._kept.found.pop(blueprint.uuid, None)
         if saved is not None and not words.is_replaced(saved, vars(mapping)):
-            mapping.snapshot = saved["snapshot"]
+            mapping.snapshot, mapping.tags = saved["snapshot"], saved.get("tags", {})
             if saved["deployed"] == deployed:
                 mapping = mapping_managed.of_saved(saved)
         mapping.config(self._pace)

@@ -287,7 +287,7 @@ class Stream(StreamState):
     def _check_can_reshard(self, now: float) -> None:
         self._check_can_change(now)
         if self.mode == "ON_DEMAND":
-            raise StreamError("ValidationException", f"The on-demand {self.where} decides on its shards itself.")
+            raise StreamError("ValidationException", f"Request is invalid. S{self.where[1:]} is in On-Demand mode.")
 
     def _open_shard(self, shard_id: str, now: float) -> Shard:
         shard = self.shard(shard_id, now)

@@ -381,3 +381,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> No
             House(data_dir=tmp_path)
 
     run(test())
+
+
+def test_tags_stay_when_the_template_changes(tmp_path: Path) -> None:
+    async def test() -> None:
+        house = House(data_dir=tmp_path)
+        await house.service.start()
+        arn = f"arn:aws:lambda:us-east-1:000000000000:event-source-mapping:{UUID}"
+        await house.wire.call("TagResource", Resource=arn, Tags={"team": "shop"})
+        await house.service.stop()
+        for batch_size in (100, 7):
+            house = again(house, tmp_path, batch_size=batch_size)
+            await house.service.start()
+            assert (await house.wire.call("ListTags", Resource=arn))["Tags"] == {"team": "shop"}
+            await house.service.stop()
+
+    run(test())

@@ -353,6 +353,8 @@ def test_an_on_demand_stream_begins_with_four_shards_and_is_not_resharded_by_han
         with pytest.raises(StreamError) as error:
             change()
         assert error.value.code == "ValidationException"
+        told = "Request is invalid. Stream orders under account 111111111111 is in On-Demand mode."
+        assert error.value.message == told
 
 
 def test_the_mode_changes_twice_a_day_at_most() -> None:
