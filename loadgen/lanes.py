@@ -4,13 +4,13 @@ A lane (a shard's part of the partition keys) has one batch in work at most, so 
 moment are of as many different lanes.
 """
 
-import math
 from collections.abc import Iterable
 
 from loadgen.function_log import Invocation
 from loadgen.series import LOG, Series
 
 LANES_WITH_WORK = "lanes_with_work"
+SECOND_US = 1_000_000
 
 
 def at_once(invocations: Iterable[Invocation], started_s: float) -> list[Series]:
@@ -23,16 +23,18 @@ def at_once(invocations: Iterable[Invocation], started_s: float) -> list[Series]
 
 
 def _by_second(invocations: Iterable[Invocation], started_s: float) -> dict[int, float]:
-    changes: list[tuple[float, int]] = []
+    """Whole microseconds: an end and a beginning at the same moment must compare as equal."""
+    changes: list[tuple[int, int]] = []
+    start_us = round(started_s * 1e6)
     for one in invocations:
-        end_s = one.at_ms / 1000 - started_s
-        changes += ((end_s - one.duration_ms / 1000, 1), (end_s, -1))
+        end_us = one.at_ms * 1000 - start_us
+        changes += ((end_us - round(one.duration_ms * 1000), 1), (end_us, -1))
     changes.sort()  # at the same moment an end comes before a beginning
     found: dict[int, float] = {}
-    running, since_s = 0, 0.0
-    for at_s, change in changes:
-        if running:
-            for second in range(math.floor(since_s), math.ceil(at_s)):
+    running = since_us = 0
+    for at_us, change in changes:
+        if running and at_us > since_us:
+            for second in range(since_us // SECOND_US, (at_us - 1) // SECOND_US + 1):
                 found[second] = max(found.get(second, 0), running)
-        running, since_s = running + change, at_s
+        running, since_us = running + change, at_us
     return found
