@@ -1,22 +1,25 @@
 """What the load generator itself costs, beside a boto3 `put_records` loop and async-kinesis, in CPU seconds.
 
-Run: .venv/bin/python -m benchmarks.generator [--events N] [--async-kinesis PYTHON]. Ours is everything of `loadgen run`:
+Run: .venv/bin/python -m benchmarks.generator [--events N] [--parts] [--async-kinesis PYTHON]. Ours is everything of `loadgen run`:
 schedule, events, truth, packing, PutRecords through botocore, results, numbers, ledger. Measured twice: with a null sink
 below botocore's parser, and, like the two others, against a sink over HTTP that only acknowledges, in a process of its
 own. PYTHON is an interpreter that has `async-kinesis[kpl]`, which is no dependency of this project:
 python3 -m venv DIR && DIR/bin/pip install 'async-kinesis[kpl]'; without it that row is left out and said to be.
 Exits with 1 below 50,000 events per CPU second at aggregation 100 or 3 times async-kinesis under keys. 5 times boto3's
-loop were wanted too: of the CPU time that is out of reach of anything that makes JSON events and signs their bytes with
-botocore, which is most of what the loop does; what aggregation saves is Kinesis records, in the last column.
+loop were wanted too, and are not reached: `--parts` prints what each part of the way costs, and what of it is the
+digests and encodings that the formats ask for.
 """
 
 import argparse
+import hashlib
 import io
 import json
+import math
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,14 +34,17 @@ from loadgen.metrics import Metrics
 from loadgen.run import late_after_us
 from loadgen.sender import Sender, collect_rarely
 from loadgen.sources import GeneratedSource
+from loadgen.truth import Known
 from processor.adapters.publisher import PutRecords
-from processor.core.packing import PackingSettings
-from processor.core.resend import RetryPolicy
+from processor.adapters.put_records import encoded
+from processor.core.packing import Packer, PackingSettings
+from processor.core.resend import Acknowledged, CallFailed, Entry, RetryPolicy, Settled, Written
 from processor.core.rule_api import RuleSettings
 from tests.support.kinesis_sink import in_own_process
 
 TARGET, TIMES_ASYNC_KINESIS = 50_000, 3
 EVENT_BYTES, KEYS, RATE = 256, 1_000, 1_000_000.0
+CALL_RECORDS = 4  # what a call has in such a load: the largest of 16 lanes has a fifth of it, one record at a time
 SETTINGS = RuleSettings(("bytes", "quantity"), 3600)
 
 
@@ -85,6 +91,47 @@ def measure(put: PutRecords, events: int, aggregate: int | None, duplicates: flo
     return events / used_s, events / metrics.records
 
 
+def parts(put: PutRecords, events: int) -> None:
+    """What each part of the way costs by itself, in us of CPU per event, one after the other in one thread."""
+    spent: dict[str, float] = {}
+
+    @contextmanager
+    def part(name: str) -> Iterator[None]:
+        began_s = time.process_time()
+        yield
+        spent[name] = (time.process_time() - began_s) / events * 1e6
+
+    schedule, packer, together = source(events, 0.0).due(), Packer[Known](PackingSettings()), list[Any]()
+    with part("events and their truths: drawn, rendered, identities hashed"):
+        while schedule:
+            together += schedule.together(math.inf, events)
+    with part("packing"):
+        records = [*packer.add_all(together, 0.0), *packer.flush()]
+    with part("  of that MD5, which the aggregates' format asks for"):
+        for record in records:
+            hashlib.md5(record.data, usedforsecurity=False).digest()
+    entries = [Entry(record, 0.0, record.size, 0.0, 1) for record in records]
+    calls = [entries[first : first + CALL_RECORDS] for first in range(0, len(entries), CALL_RECORDS)]
+    with part(f"PutRecords through botocore, {CALL_RECORDS} records a call"):
+        replies = [put(call) for call in calls]
+    with part("  of that base64 and JSON"):
+        bodies = [b"".join(encoded([entry.record for entry in call])) for call in calls]
+    with part("  of that SHA-256, which the signature asks for"):
+        for body in bodies:
+            hashlib.sha256(body).digest()
+    metrics, expected, lines = Metrics(110_000), Expectations(SETTINGS.measures), io.StringIO()
+    books = Books(metrics, expected, lines.write, lambda: None)
+    sender = Sender(put, PackingSettings(), RetryPolicy(), books.settled, lambda *_: None)
+    with part("account: results.jsonl, latencies, what the tables must have"):
+        for call, reply in zip(calls, replies, strict=True):
+            assert not isinstance(reply, CallFailed)
+            for entry, answer in zip(call, reply, strict=True):
+                assert isinstance(answer, Written)
+                sender._settled([Settled(entry, Acknowledged(*answer, uncertain=False))], 1.0)
+    for name, spent_us in spent.items():
+        print(f"{name:<62} {spent_us:6.2f} us per event")
+
+
 def other(python: str, which: str, endpoint_url: str, events: int) -> tuple[float, float] | None:
     """Events per CPU second and per second of another producer; None: it cannot be run, which is said."""
     command = [python, str(Path(__file__).with_name("_producers.py")), which, endpoint_url]
@@ -104,11 +151,15 @@ def show(name: str, rate: float, note: str = "") -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--async-kinesis", metavar="PYTHON")
     options = parser.parse_args()
     events: int = options.events
     collect_rarely()
     put = null_sink(connect(Target("http://127.0.0.1:9", None, "null")).client("kinesis", attempts=1))
+    if options.parts:
+        parts(put, events)
+        return 0
     best = 0.0
     for aggregate, duplicates in ((100, 0.0), (100, 0.05), (None, 0.0)):
         rate, per_record = measure(put, events if aggregate else events // 5, aggregate, duplicates)

@@ -44,14 +44,14 @@ SHARD_ID = re.compile(r"shardId-\d{1,20}")
 
 
 def collect_rarely() -> None:
-    """For a process that only sends: a batch of events makes tens of thousands of objects and hardly a cycle.
+    """For a process that only sends: a second of events makes hundreds of thousands of objects and hardly a cycle.
 
     Python's own thresholds cost a fifth of the CPU time, and pauses of the length of many events' spacing. And a thread
     that writes a request does not keep the one with the schedule waiting for 5 ms.
     """
     gc.collect()
     gc.freeze()  # what the imports made stays, and need not be walked over again
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     sys.setswitchinterval(SWITCH_S)
 
 
