@@ -165,7 +165,7 @@ class Truths:
 
     def __init__(self, settings: RuleSettings, effects: Effects | None = None) -> None:
         self.settings, self._effects = settings, effects or rules.effects
-        self._is_known = effects is None
+        self.is_known = effects is None
         self._places: dict[str, dict[str, Place]] = {}  # by window, by partition key
         self._of_window: dict[str, Place] = {}
         self._second = -1
@@ -178,7 +178,7 @@ class Truths:
 
     def of_many(self, events: Sequence[Generated], due_us: Iterable[int]) -> list[Known]:
         """The truth of each of these events of one generator, which is that of `of_generated`."""
-        if not self._is_known or not events:
+        if not self.is_known or not events:
             return [self.of_generated(event, at_us) for event, at_us in zip(events, due_us, strict=True)]
         found: list[Known] = []
         new, add, begun = tuple.__new__, found.append, hash_of_source(events[0].source).copy
@@ -191,7 +191,7 @@ class Truths:
                 self._tell_second(event)
             identity = begun()
             identity.update(b"%010d" % ordinal)
-            place = self._of_window.get(name) or self._place(event)
+            place = self._of_window.get(name) or self.place_of(event)
             add(new(Metered, (at_us, place, identity.digest(), size, milli, ordinal, copy)))
         return found
 
@@ -201,11 +201,15 @@ class Truths:
         window = self.of_generated(event, 0).window
         self._of_window = self._places.setdefault(window, {})
 
-    def _place(self, event: Generated) -> Place:
-        """Where it goes within that window depends on the partition key, which is the subject."""
-        truth = self.of_generated(event, 0)
-        place = Place(event.source, truth.pk, truth.window, self.settings.measures)
-        self._of_window[event.partition_key] = place
+    def place_of(self, event: Generated) -> Place:
+        """Where it goes within its window depends on the partition key, which is the subject."""
+        if event.time_s != self._second:
+            self._tell_second(event)
+        place = self._of_window.get(event.partition_key)
+        if place is None:
+            truth = self.of_generated(event, 0)
+            place = Place(event.source, truth.pk, truth.window, self.settings.measures)
+            self._of_window[event.partition_key] = place
         return place
 
     def of_payload(self, payload: bytes, due_us: int) -> Truth:

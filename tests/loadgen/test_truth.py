@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from infra.ops.errors import CommandError
 from loadgen.events import EventOptions, Generator
 from loadgen.items import Item, content_of
+from loadgen.metered import MeteredEvents
 from loadgen.rules_module import effects_of
 from loadgen.truth import RULES_MODULE, AddTo, Metered, More, Truths
 from processor.core.effects import Add, Effect, Latest, Record
@@ -40,6 +41,33 @@ def test_the_truth_of_a_generated_event_is_that_of_its_payload(
             assert getattr(known, name) == getattr(slow, name)
         assert list(known.windows()) == list(slow.windows())
         assert list(known.item_keys()) == list(slow.item_keys()) == []
+
+
+@pytest.mark.skipif(effects_of(RULES_MODULE) is not None, reason="processor/rules.py is not the one that came along")
+@given(
+    st.integers(0, 1000), st.lists(st.floats(0, 1e4) | st.floats(0, 3), max_size=60).map(sorted), st.integers(1, 40),
+    st.sampled_from([(0, 1), (2, 3)]), st.sampled_from([1, 3600]), st.sampled_from([0.0, 1.5]),
+)  # fmt: skip
+def test_events_and_truths_made_in_one_loop_are_those_made_one_after_the_other(
+    seed: int, due_s: list[float], together: int, part: tuple[int, int], window_s: int, skew: float
+) -> None:
+    options = EventOptions("r", seed, 1_795_426_496.5, keys=7, skew=skew)
+    settings = RuleSettings(("bytes", "quantity"), window_s)
+    metered, generator, truths = (
+        MeteredEvents(options, *part, Truths(settings)),
+        Generator(options, *part),
+        Truths(settings),
+    )
+    for first in range(0, len(due_s), together):
+        moments = due_s[first : first + together]
+        block, events = metered.block(moments), generator.many(moments)
+        assert block.due_s == moments
+        assert block.partition_keys == [event.partition_key for event in events]
+        assert block.payloads == [event.payload for event in events]
+        for at_s, event, known in zip(moments, events, block.truths, strict=True):
+            assert isinstance(known, Metered)
+            assert known.truth() == truths.of_generated(event, int(at_s * 1e6))
+            assert (known.ordinal, known.place.source) == (event.ordinal, event.source)
 
 
 def test_an_event_that_the_rules_refuse_belongs_into_quarantine() -> None:
