@@ -136,11 +136,28 @@ def _check_kind(kind: str, value: Any) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool)
         good = whole or (kind == "timestamp" and isinstance(value, float) and math.isfinite(value))
     if not good:
-        raise StreamError("SerializationException", f"{_json_type(value)} can not be converted to {kind}")
+        raise StreamError("SerializationException", unexpected(kind, value))
 
 
-def _json_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "TRUE_VALUE" if value else "FALSE_VALUE"
-    names = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", list: "START_ARRAY", dict: "START_OBJECT"}
-    return names.get(type(value), "NULL_VALUE")
+_WANTED = {
+    "text": "an String",
+    "integer": "an Integer",
+    "boolean": "an Boolean",
+    "timestamp": "milliseconds since epoch",
+    "blob": "a Blob",
+}
+_NUMBER = "class com.amazon.coral.value.json.numbers.TruncatingBigNumber"
+_CLASSES = {bool: "class java.lang.Boolean", str: "class java.lang.String", int: _NUMBER, float: _NUMBER}
+
+
+def unexpected(kind: str, value: Any) -> str:
+    """A value of another JSON type than its member's, in the words that AWS was recorded with."""
+    if isinstance(value, list):
+        return "Start of list found where not expected"
+    if isinstance(value, dict):
+        return "Start of structure or map found where not expected."
+    if kind in ("list", "map"):
+        return f"Expected {kind} or null"
+    if kind == "structure":
+        return "Expected null"
+    return f"{_CLASSES.get(type(value), 'null')} can not be converted to {_WANTED[kind]}"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from infra.local import cbor, event_stream
 from infra.local.cbor import Instant
 from infra.local.http import Request, Response
-from infra.local.kinesis_check import constraint, invalid
+from infra.local.kinesis_check import constraint, invalid, unexpected
 from infra.local.kinesis_shapes import OPERATIONS
 from infra.model.putting import Entry
 from infra.model.shard import ReadResult, Shard, StreamRecord
@@ -119,9 +119,11 @@ def _data(text: object, bytes_max: int, number: int | None) -> bytes:
 
 
 def _from_base64(text: object, path: str) -> bytes:
+    if not isinstance(text, str):
+        raise StreamError("SerializationException", unexpected("blob", text))
     try:
-        return binascii.a2b_base64(text, strict_mode=True)  # type: ignore[arg-type] # another type is the TypeError below
-    except (TypeError, ValueError):
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # AWS shows the text; a payload has no place in a message
         raise StreamError("SerializationException", f"The value at '{path}' can not be converted to a Blob") from None
 
 

@@ -272,3 +272,45 @@ def test_a_consumer_that_is_being_created_takes_no_subscription() -> None:
         f"Consumer quick with creation timestamp {int(client.clock.now)} under stream: orders , account {ACCOUNT} is "
         "not in ACTIVE status.",
     )
+
+
+# Types
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "message"),
+    [
+        ("DescribeStream", {"StreamName": True}, "class java.lang.Boolean can not be converted to an String"),
+        (
+            "DescribeStream",
+            {"StreamName": 23},
+            "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an String",
+        ),
+        ("DescribeStream", {"StreamName": []}, "Start of list found where not expected"),
+        ("DescribeStream", {"StreamName": {}}, "Start of structure or map found where not expected."),
+        ("DescribeStream", {"Limit": "23"}, "class java.lang.String can not be converted to an Integer"),
+        (
+            "GetShardIterator",
+            {"StreamName": "orders", "ShardId": ONE, "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": "23"},
+            "class java.lang.String can not be converted to milliseconds since epoch",
+        ),
+        ("PutRecords", {"StreamName": "orders", "Records": "23"}, "Expected list or null"),
+        ("PutRecords", {"StreamName": "orders", "Records": {}}, "Start of structure or map found where not expected."),
+        ("PutRecords", {"StreamName": "orders", "Records": ["23"]}, "Expected null"),
+        ("AddTagsToStream", {"StreamName": "orders", "Tags": 23}, "Expected map or null"),
+        (
+            "AddTagsToStream",
+            {"StreamName": "orders", "Tags": {"a": 23}},
+            "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an String",
+        ),
+        (
+            "PutRecord",
+            {"StreamName": "orders", "PartitionKey": "k", "Data": True},
+            "class java.lang.Boolean can not be converted to a Blob",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_told_as_aws_tells_it(
+    client: Client, operation: str, members: dict[str, Any], message: str
+) -> None:
+    assert client.refusal(operation, **members) == ("SerializationException", message)
