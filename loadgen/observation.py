@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadgen import commits
+from loadgen import commits, cost
+from loadgen.cost import Cost
 from loadgen.histogram import Histogram
 from loadgen.limits import Capacity, Judgement, Sent, judge
 from loadgen.metrics import THROTTLED, Metrics
@@ -38,12 +39,14 @@ OF_LOG = {"batch_item_failures", "cold_starts", "write_units"}
 
 @dataclass(slots=True)
 class Observation:
-    """`series` of the target's own sources, not the sender's. `missing`: what could not be had, and why."""
+    """`series` of the target's own sources, not the sender's. `missing`: what could not be had, and why. `cost`: None
+    when it is not known."""
 
     capacity: Capacity = field(default_factory=Capacity)
     series: Sequence[Series] = ()
     commit_latency: Histogram = field(default_factory=Histogram)
     missing: Sequence[str] = ()
+    cost: Cost | None = None
 
     @property
     def has_log(self) -> bool:
@@ -60,16 +63,22 @@ def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float
     found: dict[str, float | int | None] = commits.named(observed.commit_latency if scheduled else Histogram())
     for name, parts in SUMS.items():
         is_known = observed.has_log if name in OF_LOG else observed.has_metrics
-        found[name] = sum(by_name[part].total for part in parts if part in by_name) if is_known else None
+        found[name] = _whole(sum(by_name[part].total for part in parts if part in by_name)) if is_known else None
     for name, part in HIGHEST.items():
-        found[name] = by_name[part].highest if part in by_name else None
+        found[name] = _whole(by_name[part].highest) if part in by_name else None
     for name in CONSUMED:
-        found[name] = by_name[name].total if name in by_name else None
+        found[name] = _whole(by_name[name].total) if name in by_name else None
     polled, invoked = by_name.get("polled"), by_name.get("invoked")
-    found["redelivered_records"] = max(0.0, invoked.total - polled.total) if polled and invoked else None
+    found["redelivered_records"] = _whole(max(0.0, invoked.total - polled.total)) if polled and invoked else None
+    found.update(cost.numbers(observed.cost))
     for name, (total, count) in MEANS.items():
         found[name] = _mean(by_name.get(total), by_name.get(count) if count else None, counted=count is not None)
     return found
+
+
+def _whole(value: float | None) -> float | int | None:
+    """A count is a whole number, whatever CloudWatch makes of it."""
+    return int(value) if value is not None and value == int(value) else value
 
 
 def _mean(total: Series | None, count: Series | None, *, counted: bool) -> float | None:

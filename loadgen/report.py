@@ -15,9 +15,9 @@ from loadgen.thresholds import Checked
 SCHEMA = "loadgen-report/2"
 FIELDS = {
     "schema", "verdict", "passed", "command", "started_at", "partial", "problem", "configuration", "ledger", "numbers",
-    "thresholds", "unreadable", "errors", "failures", "events_per_shard", "timeline", "limits",
+    "thresholds", "unreadable", "errors", "failures", "events_per_shard", "timeline", "limits", "cost",
 }  # fmt: skip
-ADDED = {"limits"}  # not in every report of this schema
+ADDED = {"limits", "cost"}  # not in every report of this schema
 UNREADABLE_SHOWN = 5
 LATE_FEW, LATE_MOST = 0.1, 0.5
 
@@ -85,6 +85,7 @@ def document(
             None if ledger.not_yet_found else drain_s,
             is_complete=problem is None and not ledger.not_yet_found and not ledger.lost and not metrics.failed,
         ),
+        "cost": observed.cost.as_json() if observed.cost else None,
     }
     return {**found, "verdict": verdict(found), "passed": not shortcomings(found)}
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from infra.ops.errors import CommandError
 from loadgen import report
 from loadgen.backlog import Switch
+from loadgen.billing import bill
 from loadgen.commits import CommitLatency, commits, latencies
 from loadgen.drain import Drain
-from loadgen.interrupts import Interrupts
+from loadgen.interrupts import SIGNALS, Interrupts
 from loadgen.items import ItemKey
 from loadgen.ledger import Expectations, Findings, WindowKey, settle
 from loadgen.metrics import Metrics
@@ -89,7 +90,7 @@ class Load:
             options.processes,
         )
         self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
-        self._interrupts = Interrupts(self._sending.stop)
+        self._interrupts = Interrupts(self._sending.stop, SIGNALS)
         self._drain = Drain(
             self._readback, self._expected, self._findings, self._progress, lambda: self._interrupts.seen
         )
@@ -169,6 +170,7 @@ class Load:
         self._unread = self._sending.unread or self._unread
         why = self._why_partial(problem)
         ledger = settle(self._expected, self._findings, waited=drain.waited)
+        observed.cost = bill(options.out / RESULTS, metrics, ledger, drain.took_s, observed)
         numbers = report.numbers(metrics, ledger, drain.took_s, self._unread, drain.found_meanwhile, observed)
         document = report.document(
             command=options.command,

@@ -7,7 +7,13 @@ from loadgen.account import ledger_rows
 from loadgen.report import limit_sentences, notes, number
 
 ALWAYS = ("acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p99_ms")
-IF_OBSERVED = ("commit_latency_p50_ms", "commit_latency_p99_ms", "iterator_age_max_ms", "drain_events_per_s")
+IF_OBSERVED = (
+    "commit_latency_p50_ms",
+    "commit_latency_p99_ms",
+    "iterator_age_max_ms",
+    "drain_events_per_s",
+    "cost_usd_per_million_events",
+)
 AT_LAST = ("late_share", "throttled_attempts", "events_failed", "drain_s")
 
 

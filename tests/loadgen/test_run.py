@@ -27,11 +27,11 @@ from tests.support.deployed import STACK, Deployed
 COUNT = 40
 
 
-def schedule(*, interrupt_after: int | None = None) -> Iterator[Due]:
+def schedule(*, interrupt_after: int | None = None, by: signal.Signals = signal.SIGINT) -> Iterator[Due]:
     generator, truths = Generator(EventOptions("r", 1, 1.7e9, keys=100_000, skew=0.0)), Truths(STACK.settings)
     for number in range(COUNT):
         if number == interrupt_after:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(by)
         event = generator.next(0.0)
         yield Due(0.0, event.partition_key, event.payload, truths.of_generated(event, 0))
 
@@ -83,14 +83,15 @@ def test_a_stream_that_refuses_the_first_events_is_not_asked_for_the_rest(deploy
     assert "took nothing: ResourceNotFoundException" in document["problem"]
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_load_writes_what_was_measured_and_restores_the_signal(
-    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str], by: signal.Signals
 ) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    status, document = load(deployed, tmp_path, schedule(interrupt_after=COUNT // 2))
+    before = signal.getsignal(by)
+    status, document = load(deployed, tmp_path, schedule(interrupt_after=COUNT // 2, by=by))
     assert status == 130
     assert (document["partial"], document["problem"]) == (True, "interrupted")
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(by) is before
     assert "interrupted" in capsys.readouterr().out
 
 
@@ -116,9 +117,10 @@ def test_what_an_interrupted_load_did_not_wait_for_is_not_yet_found_and_not_lost
 
 @pytest.fixture
 def _signals_as_before() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("_signals_as_before")
