@@ -1,4 +1,4 @@
-"""PURE: generated events and their truths in one loop, for loads of well-formed originals under the processor's own rules.
+"""PURE: generated events and their truths in one loop: of well-formed originals under the processor's own rules.
 
 They are what `Generator.many` and `Truths.of_many` say, in three quarters of the time; a test compares them.
 """

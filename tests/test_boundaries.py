@@ -19,6 +19,7 @@ PURE = [
     "loadgen/pacer.py", "loadgen/events.py", "loadgen/results.py", "loadgen/metrics.py", "loadgen/report.py",
     "loadgen/ledger.py", "loadgen/truth.py", "loadgen/recordings.py", "loadgen/thresholds.py", "loadgen/page.py",
     "loadgen/chart.py", "loadgen/histogram.py", "loadgen/identities.py", "loadgen/books.py", "loadgen/tallies.py",
+    "loadgen/schedule.py", "loadgen/metered.py",
     "loadgen/function_log.py", "loadgen/series.py", "loadgen/limits.py", "loadgen/commits.py", "loadgen/observation.py",
     "loadgen/timelines.py", "loadgen/items.py", "loadgen/windows.py", "loadgen/account.py", "loadgen/summary.py", "loadgen/lanes.py", "loadgen/cost.py", "loadgen/comparison.py", "loadgen/comparison_page.py", "loadgen/live.py", "loadgen/moving.py", "loadgen/seen.py", "loadgen/foreseen.py", "loadgen/scaling.py", "loadgen/sweep_search.py", "loadgen/sweep_quotas.py",
     "loadgen/sweep_samples.py", "loadgen/sweep_grid.py", "loadgen/sweep_chart.py", "loadgen/sweep_page.py",
