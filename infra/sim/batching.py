@@ -49,6 +49,8 @@ class Batching:
         """A batch is sent to the function, in this epoch of the Witness."""
         flight.batching = self.epoch
         puts, request_id = flight.puts, invoke.request_id
+        if not puts:
+            return  # the end of a tumbling window
         due = self._due.pop(puts[0], None)
         if due is not None:
             self._check_due(now, due, puts, request_id)
@@ -80,7 +82,9 @@ class Batching:
         place = last.index + 1
         if place == len(last.key.puts) or last.key.puts[place].number > shard.held_to or last.key.puts[place].missed:
             return
-        waiting = [put for put in shard.order if last.number < put.number <= shard.held_to]
+        waiting = [put for put in shard.order if last.number < put.number <= shard.held_to and not put.missed]
+        if invoke.window is not None and waiting[0].arrived_at_ms >= invoke.window.window.end_s * 1000:
+            return  # the next record is of a later tumbling window
         largest = max(len(put.parcel.entry.data) + 6 * len(put.parcel.entry.partition_key) for put in waiting)
         if len(invoke.event()) + 2 * largest + 1_000 > self.config.pace.event_bytes_max:
             return  # the payload quota may be why
@@ -93,7 +97,7 @@ class Batching:
     def ended(self, now: float, request_id: str, flight: Flight, done: int | None) -> None:
         """The function has done `done` of the records, or (None) has not run."""
         puts, config = flight.puts, self.config
-        if flight.batching != self.epoch:
+        if flight.batching != self.epoch or not puts:
             return
         if done is None:
             self._next(puts, request_id, checker="whole batch")
@@ -121,7 +125,7 @@ class Batching:
 
     def given_up(self, puts: Sequence[Put], shard: SeenShard, *, aged: bool) -> None:
         """These records leave for the destination; of a batch that is too old the rest may go on."""
-        due = self._due.pop(puts[0], None)
+        due = self._due.pop(puts[0], None) if puts else None
         shard.aged = shard.aged or aged
         if aged and due is not None and len(puts) < len(due.puts):
             rest = due.puts[len(puts) :]

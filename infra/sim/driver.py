@@ -26,7 +26,7 @@ from infra.model.mapping import (
     RequestIds,
     StartingPosition,
 )
-from infra.model.stream import ReadResult, Stream, StreamError
+from infra.model.stream import ReadResult, Stream, StreamError, StreamRecord
 from infra.model.stream import Throttled as ReadThrottled
 from infra.sim import reshard
 from infra.sim.checkpoints import Checkpoints
@@ -201,10 +201,9 @@ class Driver:
 
     def _invoke(self, invoke: Invoke) -> None:
         clock, random, machine, faults = self.clock, self._random, self.machine, self.faults
-        first, last = invoke.records[0].sequence_number, invoke.records[-1].sequence_number
         clock.say(
             f"invoke {self.witness.lease}.{invoke.invocation_id} {invoke.request_id[:8]} {invoke.shard_id[-4:]} "
-            f"n={len(invoke.records)} {first}..{last}"
+            f"{_range(invoke.records)}{'' if invoke.window is None else f' {invoke.window}'}"
         )
         self.witness.invokes(clock.now, invoke)
 
@@ -237,8 +236,7 @@ class Driver:
         discarded = deliver.discarded
         clock.say(
             f"document {discarded.request_id[:8]} {discarded.condition} {discarded.shard_id[-4:]} "
-            f"n={len(discarded.records)} {discarded.records[0].sequence_number}.."
-            f"{discarded.records[-1].sequence_number}"
+            f"{_range(discarded.records)}"
         )
         self.witness.delivers(clock.now, deliver, deliver.body())
         clock.later(0.02 + self._random.random(), self._delivered, machine, deliver)
@@ -257,6 +255,12 @@ class Driver:
 
 def _nobody(_: InvokeOutcome) -> None:
     """The outcome of a second delivery is nobody's business."""
+
+
+def _range(records: Sequence[StreamRecord]) -> str:
+    if not records:
+        return "n=0"
+    return f"n={len(records)} {records[0].sequence_number}..{records[-1].sequence_number}"
 
 
 def _outcome(outcome: InvokeOutcome) -> str:

@@ -5,6 +5,7 @@ generator: it yields the seconds until it wants to go on, and returns how it end
 resumed.
 """
 
+import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -110,7 +111,7 @@ class Process:
             return self._exit(label, fate)
         if batch.systemic is not None:
             clock.say(f"systemic {label}")
-            return self._answer(records, range(len(records)))
+            return self._answer(invoke, records, range(len(records)))
         works = keeps(batch.quarantined, records, clock.now)
         commit = Commit(
             batch, self.cache, deadline_s=deadline_s - RESERVE_S, jitter=function.random.random, keeps=works
@@ -132,7 +133,7 @@ class Process:
         if fate in (Fate.AFTER, Fate.DURING):
             return self._exit(label, Fate.AFTER)
         clock.say(f"committed {label} {_summary(batch, commit, calls)}")
-        return self._answer(records, sorted(commit.failed))
+        return self._answer(invoke, records, sorted(commit.failed))
 
     def _fate(self) -> tuple[Fate, int]:
         """What will happen, and at which call of the commit (0: at none)."""
@@ -154,17 +155,18 @@ class Process:
         self.function.clock.say(f"exits {label} {fate.value}")
         return Exited.EXITED
 
-    def _answer(self, records: Sequence[KinesisRecord], failed: Sequence[int]) -> Ended:
+    def _answer(self, invoke: "Invoke", records: Sequence[KinesisRecord], failed: Sequence[int]) -> Ended:
         """The batch response; without ReportBatchItemFailures it would be ignored, so a failure is raised."""
+        state = _state(invoke, min(failed, default=len(records)))
         if not failed:
-            return Responded(b'{"batchItemFailures":[]}')
+            return Responded(b'{"batchItemFailures":[]' + state + b"}")
         if not self.function.report:
             return Raised("RecordsFailed")
         numbers = sorted({int(records[index].sequence_number) for index in failed}, reverse=True)
         if self.function.random.random() < 0.5:
             del numbers[:-1]  # the processor names the lowest; other functions name all of them, in any order
         items = ",".join(f'{{"itemIdentifier":"{number}"}}' for number in numbers)
-        return Responded(b'{"batchItemFailures":[' + items.encode() + b"]}")
+        return Responded(b'{"batchItemFailures":[' + items.encode() + b"]" + state + b"}")
 
     # The tables
 
@@ -244,6 +246,14 @@ class Process:
             table = self.function.tables[step.table]
             for statement in step.statements:
                 table.apply(statement)
+
+
+def _state(invoke: "Invoke", done: int) -> bytes:
+    """The tumbling window's state with so many records more, as a part of the answer: it grows with every one."""
+    if invoke.window is None:
+        return b""
+    records = len(json.loads(invoke.window.state).get("seen", "")) + done
+    return b',"state":' + json.dumps({"seen": "x" * records}, separators=(",", ":")).encode()
 
 
 def kinesis_records(shard_id: str, records: Sequence[StreamRecord]) -> list[KinesisRecord]:

@@ -17,6 +17,7 @@ from infra.model.mapping.lane import Lane, Phase
 from infra.model.mapping.machine import EventSourceMapping
 from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber
 from infra.model.mapping.shard import ShardReader
+from infra.model.mapping.windows import ShardWindows
 from infra.model.stream import StreamRecord
 from infra.model.stream_state import StreamState
 from infra.sim import environment, table
@@ -40,7 +41,7 @@ def _always(value: object) -> Callable[[Any], Any]:
 
 def budget_not_reset(_right: Any) -> Any:
     def rest(self: Batch, count: int, request_id: str) -> Batch:
-        return Batch(request_id, self.records[count:], self.sizes[count:], attempts=self.attempts)
+        return Batch(request_id, self.records[count:], self.sizes[count:], attempts=self.attempts, window=self.window)
 
     return rest
 
@@ -122,7 +123,7 @@ def throttle_counts(right: Any) -> Any:
 
 def whole_batch_too_old(_right: Any) -> Any:
     def expired(self: Batch, oldest_ms: float) -> int:
-        return len(self.records) if self.records[0].arrived_at_ms < oldest_ms else 0
+        return len(self.records) if self.records and self.records[0].arrived_at_ms < oldest_ms else 0
 
     return expired
 
@@ -260,8 +261,8 @@ def lost_answer_is_success(right: Any) -> Any:
 
 
 def reports_the_next_record(right: Any) -> Any:
-    def answer(self: environment.Process, records: Sequence[Any], failed: Sequence[int]) -> Any:
-        return right(self, records, [index + 1 for index in failed if index + 1 < len(records)])
+    def answer(self: environment.Process, invoke: Any, records: Sequence[Any], failed: Sequence[int]) -> Any:
+        return right(self, invoke, records, [index + 1 for index in failed if index + 1 < len(records)])
 
     return answer
 
@@ -322,6 +323,13 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
         (lineage, "starting_position", lambda _: lambda _shard_id, **known: known["configured"]),
     ),
     "LATEST forgotten": ((ShardReader, "_begun", _always(None)),),
+    "window state not handed on": ((ShardWindows, "take", _always(None)),),
+    "window without a last invocation": ((ShardWindows, "ending", _always(None)),),
+    "window ends again and again": ((ShardWindows, "close", _always(None)),),
+    "later records in the window": (
+        (ShardWindows, "front", lambda _: lambda _self, records, limit: (min(limit, len(records)), False)),
+    ),
+    "window of a large state goes on": ((ShardWindows, "state_too_large", lambda _: property(lambda _self: False)),),
     "an hour too little kept": (
         (StreamState, "_oldest_ms", lambda _: lambda _self, now: int(now * 1000) - 23 * 3_600_000),
     ),

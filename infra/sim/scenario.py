@@ -47,6 +47,7 @@ class Scenario:
     starting_position_timestamp_s: float | None = None
     begins_after_s: float = 0.0
     filters: str = ""
+    tumbling_window_s: int = 0
 
     aggregate: int = 100
     keys: int = 20
@@ -90,6 +91,7 @@ class Scenario:
             record_age_s_max=self.record_age_s,
             report_batch_item_failures=self.report,
             on_failure_destination_arn=self.destination,
+            tumbling_window_s=self.tumbling_window_s,
             filters=FILTERS[self.filters].patterns if self.filters else (),
             event_count_metrics=True,
             pace=self.pace,
@@ -168,6 +170,11 @@ def varied(seed: int) -> dict[str, Any]:
     settings |= _beginning(random)
     if settings["aggregate"] == 1:
         settings["filters"] = one(["", "", *FILTERS])
+    window_s, state_bytes_max = one([0, 0, 0, 5, 30]), one([1024 * 1024, 60])
+    if window_s and not settings.get("filters"):
+        # Windows go with one lane per shard, and without filters. A state that grows cuts no batch again here.
+        pace = replace(settings["pace"], event_bytes_max=Pace().event_bytes_max, window_state_bytes_max=state_bytes_max)
+        settings |= {"tumbling_window_s": window_s, "parallelization_factor": 1, "pace": pace}
     return settings
 
 
@@ -195,7 +202,10 @@ def scenario(
     fixed: Mapping[str, Any],
 ) -> Scenario:
     """`template`: from `of_template`; with `vary` the seed's settings are on top of it, and `fixed` is above all."""
-    found = replace(Scenario(seed, events, faults), **{**template, **(varied(seed) if vary else {}), **fixed})
+    drawn = varied(seed) if vary else {}
+    if fixed.get("parallelization_factor", 1) > 1 or fixed.get("filters"):
+        drawn.pop("tumbling_window_s", None)  # they exclude each other
+    found = replace(Scenario(seed, events, faults), **{**template, **drawn, **fixed})
     if found.retries == found.record_age_s == -1:
         # A record that is too large for an event would be tried for ever, as on AWS (fact 1.14).
         return replace(found, pace=replace(found.pace, event_bytes_max=Pace().event_bytes_max))

@@ -18,10 +18,12 @@ from infra.sim.reshard import ListedShard
 from infra.sim.seen import Flight, Key, Put, SeenShard
 from infra.sim.stock import Parcel
 from infra.sim.violation import Violation
+from infra.sim.windowing import Windowing
 from processor.core.records import from_lambda
 
 EVENT_CHECKED_EVERY = 64  # invocations whose event is really built, read and compared
 EVENT_CHECKED_BYTES_MAX = 50_000
+WINDOW_NAMES = {"window", "state", "shardId", "eventSourceARN", "isFinalInvokeForWindow", "isWindowTerminatedEarly"}
 
 
 class Witness:
@@ -32,6 +34,7 @@ class Witness:
         self.shards: dict[str, SeenShard] = {}
         self.reading = Reads(self.shards, config.starting_position, self._settle_one)
         self._batching = Batching(config)
+        self._windowing = Windowing(config) if config.tumbling_window_s else None
         self._wanted = wanted
         self.lease = 1
         self.enabled = True
@@ -76,6 +79,8 @@ class Witness:
         self._epoch += 1
         self._factor_max, self._batch_max = self.config.parallelization_factor, self.config.batch_size
         self._batching.begin_anew(self.config, moved=True)
+        if self._windowing is not None:
+            self._windowing.begin_anew()
         self._flights.clear()
         for shard in self.shards.values():
             shard.reading, shard.in_flight = False, 0
@@ -94,6 +99,8 @@ class Witness:
         self.enabled = enabled
         self._epoch += enabled
         self._batching.begin_anew(self.config)
+        if self._windowing is not None:
+            self._windowing.begin_anew()
         for shard in self.shards.values() if enabled else ():
             shard.held_to = 0  # perhaps nothing was forgotten
 
@@ -138,6 +145,10 @@ class Witness:
         flight = Flight(self.lease, shard, [])
         self._check_records(invoke, shard, flight)
         self._batching.sent(now, invoke, flight, self._epoch)
+        if self._windowing is not None:
+            self._windowing.sent(now, invoke, shard, flight.puts)
+        elif invoke.window is not None:
+            raise Violation("windows", f"{invoke.window} is sent, but the mapping has no windows")
         self._check_batch(now, invoke, shard)
         self._flights[invoke.invocation_id] = flight
         shard.in_flight += 1
@@ -183,9 +194,10 @@ class Witness:
 
     def _check_batch(self, now: float, invoke: Invoke, shard: SeenShard) -> None:
         config, records = self.config, invoke.records
-        if not 1 <= len(records) <= self._batch_max:
+        if not (invoke.window is None or not invoke.window.final) <= len(records) <= self._batch_max:
             raise Violation("batch size", f"{len(records)} records, BatchSize is {self._batch_max}")
-        batch = (shard.shard_id, len(records), records[0].sequence_number, records[-1].sequence_number)
+        ends = (records[0].sequence_number, records[-1].sequence_number) if records else (0, 0)
+        batch = (shard.shard_id, len(records), *ends)
         if self._batches.setdefault(invoke.request_id, batch) != batch:
             raise Violation("one request id, one batch", f"{invoke.request_id} names two different batches")
         failed = self._attempts.get(invoke.request_id, 0)
@@ -195,7 +207,11 @@ class Witness:
             )
         if config.bisect_batch_on_function_error and failed and len(records) > 1:
             raise Violation("bisect", f"a failed batch of {len(records)} is sent again unchanged")
-        if config.record_age_s_max != -1 and records[0].arrived_at_ms < (now - config.record_age_s_max) * 1000:
+        if (
+            records
+            and config.record_age_s_max != -1
+            and records[0].arrived_at_ms < (now - config.record_age_s_max) * 1000
+        ):
             age_s = now - records[0].arrived_at_ms / 1000
             raise Violation(
                 "record age", f"a record {age_s:.1f} s old is sent; MaximumRecordAge is {config.record_age_s_max} s"
@@ -211,6 +227,9 @@ class Witness:
         read = [from_lambda(record) for record in json.loads(event)["Records"]]
         if read != kinesis_records(invoke.shard_id, invoke.records):
             raise Violation("event", "the event's records are not those of the batch")
+        names = json.loads(event).keys() - {"Records"}
+        if names != (WINDOW_NAMES if invoke.window is not None else set()):
+            raise Violation("event", f"beside Records the event has {names}")
 
     def has_invoked(self, now: float, invoke: Invoke, outcome: InvokeOutcome) -> None:
         """The mapping was told this outcome."""
@@ -230,7 +249,9 @@ class Witness:
             case _:  # the function has not run: that counts for nothing
                 self._batching.ended(now, invoke.request_id, flight, None)
                 return
-        if done == 0:
+        if self._windowing is not None:
+            self._windowing.ended(invoke, outcome, done)
+        if done == 0 and (flight.puts or not isinstance(outcome, Succeeded)):
             self._attempts[invoke.request_id] = self._attempts.get(invoke.request_id, 0) + 1
         self._settle(flight.puts[:done])
         self._batching.ended(now, invoke.request_id, flight, done)
@@ -255,9 +276,11 @@ class Witness:
         attempts = self._attempts.get(request["requestId"], 0)
         count = request["approximateInvokeCount"]
         condition = request["condition"]
-        told = (info["shardId"], info["batchSize"], int(info["startSequenceNumber"]), int(info["endSequenceNumber"]))
-        if told != (deliver.discarded.shard_id, len(records), records[0].sequence_number, records[-1].sequence_number):
+        told = tuple(map(info.get, ("shardId", "batchSize", "startSequenceNumber", "endSequenceNumber")))
+        ends = [str(records[place].sequence_number) for place in (0, -1)] if records else [None, None]
+        if told != (deliver.discarded.shard_id, len(records) or None, *ends):
             raise Violation("documents", f"the document names {told}, the records are others")
+        self._check_window_info(deliver, found.get("timeWindowInfo"))
         # Alone it does not fit an event: its attempts count like any others, but the function never sees them.
         oversized = len(records) == 1 and self._too_large(deliver)
         if condition == "RecordAgeExceeded":
@@ -291,8 +314,18 @@ class Witness:
             if sent != [record.sequence_number for record in records]:
                 raise Violation("documents", "the payload's records are not those that are discarded")
 
+    def _check_window_info(self, deliver: Deliver, told: dict[str, object] | None) -> None:
+        """Fact 5.12."""
+        window = deliver.discarded.window
+        if (told is None) != (window is None) or (window is None) != (self._windowing is None):
+            raise Violation("documents", f"timeWindowInfo is {told}, the window {window}")
+        if told is None or window is None or self._windowing is None:
+            return
+        if told["isFinalInvokeForWindow"] is not (not deliver.discarded.records):
+            raise Violation("documents", f"timeWindowInfo is {told} for {len(deliver.discarded.records)} records")
+
     def _too_large(self, deliver: Deliver) -> bool:
-        event = deliver.encoder.event(deliver.discarded.shard_id, deliver.discarded.records)
+        event = deliver.encoder.event(deliver.discarded.shard_id, deliver.discarded.records, deliver.discarded.window)
         return len(event) > self.config.pace.event_bytes_max
 
     def in_document(self, deliver: Deliver) -> None:
@@ -309,6 +342,9 @@ class Witness:
             for put in puts:
                 put.excused = True
         self._settle(puts)
+        window = deliver.discarded.window
+        if window is not None and window.final and self._windowing is not None:
+            self._windowing.over(deliver.discarded.shard_id, early=window.terminated_early)
 
     def _puts(self, deliver: Deliver) -> list[Put]:
         shard = self.shards[deliver.discarded.shard_id]
@@ -339,7 +375,15 @@ class Witness:
     @property
     def finished(self) -> bool:
         """Every record is settled, every closed shard is completed, every checkpoint is behind the last record."""
-        return not self.unsettled and all(not (shard.closed or shard.behind) for shard in self._unfinished())
+        return (
+            not self.unsettled
+            and all(not (shard.closed or shard.behind) for shard in self._unfinished())
+            and not self._open_windows()
+        )
+
+    def _open_windows(self) -> list[str]:
+        found = self._windowing.open if self._windowing is not None else {}
+        return [shard_id for shard_id in found if not self.shards[shard_id].gone]
 
     def _unfinished(self) -> list[SeenShard]:
         completed = self.reading.completed
@@ -351,7 +395,7 @@ class Witness:
         closed = [shard for shard in self._unfinished() if shard.closed]
         return (
             f"{self.unsettled} records are not settled, {len(closed)} closed shards not completed, "
-            f"{len(behind)} checkpoints not behind the last record"
+            f"{len(behind)} checkpoints not behind the last record, {len(self._open_windows())} windows open"
         )
 
 

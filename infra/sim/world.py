@@ -168,6 +168,8 @@ class World:
             driver.move_lease()
         if random.random() < faults.mapping_update:
             factor = random.choice((1, 2, 4, 10))
+            if self.scenario.tumbling_window_s:
+                factor = 1
             size = min(10_000, max(1, int(self.scenario.batch_size * random.choice((0.5, 1, 2)))))
             clock.say(f"update factor={factor} size={size}")
             self.function.meet("mapping_update")

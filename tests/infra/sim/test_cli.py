@@ -83,3 +83,10 @@ def test_settings_are_the_templates_unless_a_flag_fixes_them(capsys: pytest.Capt
     out = capsys.readouterr().out
     assert "batch_size=7, batching_window_s=1, parallelization_factor=3, " in out
     assert "--parameter ParallelizationFactor=3 --mutation 'quarantine forgotten' --batch-size 7" in out
+
+
+def test_what_is_fixed_is_above_what_the_seed_would_draw(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fact 7.9: no tumbling windows beside a factor above 1, so that they are not drawn then."""
+    fixed = ["--parallelization-factor", "10", "--events", "20"]
+    assert main(["simulate", "--vary", "--seeds", "12", *fixed]) == 0
+    assert "12 seeds" in capsys.readouterr().out
