@@ -28,7 +28,7 @@ WINDOWS_S = (0, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300)
 BATCH_SIZES = (10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 EACH = (1, 2, 4, 8, 16)  # of the publisher's lanes for every batch at a time: more are more even, and fill more slowly
 TIMEOUT_SHARE = 0.25  # of the timeout that a full batch may take: the rest is for slow days
-SHARDS_MAX = 20_000
+SHARDS_MAX = 5_000
 TRIED_MAX = 8  # runs in virtual time
 
 
@@ -70,6 +70,7 @@ def shard_counts() -> Iterator[int]:
 def choose(wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices) -> Choice:
     """Raises Unreachable."""
     _check_hottest_key(wish, aims)
+    _check_pause(wish)
     shards = smallest(wish, times, aims)
     candidates = sorted(_candidates(wish, times, aims, prices, shards), key=lambda found: found[0])
     tried: list[str] = []
@@ -115,6 +116,14 @@ def _check_hottest_key(wish: Wish, aims: Aims) -> None:
         )
 
 
+def _check_pause(wish: Wish) -> None:
+    if wish.pause_s >= TEMPLATE_TIMEOUT_S * TIMEOUT_SHARE:
+        raise Unreachable(
+            f"a pause of {wish.pause_s:g} s in every batch is above {TIMEOUT_SHARE:.0%} of the function's timeout of "
+            f"{TEMPLATE_TIMEOUT_S} s, and slow days come: do that work elsewhere"
+        )
+
+
 def smallest(wish: Wish, times: ServiceTimes, aims: Aims) -> int:
     """The smallest number of shards that fits. Raises Unreachable."""
     least = wish.rate * wish.event_bytes / (SHARD_WRITE_BYTES_PER_S * aims.utilisation)
@@ -122,7 +131,7 @@ def smallest(wish: Wish, times: ServiceTimes, aims: Aims) -> int:
         if (
             shards >= least
             and _fits_writes(wish, aims, shards)
-            and next(_fitting(wish, times, aims, shards, MEMORIES_MB[-1:]), None)
+            and next(fitting(wish, times, aims, shards, MEMORIES_MB[-1:]), None)
         ):
             return shards
     raise Unreachable(
@@ -145,7 +154,7 @@ def _writes(wish: Wish, spread_: Spread, outer_lanes: int) -> float:
     return max(records / SHARD_WRITE_RECORDS_PER_S, records * record_bytes(wish, each) / SHARD_WRITE_BYTES_PER_S)
 
 
-def _fitting(
+def fitting(
     wish: Wish, times: ServiceTimes, aims: Aims, shards: int, memories_mb: Sequence[int] = MEMORIES_MB
 ) -> Iterator[Setup]:
     """For every memory the smallest factor that fits, if one does."""
@@ -209,9 +218,9 @@ def _candidates(
     wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices, shards: int
 ) -> Iterator[tuple[float, float, Setup]]:
     """(estimated dollars per month, estimated p99 in seconds, setup) for every memory and window."""
-    for fitting in _fitting(wish, times, aims, shards):
+    for fits in fitting(wish, times, aims, shards):
         for window_s in WINDOWS_S:
-            setup = replace(fitting, window_s=window_s)
+            setup = replace(fits, window_s=window_s)
             usage, p99_s = _estimate(wish, times, setup)
             yield monthly_usd(usage, prices), p99_s, setup
 

@@ -19,8 +19,8 @@ TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
 @pytest.fixture(autouse=True, scope="module")
 def short_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(expect, "EVENTS_MAX", 4_000)
-        patch.setattr(expect, "RECORDS_MAX", 1_500)
+        patch.setattr(expect, "EVENTS_MAX", 2_000)
+        patch.setattr(expect, "RECORDS_MAX", 800)
         yield
 
 
