@@ -17,7 +17,9 @@ def current_prices() -> Prices:
 
 
 def bill(results: Path, metrics: Metrics, ledger: Ledger, drain_s: float, observed: Observation) -> Cost | None:
-    """None: what the function did is not known, or `results` cannot be read."""
+    """None: what the function did is not known, or `results` cannot be read (it may be a device, which has no end)."""
+    if not observed.series or not results.is_file():
+        return None
     try:
         with results.open() as lines:
             put = puts(lines)

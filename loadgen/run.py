@@ -151,7 +151,7 @@ class Load:
     def _observe(self) -> Observation:
         """What the target's own metrics and logs say; nothing after an interrupt, or when nothing was sent."""
         started_s = self._sending.started_s
-        if self._interrupts.seen or not started_s or not self._stack.function:
+        if self._interrupts.seen or not started_s or not self._stack.function or self._sending.broken:
             return Observation()
         self._progress.say("reading the function's log and CloudWatch's metrics of this load")
         observer = Observer(self._connection, self._stack, lambda: self._interrupts.seen)
