@@ -76,12 +76,10 @@ class Lane:
     def reconfigured(self, now: float) -> None:
         """Other settings hold, under which batches are what they were: one that has failed is judged by them at once,
         and tried at once if it is kept. One that was refused keeps its turn."""
-        if self.phase is not Phase.WAITING or not self.batches[-1].attempts:
-            return
-        if self._judged(self.batches[-1], now) or self not in self.context.refused:
+        waits = self.phase is Phase.WAITING and self.batches[-1].attempts > 0
+        if waits and (self._judged(self.batches[-1], now) or self not in self.context.refused):
             self.context.timers.clear(self)
-            if self.phase is Phase.WAITING:
-                self.phase = Phase.READY
+            self.phase = Phase.READY if self.phase is Phase.WAITING else self.phase
 
     def run(self, now: float) -> None:
         """Do what can be done now: to be called when records were put, and after every change."""

@@ -2,6 +2,7 @@
 run, and refused as AWS refuses."""
 
 import asyncio
+import json
 import re
 from typing import Any
 
@@ -313,6 +314,34 @@ def test_a_factor_of_ten_while_a_lane_is_blocked_frees_the_other_keys() -> None:
         assert ["good"] not in house.delivered
         await house.wire.call("UpdateEventSourceMapping", UUID=uuid, ParallelizationFactor=10)
         await house.until(lambda: ["good"] in house.delivered, within_s=1)
+        await house.service.stop()
+
+    run(test())
+
+
+def test_a_retry_limit_set_while_a_batch_is_blocked_counts_what_was_tried() -> None:
+    """Facts 4.5, 4.7: one request id over both updates, and the document says how often it was really sent."""
+
+    async def test() -> None:
+        house = House(templates=False)
+
+        async def answer(request_id: str, _payload: bytes) -> InvokeOutcome:
+            return FunctionError(request_id, "ValueError", b"{}")
+
+        house.functions.answer = answer
+        uuid = await created(house, DestinationConfig={"OnFailure": {"Destination": BUCKET}})
+        await settled(house, uuid)
+        house.put("poison")
+        await house.until(lambda: len(house.delivered) == 4)
+        await house.wire.call("UpdateEventSourceMapping", UUID=uuid, MaximumBatchingWindowInSeconds=1)
+        await settled(house, uuid)
+        sent = len(house.delivered)
+        await house.wire.call("UpdateEventSourceMapping", UUID=uuid, MaximumRetryAttempts=1)
+        await house.until(lambda: bool(house.destinations.documents), within_s=2)
+        assert len(house.delivered) == sent
+        [(request_id, _)] = {call[0]: call for call in house.functions.calls}.values()
+        context = json.loads(house.destinations.documents[0][2])["requestContext"]
+        assert (context["requestId"], context["approximateInvokeCount"]) == (request_id, sent)
         await house.service.stop()
 
     run(test())
