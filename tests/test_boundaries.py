@@ -26,7 +26,7 @@ PURE = [
     "loadgen/scaling_document.py", "loadgen/throttling.py",
     *(f"infra/plan/{name}.py" for name in (
         "__init__", "allowances", "assumptions", "basis", "check", "costs", "document", "expect", "function", "load",
-        "measured", "packing", "prices", "quotas", "search", "service", "show", "slice",
+        "measured", "packing", "prices", "quotas", "search", "service", "setup", "show", "slice",
     )),
 ]  # fmt: skip
 

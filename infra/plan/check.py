@@ -9,7 +9,8 @@ from infra.plan.measured import Run
 from infra.plan.packing import pack
 from infra.plan.quotas import SHARD_WRITE_BYTES_PER_S, SHARD_WRITE_RECORDS_PER_S
 from infra.plan.service import ServiceTimes
-from infra.plan.slice import Seen, Slice
+from infra.plan.setup import Seen
+from infra.plan.slice import Slice
 
 TOLERANCE = 0.2
 

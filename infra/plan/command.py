@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from infra.plan.measured import AWS_DELAYS, LOCAL_DELAYS, MeasuredError, Run
 from infra.plan.prices import Prices, PricesError
 from infra.plan.search import Aims, Unreachable, choose
 from infra.plan.service import ServiceTimes
-from infra.plan.slice import Setup
+from infra.plan.setup import Setup
 
 PRICES = Path(__file__).parent / "prices.json"
 SERVICE_TIMES = Path(__file__).parent / "service_times.json"
@@ -106,7 +107,8 @@ def _aims(arguments: argparse.Namespace) -> Aims:
     if not 0 <= arguments.malformed < 1:
         raise CommandError(f"--malformed is {arguments.malformed:g}; accepted: a share from 0 to below 1", USAGE)
     delays: dict[str, Any] = LOCAL_DELAYS if arguments.local else AWS_DELAYS
-    return Aims(arguments.utilisation, arguments.latency_p99_ms / 1000, Setup(1, 1, 1, 1, 512, **delays))
+    around = Setup(1, 1, 1, 1, 512, **delays, cores=os.cpu_count() if arguments.local else None)
+    return Aims(arguments.utilisation, arguments.latency_p99_ms / 1000, around)
 
 
 def calibrated(runs: Sequence[Run], known: ServiceTimes) -> ServiceTimes:
@@ -143,12 +145,13 @@ def read_prices(path: Path) -> Prices:
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Of a report.json or sweep.json, or of the folder that has one."""
+    """Of a report.json or sweep.json, or of the folder that has one. A local run is taken to be one of this machine."""
     file = next((path / name for name in FILES if (path / name).is_file()), path) if path.is_dir() else path
     if file.is_dir():
         raise CommandError(f"{path}: there is neither a {' nor a '.join(FILES)} in it", USAGE)
     try:
-        return measured.runs(_json(file, "a measured run"), path.name if path.is_dir() else str(path))
+        found = measured.runs(_json(file, "a measured run"), path.name if path.is_dir() else str(path))
+        return [replace(run, setup=replace(run.setup, cores=os.cpu_count())) if run.is_local else run for run in found]
     except MeasuredError as error:
         raise CommandError(str(error), USAGE) from error
 

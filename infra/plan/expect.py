@@ -13,7 +13,8 @@ from infra.plan.load import Spread, Wish, events_per_record, record_bytes, sprea
 from infra.plan.packing import Packed, pack
 from infra.plan.quotas import SHARD_READ_BYTES_PER_S, batch_records_max
 from infra.plan.service import ServiceTimes
-from infra.plan.slice import Seen, Setup, Slice
+from infra.plan.setup import Seen, Setup
+from infra.plan.slice import Slice
 
 EVENTS_MAX, RECORDS_MAX = 40_000, 8_000  # in one run
 STEADY_S, STEADY_S_MIN, SETTLING_S, STEADY_EVENTS_MIN, STEADY_S_MAX = 20.0, 8.0, 3.0, 500, 300.0
@@ -69,7 +70,7 @@ def chosen_shards(events: float, wish: Wish, setup: Setup, spread_: Spread) -> l
 
 
 def function(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None) -> Function:
-    return Function(times, setup.memory_mb, wish.pause_s, Pages(), Table(table_units_per_s))
+    return Function(times, setup.memory_mb, wish.pause_s, Pages(), Table(table_units_per_s), setup.cores)
 
 
 def steady(

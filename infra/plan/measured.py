@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.plan.load import Wish, WishError
 from infra.plan.service import WHOLE_CPU_MB, Sample
-from infra.plan.slice import Setup
+from infra.plan.setup import Setup
 
 REPORT_SCHEMA, SWEEP_SCHEMA = "loadgen-report/2", "loadgen-sweep/1"
 OUTER_LANES = 16  # what the load generator packs with

@@ -21,7 +21,7 @@ from infra.plan.quotas import (
     TEMPLATE_TIMEOUT_S,
 )
 from infra.plan.service import ServiceTimes
-from infra.plan.slice import Setup
+from infra.plan.setup import Setup
 
 MEMORIES_MB = (256, 512, 1024, 1769)
 WINDOWS_S = (0, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300)
@@ -188,7 +188,7 @@ def _sized(
     for batch_size in BATCH_SIZES:
         setup = Setup(
             shards, factor, min(batch_size, BATCH_SIZE_MAX), 1, memory_mb, lanes, None, around.read_on_put,
-            around.put_s, around.read_s, around.invoke_s,
+            around.put_s, around.read_s, around.invoke_s, around.cores,
         )  # fmt: skip
         if _full_batch(wish, times, setup)[1] <= TEMPLATE_TIMEOUT_S * TIMEOUT_SHARE:
             return setup

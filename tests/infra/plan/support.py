@@ -7,7 +7,7 @@ from typing import Any
 from infra.plan.prices import Prices, prices
 from infra.plan.search import Aims
 from infra.plan.service import ServiceTimes
-from infra.plan.slice import Setup
+from infra.plan.setup import Setup
 
 ROOT = Path(__file__).parents[3]
 TIMES = ServiceTimes(0.005, 3e-5, 4e-4, 0.002, 1.0, 1.0, 0.4, 1769, "made up for a test")

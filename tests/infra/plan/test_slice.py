@@ -11,7 +11,8 @@ from infra.plan.function import Pages, Table
 from infra.plan.load import Wish
 from infra.plan.packing import pack
 from infra.plan.service import ServiceTimes
-from infra.plan.slice import Setup, Slice
+from infra.plan.setup import Setup
+from infra.plan.slice import Slice
 from processor.core.chain import SEALED_AT
 from tests.infra.plan.support import TIMES
 
