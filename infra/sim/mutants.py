@@ -1,12 +1,12 @@
-"""DRIVER: the mistakes: each replaces one or more functions of the models or of the processor's core by wrong ones.
+"""DRIVER: the mistakes of an event source mapping, and one of a stream.
 
 They reach into private parts, as mistakes do. Names say what the broken thing does.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from infra.model.function import Account, FunctionMachine, InvokeOutcome, Kill, ServiceError, Throttled
+from infra.model.function import InvokeOutcome, ServiceError, Throttled
 from infra.model.mapping import gathering, lineage, response
 from infra.model.mapping.batch import Batch
 from infra.model.mapping.commands import Checkpoint
@@ -20,23 +20,7 @@ from infra.model.mapping.shard import ShardReader
 from infra.model.mapping.windows import ShardWindows
 from infra.model.stream import StreamRecord
 from infra.model.stream_state import StreamState
-from infra.sim import environment, table
-from processor.core import plan as planning
-from processor.core.cache import PageCache
-from processor.core.commit import Commit
-from processor.core.pages import Chain, PageWriter
-from processor.core.statements import UNSURE, AddToPage
-
-Patch: TypeAlias = tuple[Any, str, Callable[[Any], Any]]
-"""An object, the name of its attribute, and what makes the broken attribute of the right one."""
-
-
-def _always(value: object) -> Callable[[Any], Any]:
-    """A function that answers `value` whatever it is asked."""
-    return lambda _right: lambda *_arguments, **_named: value
-
-
-# ---- the event source mapping
+from infra.sim.patching import Patch, always
 
 
 def budget_not_reset(_right: Any) -> Any:
@@ -203,95 +187,6 @@ def lanes_change_at_once(_right: Any) -> Any:
     return regroup
 
 
-# ---- the processor
-
-
-def no_identity_condition(_right: Any) -> Any:
-    def condition(stored: dict[str, Any], statement: AddToPage) -> bool:
-        events: int = stored["events"]
-        return events == statement.events if statement.exactly else events <= statement.events
-
-    return condition
-
-
-def no_bound_condition(_right: Any) -> Any:
-    return lambda stored, statement: stored["ids"].isdisjoint(statement.identities)
-
-
-def cache_of_the_function(right: Any) -> Any:
-    """The cache does not die with the process."""
-
-    def begin(self: environment.Process, number: int, function: environment.Function) -> None:
-        right(self, number, function)
-        self.cache = _CACHES.setdefault(id(function), self.cache)
-        if len(_CACHES) > 1:  # of simulations that are over
-            _CACHES.clear()
-            _CACHES[id(function)] = self.cache
-
-    return begin
-
-
-_CACHES: dict[int, PageCache] = {}
-
-
-def cache_knows_what_was_sent(right: Any) -> Any:
-    def ask(self: PageWriter) -> Any:
-        asked = right(self)
-        self.chain.sealed |= set(self._chunk)
-        return asked
-
-    return ask
-
-
-def cache_keeps_what_is_taken(right: Any) -> Any:
-    def chain(self: PageCache, key: tuple[str, str]) -> Chain:
-        found: Chain = right(self, key)
-        self.keep(key, found)
-        return found
-
-    return chain
-
-
-def lost_answer_is_success(right: Any) -> Any:
-    def later(self: Commit, task: Any, code: str, now_s: float) -> None:
-        if code not in UNSURE:
-            right(self, task, code, now_s)
-
-    return later
-
-
-def reports_the_next_record(right: Any) -> Any:
-    def answer(self: environment.Process, invoke: Any, records: Sequence[Any], failed: Sequence[int]) -> Any:
-        return right(self, invoke, records, [index + 1 for index in failed if index + 1 < len(records)])
-
-    return answer
-
-
-def refused_copies_are_copies(right: Any) -> Any:
-    def apply(self: Any, source: int, event: Any, payload: bytes, answer: Any) -> Any:
-        bad = right(self, source, event, payload, answer)
-        return None if event.digest in self._accepted else bad
-
-    return apply
-
-
-def one_total_of_an_identity(right: Any) -> Any:
-    def fold(self: Any, source: int, digest: str, wanted: Any) -> Any:
-        known = self._accepted.get(digest)
-        return right(self, source, digest, wanted if known is None else known[1])
-
-    return fold
-
-
-def timeout_lets_live(right: Any) -> Any:
-    """The outcome is a timeout, but the process is not killed."""
-
-    def failed(self: FunctionMachine, *arguments: Any, **named: Any) -> list[Any]:
-        return [command for command in right(self, *arguments, **named) if not isinstance(command, Kill)]
-
-    return failed
-
-
 PATCHES: dict[str, tuple[Patch, ...]] = {
     "budget not reset by progress": ((Batch, "rest", budget_not_reset),),
     "right half first": ((Lane, "_failed", right_half_first),),
@@ -305,27 +200,27 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "shard completed when it is read": ((ShardReader, "completed", lambda _: property(lambda self: self.ended)),),
     "lane by index, not by key": ((ShardReader, "_distribute", lane_in_turn),),
     "throttle counted as attempt": ((Lane, "invocation_finished", throttle_counts),),
-    "record age ignored": ((Batch, "expired", _always(0)),),
+    "record age ignored": ((Batch, "expired", always(0)),),
     "whole batch too old with its front": ((Batch, "expired", whole_batch_too_old),),
     "discard without document": ((Lane, "_discard", no_document),),
     "partial response ignored": ((Lane, "_first_failed", lambda _: lambda _self, batch, _payload: len(batch)),),
     "one call too many": ((Lane, "_failed", one_call_too_many),),
     "new request id for a retry": ((Lane, "_wait", new_id_for_a_retry),),
-    "retries without a wait": ((Pace, "retry_after_s", _always(0.0)),),
+    "retries without a wait": ((Pace, "retry_after_s", always(0.0)),),
     "retries that do not wait longer": ((Pace, "retry_after_s", lambda _: lambda self, _failures: self.first_retry_s),),
-    "batches of one": ((gathering, "batch_length", _always(1)),),
+    "batches of one": ((gathering, "batch_length", always(1)),),
     "larger half first": ((Lane, "_judged", _halved(lambda count: (count + 1) // 2, 2)),),
     "a single record is divided": ((Lane, "_judged", _halved(lambda count: max(1, count // 2), 1)),),
     "functionError lost": ((Lane, "_ran", reported_after_all),),
-    "filters ignored": ((Filter, "matches", _always(True)),),
-    "filters let nothing through": ((Filter, "matches", _always(False)),),
+    "filters ignored": ((Filter, "matches", always(True)),),
+    "filters let nothing through": ((Filter, "matches", always(False)),),
     "children begin where the mapping did": (
         (lineage, "starting_position", lambda _: lambda _shard_id, **known: known["configured"]),
     ),
-    "LATEST forgotten": ((ShardReader, "_begun", _always(None)),),
-    "window state not handed on": ((ShardWindows, "take", _always(None)),),
-    "window without a last invocation": ((ShardWindows, "ending", _always(None)),),
-    "window ends again and again": ((ShardWindows, "close", _always(None)),),
+    "LATEST forgotten": ((ShardReader, "_begun", always(None)),),
+    "window state not handed on": ((ShardWindows, "take", always(None)),),
+    "window without a last invocation": ((ShardWindows, "ending", always(None)),),
+    "window ends again and again": ((ShardWindows, "close", always(None)),),
     "later records in the window": (
         (ShardWindows, "front", lambda _: lambda _self, records, limit: (min(limit, len(records)), False)),
     ),
@@ -333,23 +228,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "an hour too little kept": (
         (StreamState, "_oldest_ms", lambda _: lambda _self, now: int(now * 1000) - 23 * 3_600_000),
     ),
-    "checkpoint stands still": ((ShardReader, "checkpoint", _always(None)),),
+    "checkpoint stands still": ((ShardReader, "checkpoint", always(None)),),
     "lanes change while they are busy": ((ShardReader, "regroup", lanes_change_at_once),),
     "disabled mapping goes on": ((ShardReader, "may_begin", lambda _: property(lambda self: not self.regrouping)),),
     "snapshot of what was read": ((EventSourceMapping, "snapshot", snapshot_of_what_was_read),),
-    "commit without identity condition": ((table, "_page_condition", no_identity_condition),),
-    "commit without bound on a page": ((table, "_page_condition", no_bound_condition),),
-    "cache survives a crash": (
-        (environment.Process, "__init__", cache_of_the_function),
-        (PageWriter, "ask", cache_knows_what_was_sent),
-        (PageCache, "chain", cache_keeps_what_is_taken),
-    ),
-    "lost answer taken for success": ((Commit, "_later", lost_answer_is_success),),
-    "failed items acknowledged": ((Commit, "_fail", _always(None)),),
-    "reserved concurrency ignored": ((Account, "admit", _always(None)), (Account, "release", _always(None))),
-    "timeout does not end the process": ((FunctionMachine, "_failed", timeout_lets_live),),
-    "quarantine forgotten": ((environment, "keeps", _always([])),),
-    "copies that the rules refuse are only copies": ((planning._Fold, "_apply", refused_copies_are_copies),),
-    "an identity in one total of a batch": ((planning._Fold, "_fold", one_total_of_an_identity),),
-    "next record reported": ((environment.Process, "_answer", reports_the_next_record),),
 }

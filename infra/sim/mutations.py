@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from infra.sim import mutants
+from infra.sim import mutants, mutants_processor
 from infra.sim.faults import Faults
-from infra.sim.mutants import Patch
+from infra.sim.patching import Patch
 from infra.sim.scenario import scenario
 from infra.sim.simulation import simulate
 
@@ -67,4 +67,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
-MUTATIONS = {name: Mutation(patches, SETTINGS.get(name, {})) for name, patches in mutants.PATCHES.items()}
+MUTATIONS = {
+    name: Mutation(patches, SETTINGS.get(name, {}))
+    for name, patches in (mutants.PATCHES | mutants_processor.PATCHES).items()
+}

@@ -12,18 +12,15 @@ from infra.model.mapping import AtSequenceNumber, Checkpoint, Deliver, Invoke, M
 from infra.model.shard import Shard
 from infra.model.stream import StreamRecord
 from infra.sim.batching import Batching
-from infra.sim.environment import kinesis_records
+from infra.sim.documents import Attempts, check_document, check_event
 from infra.sim.reads import Reads
 from infra.sim.reshard import ListedShard
 from infra.sim.seen import Flight, Key, Put, SeenShard
 from infra.sim.stock import Parcel
 from infra.sim.violation import Violation
 from infra.sim.windowing import Windowing
-from processor.core.records import from_lambda
 
 EVENT_CHECKED_EVERY = 64  # invocations whose event is really built, read and compared
-EVENT_CHECKED_BYTES_MAX = 50_000
-WINDOW_NAMES = {"window", "state", "shardId", "eventSourceARN", "isFinalInvokeForWindow", "isWindowTerminatedEarly"}
 
 
 class Witness:
@@ -156,7 +153,7 @@ class Witness:
             raise Violation("serial lanes", f"{shard.in_flight} invocations at once for {shard.shard_id}")
         self.invocations += 1
         if self.invocations % EVENT_CHECKED_EVERY == 1:
-            self._check_event(invoke)
+            check_event(self.config, invoke)
 
     def _check_records(self, invoke: Invoke, shard: SeenShard, flight: Flight) -> None:
         puts, known, lease, epoch = flight.puts, shard.puts, self.lease, self._epoch
@@ -217,20 +214,6 @@ class Witness:
                 "record age", f"a record {age_s:.1f} s old is sent; MaximumRecordAge is {config.record_age_s_max} s"
             )
 
-    def _check_event(self, invoke: Invoke) -> None:
-        """The event's bytes say what the records say, and fit the quota."""
-        if sum(len(record.data) for record in invoke.records) > EVENT_CHECKED_BYTES_MAX:
-            return
-        event = invoke.event()
-        if len(event) > self.config.pace.event_bytes_max:
-            raise Violation("payload quota", f"an event of {len(event)} bytes")
-        read = [from_lambda(record) for record in json.loads(event)["Records"]]
-        if read != kinesis_records(invoke.shard_id, invoke.records):
-            raise Violation("event", "the event's records are not those of the batch")
-        names = json.loads(event).keys() - {"Records"}
-        if names != (WINDOW_NAMES if invoke.window is not None else set()):
-            raise Violation("event", f"beside Records the event has {names}")
-
     def has_invoked(self, now: float, invoke: Invoke, outcome: InvokeOutcome) -> None:
         """The mapping was told this outcome."""
         flight = self._flights.pop(invoke.invocation_id)
@@ -269,64 +252,13 @@ class Witness:
     # Discarding
 
     def delivers(self, now: float, deliver: Deliver, body: bytes) -> None:
-        """A document leaves for the destination: is it due, and does it say what is true?"""
-        config, found = self.config, json.loads(body)
-        records = deliver.discarded.records
-        info, request = found["KinesisBatchInfo"], found["requestContext"]
-        attempts = self._attempts.get(request["requestId"], 0)
-        count = request["approximateInvokeCount"]
-        condition = request["condition"]
-        told = tuple(map(info.get, ("shardId", "batchSize", "startSequenceNumber", "endSequenceNumber")))
-        ends = [str(records[place].sequence_number) for place in (0, -1)] if records else [None, None]
-        if told != (deliver.discarded.shard_id, len(records) or None, *ends):
-            raise Violation("documents", f"the document names {told}, the records are others")
-        self._check_window_info(deliver, found.get("timeWindowInfo"))
-        # Alone it does not fit an event: its attempts count like any others, but the function never sees them.
-        oversized = len(records) == 1 and self._too_large(deliver)
-        if condition == "RecordAgeExceeded":
-            young = [r for r in records if r.arrived_at_ms >= (now - config.record_age_s_max) * 1000]
-            if config.record_age_s_max == -1 or young:
-                raise Violation("record age", f"{len(young)} of {len(records)} discarded records are not too old")
-        elif (count if oversized else attempts) != config.retry_attempts_max + 1 or config.retry_attempts_max == -1:
-            raise Violation(
-                "retry budget",
-                f"a batch is given up after {attempts} attempts that count; MaximumRetryAttempts is "
-                f"{config.retry_attempts_max}",
-            )
-        elif config.bisect_batch_on_function_error and len(records) > 1:
-            raise Violation("bisect", f"{len(records)} records are given up together")
-        if ("responseContext" in found) != (condition == "RetryAttemptsExhausted" and not oversized):
-            raise Violation("documents", f"responseContext is wrongly {found.get('responseContext', 'absent')}")
-        if "responseContext" in found:
-            told_error, error = (
-                found["responseContext"].get("functionError", ""),
-                self._failures.get(request["requestId"]),
-            )
-            if told_error != error:
-                raise Violation("documents", f"functionError is {told_error!r}, the last attempt's was {error!r}")
-        self._batching.given_up(
-            self._puts(deliver), self.shards[info["shardId"]], aged=condition == "RecordAgeExceeded"
-        )
-        if count != max(1, attempts) and not oversized:
-            raise Violation("documents", f"approximateInvokeCount is {count}, there were {attempts} attempts")
-        if "payload" in found:
-            sent = [int(record["kinesis"]["sequenceNumber"]) for record in json.loads(found["payload"])["Records"]]
-            if sent != [record.sequence_number for record in records]:
-                raise Violation("documents", "the payload's records are not those that are discarded")
-
-    def _check_window_info(self, deliver: Deliver, told: dict[str, object] | None) -> None:
-        """Fact 5.12."""
-        window = deliver.discarded.window
-        if (told is None) != (window is None) or (window is None) != (self._windowing is None):
-            raise Violation("documents", f"timeWindowInfo is {told}, the window {window}")
-        if told is None or window is None or self._windowing is None:
-            return
-        if told["isFinalInvokeForWindow"] is not (not deliver.discarded.records):
-            raise Violation("documents", f"timeWindowInfo is {told} for {len(deliver.discarded.records)} records")
-
-    def _too_large(self, deliver: Deliver) -> bool:
-        event = deliver.encoder.event(deliver.discarded.shard_id, deliver.discarded.records, deliver.discarded.window)
-        return len(event) > self.config.pace.event_bytes_max
+        """A document leaves for the destination."""
+        found = json.loads(body)
+        request_id = found["requestContext"]["requestId"]
+        attempts = Attempts(self._attempts.get(request_id, 0), self._failures.get(request_id))
+        check_document(now, self.config, deliver, found, attempts)
+        aged = found["requestContext"]["condition"] == "RecordAgeExceeded"
+        self._batching.given_up(self._puts(deliver), self.shards[deliver.discarded.shard_id], aged=aged)
 
     def in_document(self, deliver: Deliver) -> None:
         """The destination has the document, whether or not the mapping hears of it."""
