@@ -8,8 +8,8 @@ whole load is too many events for a run, the hottest shard stands for all: the o
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from infra.plan.function import Function, Pages, Table
-from infra.plan.load import Spread, Wish, events_per_record, record_bytes, spread
+from infra.plan.function import Before, Function, Pages, Table
+from infra.plan.load import Spread, Wish, events_per_record, keys_of, record_bytes, spread
 from infra.plan.packing import Packed, pack
 from infra.plan.quotas import SHARD_READ_BYTES_PER_S, batch_records_max
 from infra.plan.service import ServiceTimes
@@ -20,6 +20,7 @@ EVENTS_MAX, RECORDS_MAX = 40_000, 8_000  # in one run
 STEADY_S, STEADY_S_MIN, SETTLING_S, STEADY_EVENTS_MIN, STEADY_S_MAX = 20.0, 8.0, 3.0, 500, 300.0
 BACKLOG_S, BACKLOG_BATCHES = 20.0, 6  # of work for the hottest lane, at least
 HOUR_S = 3600.0
+TOTALS_S = 3600.0  # the template's WindowSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,20 @@ def chosen_shards(events: float, wish: Wish, setup: Setup, spread_: Spread) -> l
     return list(range(setup.shards)) if all_of_them else [spread_.hottest]
 
 
-def function(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None) -> Function:
-    return Function(times, setup.memory_mb, wish.pause_s, Pages(), Table(table_units_per_s), setup.cores)
+def before(wish: Wish, setup: Setup, times: ServiceTimes) -> Before:
+    keys = keys_of(wish.keys, wish.skew)
+    in_window = wish.rate * TOTALS_S
+    rest = keys.rest / keys.rest_count * in_window if keys.rest_count else 0.0
+    batches = TOTALS_S / max(1.0, setup.window_s)
+    return Before([weight * in_window for weight in keys.weights], rest, environments(wish, setup, times), batches)
+
+
+def function(
+    wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None, *, long_running: bool = False
+) -> Function:
+    """`long_running`: the table is as a load leaves it that has gone on for long; else it knows none of the keys."""
+    pages = Pages(before(wish, setup, times) if long_running else None)
+    return Function(times, setup.memory_mb, wish.pause_s, pages, Table(table_units_per_s), setup.cores)
 
 
 def steady(
@@ -81,7 +94,8 @@ def steady(
     share = part / wish.rate
     limit = None if table_units_per_s is None else table_units_per_s * share
     fleet = environments(wish, setup, times) if len(shards) < setup.shards else 0
-    run = Slice(setup, len(shards), records, function(wish, setup, times, limit), fleet=fleet)
+    does = function(wish, setup, times, limit, long_running=True)
+    run = Slice(setup, len(shards), records, does, fleet=fleet)
     return run.run(until_s=3.0 * seconds + 60.0), share
 
 
@@ -115,7 +129,8 @@ def _sustained(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s:
     limit = None if table_units_per_s is None else table_units_per_s * part / wish.rate
     ready = [_at_once(record) for record in records]
     fleet = setup.lanes if len(shards) < setup.shards else 0
-    seen = Slice(setup, len(shards), ready, function(wish, setup, times, limit), backlog=True, fleet=fleet).run()
+    does = function(wish, setup, times, limit, long_running=True)
+    seen = Slice(setup, len(shards), ready, does, backlog=True, fleet=fleet).run()
     events = sum(commit[1] for commit in seen.commits)
     finished_s = max(commit[0] for commit in seen.commits)
     return events / finished_s / (part / wish.rate), events
@@ -126,7 +141,7 @@ def environments(wish: Wish, setup: Setup, times: ServiceTimes) -> int:
     cycle_s = max(1.0, setup.window_s)
     events = min(wish.rate / setup.lanes * cycle_s, batch_events_max(wish, setup))
     batch_s = wish.pause_s + times.seconds(events, pages_of(events, wish, setup), setup.memory_mb)
-    return max(2, round(setup.lanes * min(1.0, batch_s / cycle_s)))
+    return max(min(2, setup.lanes), round(setup.lanes * min(1.0, batch_s / cycle_s)))
 
 
 def _at_once(record: Packed) -> Packed:
@@ -151,10 +166,13 @@ def full_rate(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) ->
 
 
 def pages_of(events: float, wish: Wish, setup: Setup) -> float:
-    """Rough number of pages that a batch of so many events of one lane writes: its different keys, and full pages."""
+    """Rough number of writes of a batch of so many events of one lane: its different keys, full pages, refused ones."""
     keys = max(1.0, wish.keys / setup.lanes)
     different = keys * (1.0 - (1.0 - 1.0 / keys) ** events) if keys > 1 else 1.0
-    return min(events, different + events / 64.0)
+    each = max(1.0, wish.rate * TOTALS_S / wish.keys)  # events of a key in a window of the totals
+    page = min(each, 48.0) * different / max(1.0, events)  # batches with a key while a page of it is open
+    refused = different * min(1.0, max(0.0, setup.lanes - 1.0) / max(1.0, page)) * (1.0 - 1.0 / each)
+    return min(events, different + events / 64.0) + refused
 
 
 def expect(wish: Wish, setup: Setup, times: ServiceTimes, *, table_units_per_s: float | None = None) -> Expectation:

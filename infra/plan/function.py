@@ -7,6 +7,8 @@ them or more, at most as many as fit one write unit; every page that a batch add
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import exp
+from random import Random
 
 from infra.plan.service import ServiceTimes
 from processor.core.chain import SEALED_AT, capacity
@@ -17,22 +19,58 @@ PAGE_IDENTITIES_MAX = capacity(
 TABLE_BURST_S = 1.0  # what a table that gives so many units per second lets through at once
 
 
+class Before:
+    """The state of the table somewhere within a window of the totals, for a load that has gone on for long.
+
+    `rates`: events of each key in a whole window; a key behind them has `rest`. Of the `environments` one knows a page
+    when it was the one that got one of the batches which filled it; `batches` there are in a window and lane.
+    """
+
+    def __init__(self, rates: Sequence[float], rest: float, environments: int, batches: float) -> None:
+        self._rates, self._rest, self._environments, self._batches = rates, rest, environments, batches
+        self._random = Random("before")  # noqa: S311 - repeatable, not secret
+
+    def page(self, key: int) -> tuple[int, int]:
+        """Number of the open page and identities in it; nothing for a key without an event yet in this window."""
+        events = self._events(key)
+        if self._random.random() < (1.0 - exp(-events)) / max(events, 1e-9):
+            return 0, 0
+        return 1, self._random.randint(1, SEALED_AT)
+
+    def is_known(self, key: int, identities: int) -> bool:
+        """Whether an environment knows the page with so many identities in it."""
+        batches = identities / max(1.0, self._events(key) / self._batches)
+        unseen = float((1.0 - 1.0 / self._environments) ** batches)
+        return self._random.random() >= unseen
+
+    def _events(self, key: int) -> float:
+        return self._rates[key] if key < len(self._rates) else self._rest
+
+
 class Pages:
     """How far each key's open page is filled, and which page of it each environment has seen last.
 
     An environment that does not know the page which is open finds it by a write that is refused, and which costs as
-    much as one that is not (fact 10.2).
+    much as one that is not (fact 10.2). `before`: what of a key was there before the run began.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: "Before | None" = None) -> None:
+        self._before = before
         self._held: dict[int, tuple[int, int]] = {}  # key -> number of its open page, identities in it
         self._known: dict[int, dict[int, int]] = {}  # environment -> key -> page
+        self._found: dict[int, tuple[int, int]] = {}  # key -> as it was before
 
     def writes(self, keys: Iterable[int], environment: int = 0) -> int:
         """Writes, refused ones too, of one batch with events of these keys."""
         held, made = self._held, 0
         known = self._known.setdefault(environment, {})
         for key, count in Counter(keys).items():
+            if self._before is not None and key not in known:
+                if key not in held:
+                    held[key] = self._found[key] = self._before.page(key)
+                found = self._found[key]
+                if found[0] == held[key][0] and found[1] and self._before.is_known(key, found[1]):
+                    known[key] = found[0]
             page, filled = held.get(key, (0, 0))
             made += filled > 0 and known.get(key) != page
             left = count

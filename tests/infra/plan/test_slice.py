@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.plan.expect import expect, function
-from infra.plan.function import Pages, Table
+from infra.plan.function import Before, Pages, Table
 from infra.plan.load import Wish
 from infra.plan.packing import pack
 from infra.plan.service import ServiceTimes
@@ -112,6 +112,26 @@ def test_a_batch_writes_a_page_for_every_key_and_a_new_one_when_it_is_sealed(bat
         assert len(set(keys)) <= made <= len(set(keys)) + len(keys) // SEALED_AT
         held += made
     assert held <= sum(len(keys) for keys in batches)
+
+
+def test_an_environment_that_does_not_know_the_open_page_pays_for_a_refused_write() -> None:
+    """Fact 10.2."""
+    pages = Pages()
+    assert pages.writes([1, 1, 2], environment=0) == 2
+    assert pages.writes([1, 2], environment=0) == 2
+    assert pages.writes([1, 2], environment=1) == 4
+    assert pages.writes([1, 2], environment=1) == 2
+    assert pages.writes([1] * SEALED_AT, environment=0) == 1
+    assert pages.writes([1], environment=0) == 1
+    assert pages.writes([1], environment=1) == 2
+
+
+@pytest.mark.parametrize(("rates", "lowest", "highest"), [([0.01] * 500, 500, 515), ([500.0] * 500, 750, 1000)])
+def test_a_load_that_goes_on_for_long_finds_its_pages_there(rates: list[float], lowest: int, highest: int) -> None:
+    pages = Pages(Before(rates, 0.0, 50, 3600.0))
+    assert lowest <= pages.writes(range(500)) <= highest
+    alone = Pages(Before(rates, 0.0, 1, 3600.0))
+    assert alone.writes(range(500)) == 500
 
 
 @given(st.floats(1, 1000), st.lists(st.floats(0.1, 50), min_size=1, max_size=30))
