@@ -8,6 +8,7 @@ from loadgen import comparison
 from loadgen.chart import Line, chart, mean
 from loadgen.observation import rows
 from loadgen.page import STYLE
+from loadgen.timelines import seconds
 
 CHARTS = (
     ("Accepted, events per second", "acknowledged", mean),
@@ -71,8 +72,7 @@ def _charts(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
 def _seconds(report: Mapping[str, Any]) -> list[dict[str, float | None]]:
     series = (report.get("limits") or {}).get("series") or []
     timeline = report["timeline"]
-    last = max((begin + 1 for one in series for begin, _ in one["points"]), default=0)
-    table = rows(series, max(last, len(timeline)))
+    table = rows(series, seconds(series, timeline))
     for second, row in enumerate(table[: int(report["numbers"]["elapsed_s"])]):
         sent = timeline[second] if second < len(timeline) else {}
         row.update({name: sent.get(name) for name in ("acknowledged", "latency_p99_ms")})

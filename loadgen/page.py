@@ -63,6 +63,7 @@ TILES = (
     ("late_share", "of the events left late", "{:.1%}"),
     ("throttled_attempts", "throttled attempts", "{:,}"),
 )
+PLACES_MAX = 12
 UNITS = {"_units_per_s": "units per s", "_s": "s", "_mb": "MB"}
 TITLES = {True: "Passed", False: "NOT passed"}
 
@@ -202,7 +203,7 @@ def _dollars(value: float) -> str:
 
 def _places(value: float, digits: int) -> int:
     """Behind the point, so that so many digits say something: no exponents for people."""
-    return max(0, digits - 1 - math.floor(math.log10(value)))
+    return min(PLACES_MAX, max(0, digits - 1 - math.floor(math.log10(abs(value) or 1.0))))
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:

@@ -51,7 +51,9 @@ def flag(value: Any, place: str) -> None:
 
 
 def number(value: Any, place: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(place, "a number", value)
+    if isinstance(value, float) and not math.isfinite(value):  # a whole number may be too large for this question
         raise _wrong(place, "a number", value)
     if not abs(value) <= COUNT_MAX:
         raise _wrong(place, f"a number up to {COUNT_MAX}", value)
@@ -91,8 +93,10 @@ def pair(first: Shape, second: Shape) -> Shape:
     return check_pair
 
 
-def named(required: Mapping[str, Shape], others: Shape | None = None) -> Shape:
-    """An object with at least these names."""
+def named(
+    required: Mapping[str, Shape], others: Shape | None = None, optional: Mapping[str, Shape] | None = None
+) -> Shape:
+    """An object with at least the required names."""
 
     def check_named(value: Any, place: str) -> None:
         if not isinstance(value, dict):
@@ -102,7 +106,7 @@ def named(required: Mapping[str, Shape], others: Shape | None = None) -> Shape:
                 raise ShapeError(f"{place} lacks {name}")
         for name, item in value.items():
             text(name, f"a name in {place}")
-            if shape := required.get(name, others):
+            if shape := required.get(name, (optional or {}).get(name, others)):
                 shape(item, f"{place}.{name}")
 
     return check_named
@@ -120,7 +124,11 @@ def _document() -> dict[str, Shape]:
         "limited_by": text,
         "reason": text,
         "also": many(named({"limit": text, "reason": text})),
-        "capacity": named({"lanes": nullable(number), "reserved_concurrency": nullable(number)}, printable),
+        "capacity": named(
+            {"lanes": nullable(number), "reserved_concurrency": nullable(number)},
+            printable,
+            {"table_write_units_per_s": nullable(number)},
+        ),
         "missing": many(text),
         "series": many(named({**series, "points": points})),
     }

@@ -86,6 +86,7 @@ TARGET = (
 TABLE_THROTTLES = ("table_write_throttles", "table_read_throttles", "quarantine_throttles")
 BY_SHARD = "write_throttles "
 SHARDS_MAX = 6
+AFTER_S_MAX = 100_000
 SHARD_STYLES = ("b", "c", "d", "e", "f", "g")
 
 
@@ -106,8 +107,7 @@ def timelines(report: Mapping[str, Any]) -> list[str]:
 def _table(report: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> list[Row]:
     """One row for every second in which something happened here or there."""
     timeline = report["timeline"]
-    last = max((begin + 1 for one in series for begin, _ in one["points"]), default=0)
-    table = rows(series, max(last, len(timeline)))
+    table = rows(series, seconds(series, timeline))
     limits = report.get("limits") or {}
     allowed, table_allowed = (
         _allowed(limits.get("capacity")),
@@ -127,6 +127,12 @@ def _table(report: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> li
         fill = row.get("batch_fill")
         row["batch_fill_percent"] = None if fill is None else 100 * fill
     return table
+
+
+def seconds(series: Iterable[Mapping[str, Any]], timeline: Sequence[object]) -> int:
+    """How many seconds there are to draw; what is said to be long after the load is no second of it."""
+    last = max((begin + 1 for one in series for begin, _ in one["points"]), default=0)
+    return max(len(timeline), min(last, len(timeline) + AFTER_S_MAX))
 
 
 def _marks(report: Mapping[str, Any], seconds: int) -> list[Mark]:

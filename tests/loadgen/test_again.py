@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadgen import cli, report
+from loadgen.billing import current_prices
+from loadgen.cost import Puts, cost
 from loadgen.ledger import Expectations, Findings, settle
 from loadgen.limits import Capacity
 from loadgen.metrics import Metrics
@@ -28,6 +30,16 @@ LINES = [json.loads(encode(result)) for result in RESULTS]
 
 
 SERIES = Series("invocations", "1", "sum", LOG, 1, ((0, 3.0), (1, 2.0)))
+
+DRAWN = [
+    Series(name, "1", statistic, LOG, 1, ((0, 3.0), (1, 2.0)))
+    for name, statistic in (
+        ("processed", "sum"), ("concurrency", "mean"), ("batch_fill", "mean"), ("event_age_ms", "max"),
+        ("write_units", "sum"), ("write_throttles a", "sum"), ("write_throttles b", "sum"),
+    )
+]  # fmt: skip
+CAPACITY = Capacity("PROVISIONED", shards=2, parallelization_factor=4, memory_mb=512, table_write_units_per_s=9)
+COST = cost(current_prices(), CAPACITY, [SERIES, *DRAWN], Puts(5, 5), events=2, quarantined=1, whole_s=9.5)
 
 
 def document() -> dict[str, Any]:
@@ -49,7 +61,7 @@ def document() -> dict[str, Any]:
         drain_s=0.5,
         unread=unread,
         checked=check([parse("lost==0", report.known_numbers())], numbers),
-        observed=Observation(Capacity(), [SERIES], missing=["metrics"]),
+        observed=Observation(CAPACITY, [SERIES, *DRAWN], missing=["metrics"], cost=COST),
     )
     found: dict[str, Any] = json.loads(json.dumps(made))
     return found
@@ -110,6 +122,22 @@ def test_any_value_at_any_place_of_a_report_is_a_report_or_a_sentence(
     status, said = again(tmp_path, capsys)
     assert status in (0, 1, 2)
     assert (said == "") == (status != 2)
+    assert said.count("\n") <= 1
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.sampled_from(list(places(DOCUMENT))), value=documents)
+def test_any_value_at_any_place_of_one_of_two_reports_is_a_comparison_or_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: tuple[Any, ...], value: Any
+) -> None:
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder, whole in zip(folders, (DOCUMENT, changed(DOCUMENT, place, value)), strict=True):
+        folder.mkdir(exist_ok=True)
+        finished(folder, report_json=json.dumps(whole))
+    status = cli.main(["report", *map(str, folders), "--html", str(tmp_path / "page.html")])
+    said = capsys.readouterr().err
+    assert status in (0, 2)
+    assert (said == "") == (status == 0)
     assert said.count("\n") <= 1
 
 
