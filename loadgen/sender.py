@@ -26,7 +26,7 @@ from processor.core.resend import Acknowledged, CallFailed, Entry, Failed, Outbo
 __all__ = ["CONNECTIONS", "Due", "OnSettled", "Sender", "collect_rarely"]
 
 CONNECTIONS = 4
-WAITING_BYTES_MAX = 32 * 1024 * 1024
+WAITING_BYTES_MAX = 16 * 1024 * 1024
 GENERATED_PER_TURN = 2000
 # While a call is under way, the next one is made a tick after it, and this much later while the schedule is further
 # ahead than one turn makes up for: what a call costs beyond its bytes is paid for more records.

@@ -11,16 +11,25 @@ from loadgen.truth import Metered, Place
 from loadgen.windows import Expected
 
 GROWTH = bytes(65_536)
+KEPT_EVERY, KEPT_BYTES = 65_536, 2_048  # events; bytes of a window
 
 
 class _Tally:
-    """Of one window: 8 bytes of every identity, and the sums of all of them."""
+    """Of one window: 8 bytes of every identity, and the sums of all of them.
 
-    __slots__ = ("numbers", "quantity_milli", "size")
+    `kept`: identities in pieces of their exact size; what grows is short, so that growing leaves no gaps in memory.
+    """
+
+    __slots__ = ("kept", "numbers", "quantity_milli", "size")
 
     def __init__(self) -> None:
+        self.kept: list[bytes] = []
         self.numbers = bytearray()
         self.size = self.quantity_milli = 0
+
+    def keep(self) -> None:
+        self.kept.append(bytes(self.numbers))
+        self.numbers = bytearray()
 
 
 class Tallies:
@@ -29,6 +38,7 @@ class Tallies:
     def __init__(self) -> None:
         self._tallies: defaultdict[Place, _Tally] = defaultdict(_Tally)
         self._taken: defaultdict[str, bytearray] = defaultdict(bytearray)  # by source, by number in the run
+        self._since = 0
 
     def take(self, events: Sequence[Metered]) -> None:
         """Of one source. Those that are already counted count no more."""
@@ -45,9 +55,16 @@ class Tallies:
             tally.numbers += number
             tally.size += size
             tally.quantity_milli += milli
+        self._since += len(events)
+        if self._since >= KEPT_EVERY:
+            self._since = 0
+            for tally in tallies.values():
+                if len(tally.numbers) >= KEPT_BYTES:
+                    tally.keep()
 
     def empty_into(self, window_of: Callable[[tuple[str, str]], Expected]) -> None:
         while self._tallies:
             place, tally = self._tallies.popitem()
             sums = place.amounts(tally.size, tally.quantity_milli)
-            window_of((place.pk, place.window)).take_all(tally.numbers, sums)
+            tally.keep()
+            window_of((place.pk, place.window)).take_all(tally.kept, sums)

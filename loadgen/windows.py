@@ -1,6 +1,6 @@
 """PURE: one window of the results table held against the chain of its pages: every identity, and every sum exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import NamedTuple
@@ -44,10 +44,11 @@ class Expected:
         if self.digests.add_new(identity):
             self._add(identity, amounts)
 
-    def take_all(self, numbers: bytes | bytearray, sums: Amounts) -> None:
-        """Acknowledged events that are counted by this window, none of which was there before or comes twice: their
-        identities' 8 bytes each, and what their amounts add up to."""
-        self.digests.add_numbers(numbers)
+    def take_all(self, numbers: Iterable[bytes], sums: Amounts) -> None:
+        """Acknowledged events that are counted by this window, none of which was there before or comes twice: pieces of
+        8 bytes per identity, and what their amounts add up to."""
+        for some in numbers:
+            self.digests.add_numbers(some)
         add(self.sums, sums)
 
     def take_also(self, identity: str, amounts: Amounts) -> None:

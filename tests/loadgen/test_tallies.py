@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen import tallies
 from loadgen.events import EventOptions, Generator
 from loadgen.ledger import Expectations
 from loadgen.truth import Known, Truth, Truths
@@ -75,10 +76,16 @@ def test_a_copy_counts_once_with_its_original_whichever_is_acknowledged_first(st
     assert sum(len(set(window.digests)) for window in expected.windows.values()) == expected.identities
 
 
-def test_the_sums_of_many_events_are_exact() -> None:
+@pytest.mark.parametrize("kept_every", [1, 7, 10**9])
+def test_identities_and_sums_of_many_events_are_exact(kept_every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "KEPT_EVERY", kept_every)
+    monkeypatch.setattr(tallies, "KEPT_BYTES", 16)
     truths = [truth for truth in known(400, 5, MEASURES, spoiled=0.0) if not truth.copy]
     expected = Expectations(MEASURES)
-    expected.acknowledged(truths, "shard", "1")
+    for first in range(0, len(truths), 3):
+        expected.acknowledged(truths[first : first + 3], "shard", str(first))
+    assert expected.identities == len(truths)
     for key, window in expected.windows.items():
+        assert set(window.digests) == {truth.digest for truth in truths if (truth.pk, truth.window) == key}
         ours = [plain(truth).amounts for truth in truths if (truth.pk, truth.window) == key]
         assert window.sums == {name: sum(amounts[name] for amounts in ours) for name in ("sum_bytes", "sum_quantity")}
