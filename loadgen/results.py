@@ -23,11 +23,12 @@ class ResultsError(ValueError):
 class PutResult(NamedTuple):
     """How one Kinesis record ended.
 
-    `due_us`: per event, in the order of the subsequence numbers. `put_us`: when the first attempt's request
-    was handed to its connection, None: never tried. `done_us`: when it was acknowledged or given up. `copies`, `malformed`: how many of the events are
-    deliberate ones. `errors`: the error code of every failed attempt; `failed_attempts`: when its answer came, and the
-    shard that the answer names (or None), empty in a file that does not have it. `failed`: None, or why it was given
-    up. `uncertain`: some answer was lost, so the record may be in the stream once more than acknowledged.
+    `due_us`: per event, in the order of the subsequence numbers. `put_us`: when the first attempt's request was handed
+    to its connection, None: never tried. `done_us`: when it was acknowledged or given up. `copies`, `malformed`: how
+    many of the events are deliberate ones. `errors`: the error code of every failed attempt; `failed_attempts`: when
+    its answer came, and the shard that the answer names (or None), empty in a file that does not have it. `failed`:
+    None, or why it was given up. `uncertain`: some answer was lost, so the record may be in the stream once more than
+    acknowledged.
     """
 
     partition_key: str
