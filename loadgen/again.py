@@ -19,6 +19,13 @@ REPORT = "report.json"
 def make(folder: Path) -> int:
     """The numbers are added up again from results.jsonl; returns the exit status. Raises CommandError (usage) for files
     that are no finished load's."""
+    document = _added_up(folder)
+    write(folder, document)
+    summarize(document)
+    return 0 if document["passed"] else 1
+
+
+def _added_up(folder: Path) -> dict[str, Any]:
     document = _document(folder)
     metrics = Metrics(document["configuration"]["late_after_us"])
     with _open(folder, RESULTS) as lines:
@@ -29,14 +36,12 @@ def make(folder: Path) -> int:
             raise CommandError(f"{folder}/{RESULTS}: {error}", USAGE) from error
     document["numbers"].update(metrics.named())
     document["timeline"] = metrics.timeline()
-    write(folder, document)
-    summarize(document)
-    return 0 if document["passed"] else 1
+    return document
 
 
 def compare(first: Path, second: Path, html: Path | None) -> int:
     """Two loads beside each other on stdout, and as a page. Raises CommandError (usage) alike; OSError: no page."""
-    a, b = _document(first), _document(second)
+    a, b = _added_up(first), _added_up(second)
     names = (str(first), str(second))
     say("\n".join(comparison.lines(names, a, b)))
     if html is not None:
