@@ -15,6 +15,7 @@ from infra.model.function.tags import no_mapping
 from infra.model.mapping import MappingInUseError
 from infra.model.mapping.errors import MappingError, mapping_not_found, serialization
 from infra.model.mapping.listing import page
+from infra.model.mapping.response import not_json
 from infra.model.mapping.settings import Settings
 
 _COLLECTION = "/event-source-mappings"
@@ -133,7 +134,7 @@ def _list(query: Mapping[str, str], mappings: Sequence[Described]) -> dict[str, 
 
 def _body(request: Request) -> dict[str, Any]:
     try:
-        body = json.loads(request.body or b"{}")
+        body = json.loads(request.body or b"{}", parse_constant=not_json)
     except (ValueError, RecursionError) as error:
         raise serialization("the body is not JSON") from error
     if not isinstance(body, dict):

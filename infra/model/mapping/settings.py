@@ -54,6 +54,7 @@ DEFAULTS: Mapping[str, Any] = {
 _OPTIONAL = ("FilterCriteria", "MetricsConfig", "KMSKeyArn")
 _STARTING = ("StartingPosition", "StartingPositionTimestamp")  # used once; an update cannot name them
 _OF_REQUEST = ("EventSourceArn", "FunctionName", "Enabled", "Tags", "UUID")
+_TIME_S_MAX = 10**300  # what a float and its milliseconds can hold
 KMS_KEY = pattern(r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()")
 
 
@@ -158,7 +159,7 @@ def _failures(read: Mapping[str, Any]) -> Iterator[str]:
             constraint = f"Member must satisfy constraint: [Member must satisfy enum value set: [{accepted}]]"
             if set(values) == {accepted}:
                 constraint = "Member must have length less than or equal to 1"
-            yield failure(f"[{', '.join(map(str, values))}]", where, constraint)
+            yield failure(f"[{', '.join(values)}]", where, constraint)
     key = pattern_failure(read.get("KMSKeyArn") or "", "kmsKeyArn", KMS_KEY)
     if key is not None:
         yield key
@@ -187,7 +188,15 @@ def _timestamp(name: str, value: Any) -> float:
     """Epoch seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise serialization(f"{name} has to be a number")
+    if not abs(value) < _TIME_S_MAX:
+        raise serialization(f"{name} has to be epoch seconds")
     return float(value)
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if not all(isinstance(each, str) for each in _list(name, value)):
+        raise serialization(f"{name} has to be a list of strings")
+    return list(value)
 
 
 def _destination(name: str, value: Any) -> Settings:
@@ -206,7 +215,7 @@ def _filters(name: str, value: Any) -> Settings | None:
 
 
 def _metrics(name: str, value: Any) -> Settings | None:
-    metrics = _list("Metrics", _object(name, value).get("Metrics") or [])
+    metrics = _texts("Metrics", _object(name, value).get("Metrics") or [])
     return {"Metrics": metrics} if metrics else None
 
 
@@ -219,7 +228,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "StartingPositionTimestamp": _timestamp,
     **{name: _flag if isinstance(DEFAULTS[name], bool) else _number for name in PLAIN},
     "DestinationConfig": _destination,
-    "FunctionResponseTypes": _list,
+    "FunctionResponseTypes": _texts,
     "FilterCriteria": _filters,
     "MetricsConfig": _metrics,
     "KMSKeyArn": _key,

@@ -192,6 +192,13 @@ def test_two_mappings_of_one_stream_each_get_every_record() -> None:
         ({"Topics": ["t"]}, 400, "InvalidParameterValueException", "Topics is not a setting"),
         ({"BatchSize": "many"}, 400, "SerializationException", "BatchSize has to be a whole number"),
         ({"Enabled": "yes"}, 400, "SerializationException", "Enabled has to be true or false"),
+        ({"FunctionResponseTypes": [{}]}, 400, "SerializationException", "FunctionResponseTypes has to be a list of"),
+        (
+            {"MetricsConfig": {"Metrics": [["EventCount"]]}},
+            400,
+            "SerializationException",
+            "Metrics has to be a list of",
+        ),
         (
             {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": EPOCH_S + 60},
             400,

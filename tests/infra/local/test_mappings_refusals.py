@@ -1,11 +1,13 @@
 """What boto3 can ask of event source mappings that names no mapping, no function or no stream of this stack, and in
 which words it is refused; their tags. In botocore's own requests and answers."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local.http import Request
 from infra.model.mapping.config import EVENT_SOURCE, FUNCTION_NAME
 from tests.support.mapping_house import FUNCTION, STREAM, House, run
 from tests.support.mapping_requests import created, settled
@@ -69,6 +71,32 @@ def test_what_cannot_be_created(settings: dict[str, Any], code: str, message: st
         house = House(templates=False)
         given = {name: value for name, value in {**PAIR, **settings}.items() if value is not None}
         assert await house.wire.refused("CreateEventSourceMapping", **given) == (400, code, message)
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "words"),
+    [
+        ("NaN", "the body is not JSON"),
+        ("-Infinity", "the body is not JSON"),
+        ("-1" + "0" * 400, "StartingPositionTimestamp has to be epoch seconds"),
+        ("-1e400", "StartingPositionTimestamp has to be epoch seconds"),
+        ("1e300", "StartingPositionTimestamp has to be epoch seconds"),
+        ("1e299", "StartingPositionTimestamp is in the future."),
+    ],
+)
+def test_a_starting_time_that_is_no_time_is_refused(timestamp: str, words: str) -> None:
+    """Fact 2.21."""
+
+    async def test() -> None:
+        house = House(templates=False)
+        body = json.dumps({**PAIR, "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 0})
+        body = body.replace('Timestamp": 0', f'Timestamp": {timestamp}')
+        request = Request("POST", "/2015-03-31/event-source-mappings", {}, {}, body.encode())
+        response = await house.service.handle(request)
+        assert (response.status, words in json.loads(response.body)["message"]) == (400, True)
+        assert house.service.all() == []
 
     run(test())
 
