@@ -37,13 +37,12 @@ class Live:
 
     def sent(self, now_s: float, turn: Turn) -> None:
         """`now_s`: of the load."""
-        is_new_second = int(now_s) > int(self.now_s)
+        passed = min(KEPT, max(0, int(now_s) - int(self.now_s)))
         self.now_s, self.turn = max(0.0, now_s), turn
         self._offered.add(self.now_s, turn.offered)
         self._accepted.add(self.now_s, turn.acknowledged)
         self._refused.add(self.now_s, turn.throttled)
-        if is_new_second:
-            self._latency = [*self._latency[1 - KEPT :], milliseconds(turn.latency, 0.99) or 0.0]
+        self._latency = [*self._latency, *[milliseconds(turn.latency, 0.99) or 0.0] * passed][-KEPT:]
 
     def drained(self, now_s: float, found: int, expected: int) -> None:
         """`now_s`: of the load. Nothing is offered any more."""

@@ -117,6 +117,18 @@ def test_every_stage_is_shown_with_its_rate_and_what_stands_in_the_way() -> None
     assert shown["failures"] == ("3", "failed puts 3, cold starts 8", True)
 
 
+def test_every_line_of_bars_has_one_for_each_second_however_seldom_it_is_told() -> None:
+    live = Live(None)
+    for now_s in (0.2, 1.1, 1.6, 5.3, 5.9):
+        live.sent(now_s, turn(1))
+    lengths = {
+        row.what: len(row.latest) for row in live.rows() if row.what in ("offered", "accepted", "latency p50 / p99")
+    }
+    assert set(lengths.values()) == {5}
+    live.sent(500.0, turn(1))
+    assert {len(row.latest) for row in live.rows()[:3]} == {60}
+
+
 def test_the_line_for_a_log_says_the_same_without_what_there_is_none_of() -> None:
     live = under_way()
     assert live.phase == "sending"
