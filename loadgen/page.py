@@ -31,7 +31,7 @@ dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:.6r
 dl div{background:var(--box);border-radius:6px;padding:.6rem .9rem;display:flex;flex-direction:column-reverse;
 justify-content:flex-end}
 dt{color:var(--dim);font-size:13px;line-height:1.35}dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:0 2.4rem;align-items:start}
+.pair{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));gap:0 2.4rem;align-items:start}
 .pair figure{margin:.4rem 0 1.2rem}.pair h2:first-child{margin-top:2.2rem}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
