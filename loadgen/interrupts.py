@@ -12,14 +12,17 @@ FIRST = (
 
 
 class Interrupts:
-    """A context manager. `stop` is called at the first of `signals`; the second one raises KeyboardInterrupt.
+    """A context manager. `stop` is called, and `says` is said, at the first of `signals`; the second one raises
+    KeyboardInterrupt.
 
     From then on they are ignored, also afterwards: the process is about to end, and a third must not be a traceback.
     """
 
-    def __init__(self, stop: Callable[[], None], signals: Sequence[signal.Signals] = (signal.SIGINT,)) -> None:
+    def __init__(
+        self, stop: Callable[[], None], signals: Sequence[signal.Signals] = (signal.SIGINT,), says: bytes = FIRST
+    ) -> None:
         self.seen = False
-        self._stop, self._signals = stop, signals
+        self._stop, self._signals, self._says = stop, signals, says
         self._is_ending = False
 
     def __enter__(self) -> "Interrupts":
@@ -37,7 +40,7 @@ class Interrupts:
             ignore()
             raise KeyboardInterrupt
         self.seen = True
-        os.write(2, FIRST)  # print may be what was interrupted, and cannot be entered twice
+        os.write(2, self._says)  # print may be what was interrupted, and cannot be entered twice
         self._stop()
 
 

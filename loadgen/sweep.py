@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 OK, UNREACHABLE, INTERRUPTED = 0, 3, 130
 LINES, DOCUMENT, PAGE = "sweep.jsonl", "sweep.json", "sweep.html"
 FIRST_RATE_MAX = 2000.0  # quotas may allow far more than a machine can do; doubling from here costs a probe each
+INTERRUPT = (
+    b"\nloadgen: interrupted: nothing more is sent; what was measured is written, and the stack gets its own "
+    b"configuration back.\n"
+)
 WARMING_S, WARMING_SHARE = 4.0, 0.3  # environments start, and new shards are found, before anything counts
 LOCAL_METRICS_WAIT_S, AWS_METRICS_WAIT_S = 11.0, 150.0  # how late CloudWatch has a metric
 KEY_BYTES = 32
@@ -65,7 +69,7 @@ class Sweep:
     def __init__(self, connection: "Connection", stack: Stack, options: Options) -> None:
         self._options, self._connection, self._stack = options, connection, stack
         self._prober = Prober(connection, stack, options.workload, options.processes)
-        self._interrupts = Interrupts(self._prober.stop)
+        self._interrupts = Interrupts(self._prober.stop, says=INTERRUPT)
         self._tuner = Tuner(connection, stack, lambda: self._interrupts.seen)
         self._observer = Observer(connection, stack, lambda: self._interrupts.seen)
         self._measured: list[Measured] = []
