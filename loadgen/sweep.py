@@ -178,10 +178,13 @@ class Sweep:
         bracket = search.bracket
         telling = seen.get(bracket.high or bracket.low) or probe
         measured = self._cost(telling)
-        # Fuller batches fold more events into a write: what one costs the table is that of the rate that is sustained.
-        if measured is not None and (sustained := seen.get(bracket.low)) is not None:
-            held = self._cost(sustained)
-            measured = measured._replace(write_units=held.write_units if held else measured.write_units)
+        held = self._cost(seen[bracket.low]) if bracket.low in seen else None
+        if measured is not None and held is not None:
+            # Fuller batches fold more events into a write: what one costs the table is that of the sustained rate. And
+            # a function that waits takes as long for any batch, unless there is no CPU left.
+            waits = point.function_latency_ms / 1000 >= held.batch_s / 2
+            batch_s = held.batch_s if waits else measured.batch_s
+            measured = measured._replace(write_units=held.write_units, batch_s=batch_s)
         known = quotas(point, measured or guessed)
         limit = self._limit(telling, known, bracket.low, is_too_much=bracket.high is not None)
         return Measured(point, bracket, probes, limit, known, measured, expected, telling.machine_busy)

@@ -1,11 +1,12 @@
 """PURE: the points of a sweep from the options' lists, and what becomes of them as sweep.json."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from loadgen.scaling import Law, fit
-from loadgen.sweep_quotas import Cost, Limit, Point, Quota
+from loadgen.sweep_quotas import MACHINE, Cost, Limit, Point, Quota
 from loadgen.sweep_search import Bracket
 
 SCHEMA = "loadgen-sweep/1"
@@ -115,13 +116,21 @@ class Measured(NamedTuple):
 
 
 def scaling(measured: Sequence[Measured]) -> list[dict[str, Any]]:
-    """The scaling law over the points that differ in shards and parallelization factor only, group by group."""
+    """The scaling law over the points that differ in shards and parallelization factor only, group by group.
+
+    Points that the machine's CPU limited are left out: they say how many cores it has, and nothing of lanes.
+    """
     groups: dict[tuple[Any, ...], list[Measured]] = {}
+    left_out: Counter[tuple[Any, ...]] = Counter()
     for one in measured:
         point = one.point
         kept = (point.batch_size, point.aggregate, point.function_latency_ms, point.table_write_units)
         if one.bracket.low > 0 and point.reserved_concurrency is None:
-            groups.setdefault(kept, []).append(one)
+            members = groups.setdefault(kept, [])
+            if one.limit.name == MACHINE:
+                left_out[kept] += 1
+            else:
+                members.append(one)
     found = []
     for kept, members in groups.items():
         names = ("batch_size", "aggregate", "function_latency_ms", "table_write_units")
@@ -134,7 +143,16 @@ def scaling(measured: Sequence[Measured]) -> list[dict[str, Any]]:
         except ValueError as error:
             why = str(error)
         group = dict(zip(names, kept, strict=True))
-        found.append({"group": group, "points": points, "law": law, "why_not": why, "curve": curve})
+        found.append(
+            {
+                "group": group,
+                "points": points,
+                "left_out": left_out[kept],
+                "law": law,
+                "why_not": why,
+                "curve": curve,
+            }
+        )
     return found
 
 
@@ -267,9 +285,10 @@ def sentences(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the scaling curves say."""
     said = []
     for group in groups:
-        law = group["law"]
+        law, left_out = group["law"], group.get("left_out", 0)
+        without = f"; {left_out} left out, which the machine's CPU limited" if left_out else ""
         if law is None:
-            said.append(f"no scaling curve: {group['why_not']}")
+            said.append(f"no scaling curve: {group['why_not']}{without}")
             continue
         parts = [
             f"{name} {law[name]:.2g}"
@@ -280,6 +299,6 @@ def sentences(groups: Sequence[Mapping[str, Any]]) -> list[str]:
         most = max(n for n, _ in group["points"])
         said.append(
             f"scaling curve over {len(group['points'])} points: {per_second(law['rate_per_lane'])} events/s per lane, "
-            f"{', '.join(parts)}; {_highest(law, most)}; {law['unexplained']:.1%} unexplained"
+            f"{', '.join(parts)}; {_highest(law, most)}; {law['unexplained']:.1%} unexplained{without}"
         )
     return said

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHANGED_WITHIN_S = 600.0  # AWS: splitting or merging takes about half a minute per shard
 POLL_S = 0.25
+TABLE_CALL_S = 60.0  # a local stack without CPU left answers late
 PAUSED_HANDLER, PAUSE_VARIABLE = "processor.paused.handler", "PAUSE_MS"
 # AWS keeps up to 300 s of unused capacity: so does this, but every probe begins without any, or it would measure what
 # was saved up before it, and not the capacity.
@@ -199,7 +200,7 @@ class Tuner:
         url = f"{self._where.rstrip('/')}/_local/tables/{self._stack.results_table}"
         data = None if body is None else json.dumps(body).encode()
         try:
-            with urlopen(Request(url, data, method=method), timeout=10) as answer:  # noqa: S310 - the local endpoint's address, which is http
+            with urlopen(Request(url, data, method=method), timeout=TABLE_CALL_S) as answer:  # noqa: S310 - the local endpoint's address, which is http
                 found: Mapping[str, Any] = json.loads(answer.read())
                 return found
         except (URLError, TimeoutError, ValueError) as error:

@@ -18,11 +18,12 @@ from loadgen.sweep_grid import (
     document,
     grid,
     row,
+    scaling,
     sentences,
     shard_steps,
     values,
 )
-from loadgen.sweep_quotas import Cost, Point, name_limit, quotas
+from loadgen.sweep_quotas import MACHINE, Cost, Point, name_limit, quotas
 from loadgen.sweep_search import Bracket
 
 STUDY = (Path(__file__).parents[2] / "docs" / "scaling-study.md").read_text()
@@ -141,6 +142,16 @@ def test_points_of_different_kinds_are_not_put_on_one_curve() -> None:
     assert [len(group["points"]) for group in made["scaling"]] == [2, 1]
     assert all(group["law"] is None for group in made["scaling"])
     assert made["partial"] is True
+
+
+def test_what_the_machine_limits_is_not_put_on_the_curve() -> None:
+    """It would say how many cores there are, and nothing of lanes."""
+    fine = [measured(Point(shards, 1, 5, None, None, 1000), 4.9 * shards) for shards in (1, 2, 4)]
+    busy = measured(Point(8, 1, 5, None, None, 1000), 20.0)
+    busy = busy._replace(limit=busy.limit._replace(name=MACHINE))
+    (group,) = scaling([*fine, busy])
+    assert (len(group["points"]), group["left_out"]) == (3, 1)
+    assert "1 left out, which the machine's CPU limited" in sentences([group])[0]
 
 
 def test_a_row_has_a_cell_for_every_column() -> None:
