@@ -28,9 +28,11 @@ __all__ = ["CONNECTIONS", "Due", "OnSettled", "Sender", "collect_rarely"]
 CONNECTIONS = 4
 WAITING_BYTES_MAX = 16 * 1024 * 1024
 GENERATED_PER_TURN = 2000
-# While a call is under way, the next one is made a tick after it, and this much later while the schedule is further
-# ahead than one turn makes up for: what a call costs beyond its bytes is paid for more records.
+# A call is made a tick after the one before it, and this much later while the schedule is further ahead than one turn
+# makes up for: what a call costs beyond its bytes is paid for more records.
 HOLD_S = 0.01
+# So many calls at a time are enough for a target that answers within so many seconds; more would compete for the CPU.
+SHORT_CALLS, SHORT_CALL_S = 2, 0.002
 TURN_S_MAX = 0.25
 # Events are taken a millisecond's worth at a time: at 5,000 events per second waking up for each of them would cost
 # more CPU than everything else that is done with it, and a millisecond is what the system's own wake-ups vary by.
@@ -91,6 +93,7 @@ class Sender:
         self._flying: dict[int, Taken] = {}
         self._attempts: dict[int, list[tuple[int, str | None]]] = {}  # failed ones, by entry, until it ends
         self._is_behind, self._hold_until_s = False, 0.0
+        self._took_s = self._called_s = 0.0
         self._start_s = 0.0
         self.started_s = 0.0  # Unix time of the schedule's 0
         self.stopping = threading.Event()
@@ -180,16 +183,22 @@ class Sender:
             self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))], self._now_s())
 
     def _dispatch(self, now_s: float) -> None:
-        if self._flying and now_s < self._hold_until_s:
+        if now_s < self._hold_until_s and (self._flying or not self._is_behind):
             return
-        self._hold_until_s = now_s + (HOLD_S if self._is_behind else TICK_S)
+        if self._is_short() and now_s < self._called_s + SHORT_CALL_S:
+            return
         while len(self._flying) < CONNECTIONS:
             taken, expired = self._outbox.take(now_s)
             self._settled(expired, now_s)
             if not taken:
                 return
             self._flying[id(taken)] = taken
+            self._called_s, self._hold_until_s = now_s, now_s + (HOLD_S if self._is_behind else TICK_S)
             self._calls.put(taken)
+
+    def _is_short(self) -> bool:
+        """Enough calls are under way for a target that answers as quickly as it does."""
+        return len(self._flying) >= SHORT_CALLS and self._took_s < SHORT_CALL_S
 
     def _wait_s(self, schedule: Schedule, now_s: float) -> float:
         """Seconds until there is something to do that no reply announces."""
@@ -200,7 +209,7 @@ class Sender:
         if (deadline_s := self._packer.deadline_s()) is not None:
             moments.append(deadline_s)
         if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
-            moments.append(max(wake_s, self._hold_until_s) if self._flying else wake_s)
+            moments.append(max(wake_s, self._hold_until_s, self._called_s + SHORT_CALL_S if self._is_short() else 0.0))
         return max(0.0, min(moments) - now_s)
 
     def _collect(self, wait_s: float) -> None:
@@ -215,6 +224,7 @@ class Sender:
 
     def _take_in(self, answer: Answer) -> None:
         taken, reply, sent_s, done_s = answer
+        self._took_s = done_s - sent_s
         del self._flying[id(taken)]
         if isinstance(reply, Exception):
             raise reply
