@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         with local_stack(["--port", "0"]) as ready:
             target = Target(str(ready["endpoint_url"]), str(ready["region"]), DEFAULT_STACK_NAME)
-            outcomes = [_drive(Connection(target), case, options.out) for case in CASES]
+            outcomes = [_drive_twice(Connection(target), case, options.out) for case in CASES]
     except CommandError as error:
         sys.stderr.write(f"throttle_study: {error}\n")
         return error.exit_status
@@ -60,6 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in outcome.problems:
             sys.stderr.write(f"throttle_study: {outcome.case.limit}: {problem}\n")
     return OK if found["passed"] else FAILED
+
+
+def _drive_twice(connection: Connection, case: Case, out: Path) -> Outcome:
+    """Once more, when this machine had no time to send: that says nothing of the stack."""
+    outcome = _drive(connection, case, out)
+    if not outcome.passed and outcome.is_late:
+        sys.stderr.write(f"{case.limit}: the sender was late, so the load is not what it should be: once more\n")
+        outcome = _drive(connection, case, out)
+    return outcome
 
 
 def _drive(connection: Connection, case: Case, out: Path) -> Outcome:

@@ -8,6 +8,7 @@ load after it, too.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from loadgen.limits import LATE
 from loadgen.sweep_quotas import Point
 
 SCHEMA = "loadgen-throttling/1"
@@ -77,6 +78,11 @@ class Outcome(NamedTuple):
     @property
     def passed(self) -> bool:
         return not self.problems
+
+    @property
+    def is_late(self) -> bool:
+        """The sender was too slow: what the report names is this machine."""
+        return self.report is not None and (self.report.get("limits") or {}).get("limited_by") == LATE
 
 
 def judge(case: Case, report: Mapping[str, Any] | None, status: int) -> Outcome:

@@ -11,7 +11,6 @@ import pytest
 
 from loadgen.throttling import CASES, COLUMNS, Case, Outcome, document, judge, markdown, row
 
-STUDY = Path(__file__).parents[2] / "docs" / "throttling-study.md"
 NOTHING_WRONG = {"sent": 100, "stored": 100, "lost": 0, "not_yet_found": 0, "duplicates_applied": 0, "balanced": True}
 
 
@@ -61,6 +60,14 @@ def test_whatever_a_report_does_not_show_is_a_problem(changed: dict[str, Any], s
     assert said in problem
 
 
+def test_a_late_sender_is_told_apart_from_a_limit_that_was_not_met() -> None:
+    late = {**report(CASES[0]), "limits": {"limited_by": "sender: late", "reason": ""}}
+    assert judge(CASES[0], late, 0).is_late
+    assert not judge(CASES[0], late, 0).passed
+    assert not outcome(CASES[0], lost=1).is_late
+    assert not judge(CASES[0], None, 3).is_late
+
+
 def test_a_load_that_fails_or_leaves_no_report_does_not_pass() -> None:
     assert not judge(CASES[0], None, 3).passed
     assert not judge(CASES[0], report(CASES[0]), 1).passed
@@ -78,11 +85,11 @@ def test_the_document_passes_only_as_a_whole_and_says_why_not() -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_each_of_the_four_limits_is_driven_into_throttling_and_nothing_is_lost(tmp_path: Path) -> None:
     """Kinesis's write and read throttles, Lambda's, the table's: the reports name them, and the ledgers balance."""
     command = [sys.executable, "-m", "loadgen.throttle_study", "--out", str(tmp_path / "out")]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=380, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
     assert ran.returncode == 0, ran.stderr
     found = json.loads((tmp_path / "out" / "throttling.json").read_text())
     assert found["passed"]
