@@ -21,8 +21,8 @@ RESERVED = (
     "--aggregate off --keys 300000 --point-duration 20 --overdrive 1.8 --start 1.03 --probes 8"
 )
 TABLE = (
-    "--shards 1 --parallelization-factor 4 --table-write-units 200 --batch-size 20 --aggregate off --keys 100000 "
-    "--point-duration 24 --start 1.02 --probes 8"
+    "--shards 1 --parallelization-factor 4 --table-write-units 100 --batch-size 20 --aggregate off --keys 300000 "
+    "--point-duration 24 --overdrive 1.5 --start 1.03 --probes 8"
 )
 
 
@@ -39,7 +39,7 @@ PARTS: Sequence[Part] = (
     Part("records", "one shard's 1,000 records/s", RECORDS),
     Part("bytes", "one shard's 1 MiB/s, with events of 20 kB", BYTES),
     Part("reserved", "2 reserved executions for 4 lanes, before a function that sleeps", RESERVED),
-    Part("table", "a table of 200 write units/s", TABLE),
+    Part("table", "a table of 100 write units/s", TABLE),
 )
 COLUMNS = (
     "part", "shards", "factor", "reserved", "sustained to too much, events/s", "arithmetic, events/s", "off by",
