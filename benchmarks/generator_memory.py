@@ -1,7 +1,7 @@
 """Does the load generator's memory stay flat? Sends to a sink that only acknowledges, with the whole account.
 
 Run: .venv/bin/python -m benchmarks.generator_memory [--rate 10000] [--duration 60]. Printed: the resident memory after ten
-seconds, at the end, and what that makes of ten minutes: 8 bytes per distinct event stay, everything else is bounded.
+seconds, at the end, and what that makes of ten minutes: 9 bytes per distinct event stay, everything else is bounded.
 Exits with 1 when ten minutes would need more than 200 MB.
 """
 

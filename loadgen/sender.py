@@ -31,6 +31,7 @@ GENERATED_PER_TURN = 2000
 # A call is made a tick after the one before it, and this much later while the schedule is further ahead than one turn
 # makes up for: what a call costs beyond its bytes is paid for more records.
 HOLD_S = 0.01
+QUEUED = 50  # records: with so many and no call under way there is no reason to wait
 # So many calls at a time are enough for a target that answers within so many seconds; more would compete for the CPU.
 SHORT_CALLS, SHORT_CALL_S = 2, 0.002
 TURN_S_MAX = 0.25
@@ -183,7 +184,7 @@ class Sender:
             self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))], self._now_s())
 
     def _dispatch(self, now_s: float) -> None:
-        if now_s < self._hold_until_s and (self._flying or not self._is_behind):
+        if now_s < self._hold_until_s and (self._flying or self._outbox.records < QUEUED):
             return
         if self._is_short() and now_s < self._called_s + SHORT_CALL_S:
             return
@@ -209,7 +210,10 @@ class Sender:
         if (deadline_s := self._packer.deadline_s()) is not None:
             moments.append(deadline_s)
         if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
-            moments.append(max(wake_s, self._hold_until_s, self._called_s + SHORT_CALL_S if self._is_short() else 0.0))
+            until_s = self._called_s + SHORT_CALL_S if self._is_short() else 0.0
+            if self._flying or self._outbox.records < QUEUED:
+                until_s = max(until_s, self._hold_until_s)
+            moments.append(max(wake_s, until_s))
         return max(0.0, min(moments) - now_s)
 
     def _collect(self, wait_s: float) -> None:
