@@ -21,6 +21,7 @@ STEADY_S, STEADY_S_MIN, SETTLING_S, STEADY_EVENTS_MIN, STEADY_S_MAX = 20.0, 8.0,
 BACKLOG_S, BACKLOG_BATCHES = 20.0, 6  # of work for the hottest lane, at least
 HOUR_S = 3600.0
 TOTALS_S = 3600.0  # the template's WindowSeconds
+EVEN_SKEW = 0.5  # below it a lane with many events is one with many keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ def batch_events_max(wish: Wish, setup: Setup) -> float:
 def full_rate(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) -> float:
     """Rough events per second with every batch full: lanes or reads, whichever is less."""
     events = batch_events_max(wish, setup)
-    batch_s = max(1e-6, wish.pause_s + times.seconds(events, pages_of(events, wish, setup), setup.memory_mb))
+    pages = pages_of(events, wish, setup, spread_.hottest_lane_share)
+    batch_s = max(1e-6, wish.pause_s + times.seconds(events, pages, setup.memory_mb))
     lanes = setup.lanes if setup.concurrency is None else min(setup.lanes, setup.concurrency)
     by_lane = events / batch_s / spread_.hottest_lane_share * lanes / setup.lanes
     each = events_per_record(wish, setup.outer_lanes)
@@ -165,10 +167,14 @@ def full_rate(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) ->
     return min(by_lane, by_reads, 5e6)
 
 
-def pages_of(events: float, wish: Wish, setup: Setup) -> float:
-    """Rough number of writes of a batch of so many events of one lane: its different keys, full pages, refused ones."""
-    keys = max(1.0, wish.keys / setup.lanes)
-    different = keys * (1.0 - (1.0 - 1.0 / keys) ** events) if keys > 1 else 1.0
+def pages_of(events: float, wish: Wish, setup: Setup, busiest: float = 0.0) -> float:
+    """Rough number of writes of a batch of so many events of one lane: its different keys, full pages, refused ones.
+
+    `busiest`: the lane's share of all events, if it is not an average one.
+    """
+    # A lane that is busy because a few keys are hot has no more keys than others.
+    share = max(busiest, 1 / setup.lanes) if wish.skew < EVEN_SKEW else 1 / setup.lanes
+    different = max(min(1.0, events), share * keys_of(wish.keys, wish.skew).different(events / share))
     each = max(1.0, wish.rate * TOTALS_S / wish.keys)  # events of a key in a window of the totals
     page = min(each, 48.0) * different / max(1.0, events)  # batches with a key while a page of it is open
     refused = different * min(1.0, max(0.0, setup.lanes - 1.0) / max(1.0, page)) * (1.0 - 1.0 / each)

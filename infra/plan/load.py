@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b, md5
-from math import ceil, log
+from math import ceil, exp, log
 from zlib import crc32
 
 from processor.core.packing import PackingSettings, lane_keys, lane_of
@@ -107,6 +107,20 @@ class Keys:
     @property
     def rest_count(self) -> int:
         return self.count - self.exact
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, float]]:
+        """(how many keys, weight of each), neighbours by rank taken together: about a hundred groups."""
+        groups, first = [], 0
+        while first < self.exact:
+            past = min(self.exact, max(first + 1, first * 11 // 10))
+            groups.append((past - first, sum(self.weights[first:past]) / (past - first)))
+            first = past
+        return [*groups, (self.rest_count, self.rest / self.rest_count)] if self.rest_count else groups
+
+    def different(self, events: float) -> float:
+        """How many different keys so many events have, on average."""
+        return sum(count * (1.0 - exp(-events * weight)) for count, weight in self._groups)
 
     @cached_property
     def hashes(self) -> list[int]:

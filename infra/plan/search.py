@@ -157,10 +157,13 @@ def _writes(wish: Wish, spread_: Spread, outer_lanes: int) -> float:
 def fitting(
     wish: Wish, times: ServiceTimes, aims: Aims, shards: int, memories_mb: Sequence[int] = MEMORIES_MB
 ) -> Iterator[Setup]:
-    """For every memory the smallest factor that fits, if one does."""
+    """For every memory the smallest factor that fits, if one does, and larger ones, which are quicker and cost more."""
     spreads: dict[tuple[int, int], Spread] = {}
     for memory_mb in memories_mb:
+        least = 1
         for factor, lanes in _lanes(wish, shards):
+            if factor < least:
+                continue
             setup = _sized(wish, times, aims, shards, factor, memory_mb, lanes)
             if setup is None or not _fits_evenly(wish, times, aims, setup):
                 continue
@@ -168,7 +171,7 @@ def fitting(
                 spreads[factor, lanes] = spread(wish, shards, factor, lanes)
             if _fits(wish, times, aims, setup, spreads[factor, lanes]):
                 yield setup
-                break
+                least = 2 * factor
 
 
 def _lanes(wish: Wish, shards: int) -> Iterator[tuple[int, int]]:
@@ -195,10 +198,10 @@ def _sized(
     return None
 
 
-def _full_batch(wish: Wish, times: ServiceTimes, setup: Setup) -> tuple[float, float]:
+def _full_batch(wish: Wish, times: ServiceTimes, setup: Setup, busiest: float = 0.0) -> tuple[float, float]:
     """Its events, its seconds."""
     events = batch_events_max(wish, setup)
-    return events, wish.pause_s + times.seconds(events, pages_of(events, wish, setup), setup.memory_mb)
+    return events, wish.pause_s + times.seconds(events, pages_of(events, wish, setup, busiest), setup.memory_mb)
 
 
 def _fits_evenly(wish: Wish, times: ServiceTimes, aims: Aims, setup: Setup) -> bool:
@@ -210,7 +213,7 @@ def _fits_evenly(wish: Wish, times: ServiceTimes, aims: Aims, setup: Setup) -> b
 def _fits(wish: Wish, times: ServiceTimes, aims: Aims, setup: Setup, spread_: Spread) -> bool:
     if _writes(wish, spread_, setup.outer_lanes) > aims.utilisation:
         return False
-    events, seconds = _full_batch(wish, times, setup)
+    events, seconds = _full_batch(wish, times, setup, spread_.hottest_lane_share)
     return wish.rate * spread_.hottest_lane_share <= aims.utilisation * events / seconds
 
 

@@ -29,7 +29,7 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     if not plan["meets_latency"]:
         yield from _wrapped(
             "NOT MET: no configuration with this number of shards was found to meet the wished p99; the quickest is "
-            "shown. Tried: " + "; ".join(plan["tried"]),
+            "shown. A lower --utilisation gives more shards and lanes. Tried: " + "; ".join(plan["tried"]),
             "  ",
         )
     yield ""

@@ -1,5 +1,7 @@
 """The wished load: who is hot, how aggregates fill, where keys go."""
 
+from math import exp
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,15 @@ def test_the_keys_that_are_not_hashed_one_by_one_weigh_what_they_should(keys: in
     whole = sum((k + 1) ** -skew for k in range(keys))
     assert found.weights[0] == pytest.approx(1 / whole, rel=1e-3)
     assert sum(found.weights) + found.rest == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("keys", "skew"), [(1, 0.0), (300, 0.0), (5_000, 1.0), (50_000, 0.7)])
+def test_different_keys_are_counted_as_if_one_by_one(keys: int, skew: float) -> None:
+    found = Keys(keys, skew)
+    weights = [(k + 1) ** -skew for k in range(keys)]
+    for events in (1, 50, 5_000):
+        exact = sum(1 - exp(-events * weight / sum(weights)) for weight in weights)
+        assert found.different(events) == pytest.approx(exact, rel=0.03)
 
 
 @given(st.floats(0.1, 1e6), st.floats(1.0, 4.0), st.integers(1, 500))
