@@ -2,7 +2,7 @@
 
     python -m benchmarks.planning                    # measure everything, compare: about 20 minutes on an idle machine
     python -m benchmarks.planning --out out/planning --compare      # compare again, with what lies there
-    python -m benchmarks.planning --out out/planning --compare --write   # and make it the default of `infra plan`
+    python -m benchmarks.planning --out A B --compare --write        # both, and make it the default of `infra plan`
 
 Each configuration is measured by `loadgen run`: once with a steady load that it can take (median latency from due to
 committed), once with a backlog (how fast it is worked off, which is the highest rate that it sustains). The calibration
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,14 +84,21 @@ HELD_OUT = (
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--out", type=Path, default=Path("out/planning"), help="where the loads' reports go")
+    options.add_argument(
+        "--out",
+        type=Path,
+        nargs="+",
+        default=[Path("out/planning")],
+        help="where the loads' reports go; several folders are compared together: of a load that was measured more than "
+        "once, the run whose sender was late with the fewest events counts, whatever it measured",
+    )
     options.add_argument("--compare", action="store_true", help="measure nothing")
     options.add_argument("--only", default="", help="names of cases, separated by commas")
     options.add_argument("--write", action="store_true", help="write infra/plan/service_times.json")
     chosen = options.parse_args()
     if not chosen.compare:
         only = set(chosen.only.split(",")) - {""}
-        measure([case for case in (*CALIBRATION, *HELD_OUT) if not only or case.name in only], chosen.out)
+        measure([case for case in (*CALIBRATION, *HELD_OUT) if not only or case.name in only], chosen.out[0])
     compare(chosen.out, write=chosen.write)
     return 0
 
@@ -164,16 +171,34 @@ def load(case: Case, kind: str, endpoint: str, out: Path, *, rate: float, second
         print(ended.stderr[-600:], flush=True)
 
 
-def runs(cases: Sequence[Case], out: Path) -> Iterator[Run]:
+def runs(cases: Sequence[Case], outs: Sequence[Path]) -> Iterator[Run]:
     for case in cases:
         for kind, rate in (("steady", case.steady), ("backlog", case.backlog)):
-            folder = out / f"{case.name}-{kind}"
-            if rate and (folder / "report.json").is_file():
-                (run,) = command.read_runs(folder)
+            found = [out / f"{case.name}-{kind}" for out in outs]
+            reports = [
+                (folder, json.loads(file.read_text())) for folder in found if (file := folder / "report.json").is_file()
+            ]
+            usable = [
+                (lateness(report), str(folder)) for folder, report in reports if rate and is_of(case, rate, report)
+            ]
+            if usable:
+                (run,) = command.read_runs(Path(min(usable)[1]))
                 yield run.with_pause(case.pause_ms / 1000)
 
 
-def compare(out: Path, *, write: bool) -> None:
+def lateness(report: Mapping[str, Any]) -> float:
+    """How little the machine kept up with the sender alone: the one sign of other work that every report has."""
+    return float(report["numbers"]["late_share"])
+
+
+def is_of(case: Case, rate: float, report: Mapping[str, Any]) -> bool:
+    """Measured with this case's present settings, and to its end."""
+    asked, capacity = report["configuration"], report["limits"]["capacity"]
+    same = (float(asked["rate"]), int(asked["keys"]), capacity["shards"], capacity["batch_size"])
+    return not report["partial"] and same == (rate, case.keys, case.shards, case.batch)
+
+
+def compare(out: Sequence[Path], *, write: bool) -> None:
     """Fits, predicts, prints; with `write` the default service times become these."""
     known, _ = command.default_times()
     calibration = list(runs(CALIBRATION, out))
