@@ -161,11 +161,11 @@ class Lane:
             if expired:
                 self._discard_front(now, expired)
                 return
-        if windows is not None and batch.window is not None:
-            windows.enter(batch.window)
         window = self._window_invoke(batch)
         if (len(batch) == 1 or window is not None) and not self._fits(batch, window, now):
             return
+        if windows is not None and batch.window is not None:
+            windows.enter(batch.window)
         if batch.records:
             age_ms = max(0.0, round(now * 1000 - batch.records[-1].arrived_at_ms, 3))
             context.commands.append(Metric("IteratorAge", age_ms))

@@ -605,3 +605,16 @@ def test_an_update_that_takes_the_windows_away_drops_the_open_one() -> None:
     assert world.invokes[1][1].window is None
     assert world.completed == [ONE]
     assert world.machine.snapshot()["windows"] == {}
+
+
+def test_a_record_too_large_to_be_sent_opens_no_window() -> None:
+    """Facts 1.14, 7.5: the function never saw the window, so there is none to be ended; that record is in a document."""
+    world = windowed(
+        batch_size=1, retry_attempts_max=0, on_failure_destination_arn=QUEUE, pace=Pace(event_bytes_max=1_500)
+    )
+    world.put("a", data=bytes(2_000))
+    world.start().run(20)
+    world.put("b")
+    world.run(200)
+    assert world.discarded == [[0]]
+    assert [[record.partition_key for record in invoke.records] for invoke in world.of(ONE)] == [["b"], []]
