@@ -47,7 +47,7 @@ class Streams(Protocol):
 
 
 class Tables(Protocol):
-    def throttled(self) -> Mapping[str, Mapping[str, int]]: ...
+    def counted(self) -> Mapping[str, Mapping[str, float]]: ...
 
 
 class Monitoring:
@@ -63,7 +63,7 @@ class Monitoring:
         self._functions: Functions | None = None
         self._streams: Streams | None = None
         self._tables: Tables | None = None
-        self._seen_tables: Mapping[str, Mapping[str, int]] = {}
+        self._seen_tables: Mapping[str, Mapping[str, float]] = {}
         self._seen_shards: dict[str, Mapping[str, ShardCounters]] = {}
         self._handing_over = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
@@ -173,9 +173,9 @@ class Monitoring:
         if self._streams is None or self._tables is None:
             return
         now = self._clock()
-        throttled = self._tables.throttled()
-        self._add(of_tables(self._seen_tables, throttled, now))
-        self._seen_tables = throttled
+        counted = self._tables.counted()
+        self._add(of_tables(self._seen_tables, counted, now))
+        self._seen_tables = counted
         seen = {}
         for arn in self._streams.stream_arns():
             seen[arn] = self._streams.counters(arn)

@@ -15,7 +15,7 @@ and is left out.
 import asyncio
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -58,15 +58,16 @@ class TableFront:
         self._services = services
         self._clock = clock
         self._tables: dict[str, _Metered] = {}
-        self._throttled: dict[str, Counter[str]] = {}
+        self._counted: dict[str, dict[str, float]] = {}
 
     @property
     def active(self) -> bool:
         return bool(self._tables)
 
-    def throttled(self) -> dict[str, dict[str, int]]:
-        """By table, how many accesses were refused since the start: `write` and `read`, also of released tables."""
-        return {table: dict(counts) for table, counts in self._throttled.items()}
+    def counted(self) -> dict[str, dict[str, float]]:
+        """By table since the start, also of released ones: `throttled_writes` and `throttled_reads` are accesses that
+        were refused, `write_units` and `read_units` what the others consumed."""
+        return {table: dict(counts) for table, counts in self._counted.items()}
 
     async def limit(self, table: str, limits: TableLimits, *, latency_s: float = 0.0) -> None:
         """From now on `table` has this capacity, with full burst unless the limits say otherwise.
@@ -161,15 +162,20 @@ class TableFront:
             return None
         partition = json.dumps(access.key[metered.partition_key], sort_keys=True)
         stored = await self._stored_bytes(access, metered)
+        kind = "write" if access.is_write else "read"
+        units: float
         if access.is_write:
-            decision = metered.capacity.write(partition, write_units(stored, access.sent_bytes), self._clock())
+            units = write_units(stored, access.sent_bytes)
+            decision = metered.capacity.write(partition, units, self._clock())
         else:
             units = read_units(stored, consistent=access.consistent)
             decision = metered.capacity.read(partition, units, self._clock())
-        metered.counts[f"{'write' if access.is_write else 'read'}_{decision.value}"] += 1
+        metered.counts[f"{kind}_{decision.value}"] += 1
+        counted = self._counted.setdefault(access.table, defaultdict(float))
         if decision is Decision.ALLOWED:
+            counted[f"{kind}_units"] += units
             return None
-        self._throttled.setdefault(access.table, Counter())["write" if access.is_write else "read"] += 1
+        counted[f"throttled_{kind}s"] += 1
         return throttling(decision, metered.capacity.limits, is_write=access.is_write), metered.arn
 
     async def _stored_bytes(self, access: Access, metered: _Metered) -> int:

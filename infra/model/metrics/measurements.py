@@ -24,6 +24,13 @@ _OF_SHARD = {
     "write_provisioned_throughput_exceeded": (*["WriteProvisionedThroughputExceeded"] * 2, "Count"),
     "read_provisioned_throughput_exceeded": (*["ReadProvisionedThroughputExceeded"] * 2, "Count"),
 }
+# What is counted of a metered table -> metric.
+_OF_TABLE = {
+    "throttled_writes": "WriteThrottleEvents",
+    "throttled_reads": "ReadThrottleEvents",
+    "write_units": "ConsumedWriteCapacityUnits",
+    "read_units": "ConsumedReadCapacityUnits",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +97,14 @@ def of_shards(
 
 
 def of_tables(
-    before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[str, int]], now: float
+    before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]], now: float
 ) -> Iterator[Measurement]:
-    """Refused accesses between two countings of `write` and `read` by table. A table without any has none."""
+    """What happened between two countings of metered tables. A table without any of something has no measurement of it.
+
+    On AWS a table without traffic publishes no consumed capacity either (AWS: "DynamoDB Metrics and dimensions").
+    """
     for table, counts in after.items():
-        for kind, name in (("write", "WriteThrottleEvents"), ("read", "ReadThrottleEvents")):
-            change = counts.get(kind, 0) - before.get(table, {}).get(kind, 0)
+        for counted, name in _OF_TABLE.items():
+            change = counts.get(counted, 0) - before.get(table, {}).get(counted, 0)
             if change:
                 yield Measurement(DYNAMODB, name, (("TableName", table),), "Count", change, now)

@@ -51,10 +51,10 @@ class Shards:
 
 
 @dataclass
-class Throttling:
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+class Metered:
+    counts: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def throttled(self) -> Mapping[str, Mapping[str, int]]:
+    def counted(self) -> Mapping[str, Mapping[str, float]]:
         return {table: dict(counts) for table, counts in self.counts.items()}
 
 
@@ -139,7 +139,7 @@ def test_invocations_errors_throttles_durations_and_concurrency_are_published(se
 
     async def scenario() -> None:
         monitoring = Monitoring(services, clock=lambda: NOW)
-        monitoring.attach(Counted(), Shards(), Throttling())
+        monitoring.attach(Counted(), Shards(), Metered())
         began_s = asyncio.get_running_loop().time()
         monitoring.invocation("g", Succeeded("1", b""), Report(began_s, 10.0, None))
         monitoring.invocation("g", FunctionError("2", "E", b"{}"), Report(began_s, 30.0, None))
@@ -170,7 +170,7 @@ def test_a_streams_metrics_are_what_came_between_two_readings(services: Services
     async def scenario() -> None:
         shards = Shards("arn:aws:kinesis:us-east-1:000000000000:stream/between")
         monitoring = Monitoring(services, clock=lambda: NOW)
-        monitoring.attach(Counted(), shards, Throttling())
+        monitoring.attach(Counted(), shards, Metered())
         for shards.incoming in (4, 4, 9):
             await monitoring.hand_over()
 
@@ -180,18 +180,25 @@ def test_a_streams_metrics_are_what_came_between_two_readings(services: Services
     assert statistics(services, "AWS/Kinesis", "IncomingRecords", **by_shard)["SampleCount"] == 2
 
 
-def test_refused_accesses_of_a_table_are_its_throttle_events(services: Services) -> None:
+def test_refused_accesses_of_a_table_are_its_throttle_events_and_served_ones_its_consumed_capacity(
+    services: Services,
+) -> None:
     async def scenario() -> None:
-        tables = Throttling()
+        tables = Metered()
         monitoring = Monitoring(services, clock=lambda: NOW)
         monitoring.attach(Counted(), Shards(), tables)
-        for tables.counts in ({"t": {"write": 2}}, {"t": {"write": 2}}, {"t": {"write": 7, "read": 1}}):
+        first: dict[str, float] = {"throttled_writes": 2, "write_units": 30}
+        later: dict[str, float] = {"throttled_writes": 7, "throttled_reads": 1, "write_units": 41, "read_units": 0.5}
+        for counts in (first, first, later):
+            tables.counts = {"t": counts}
             await monitoring.hand_over()
 
     asyncio.run(scenario())
     point = statistics(services, "AWS/DynamoDB", "WriteThrottleEvents", TableName="t")
     assert (point["Sum"], point["SampleCount"]) == (7, 2)
     assert statistics(services, "AWS/DynamoDB", "ReadThrottleEvents", TableName="t")["Sum"] == 1
+    assert statistics(services, "AWS/DynamoDB", "ConsumedWriteCapacityUnits", TableName="t")["Sum"] == 41
+    assert statistics(services, "AWS/DynamoDB", "ConsumedReadCapacityUnits", TableName="t")["Sum"] == 0.5
 
 
 def test_lines_beyond_the_limit_are_counted_and_said_and_the_rest_arrives(

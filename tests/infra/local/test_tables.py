@@ -265,9 +265,14 @@ def test_wrong_limits_are_refused_with_a_sentence(
     assert not bench.front.active
 
 
-def test_refused_accesses_are_counted_by_table_and_stay_counted_when_it_is_released(bench: Bench) -> None:
+def test_refused_accesses_and_consumed_units_are_counted_by_table_and_stay_counted_when_it_is_released(
+    bench: Bench,
+) -> None:
     bench.limit(write_units_per_s=1)
     for number in range(4):
         bench.call("PutItem", {"TableName": TABLE, "Item": {"pk": {"S": "counted"}, "sk": {"S": str(number)}}})
+    for consistent in (True, False):
+        key = {"pk": {"S": "counted"}, "sk": {"S": "0"}}
+        bench.call("GetItem", {"TableName": TABLE, "Key": key, "ConsistentRead": consistent})
     bench.front.release(TABLE)
-    assert bench.front.throttled() == {TABLE: {"write": 3}}
+    assert bench.front.counted() == {TABLE: {"throttled_writes": 3, "write_units": 1, "read_units": 1.5}}
