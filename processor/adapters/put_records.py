@@ -5,7 +5,8 @@ service's model: for small records that is most of what a producer costs. So bot
 for all of them. Between its serializer and its signature the body is replaced by the one it would have written, byte
 for byte (a test compares them), and the answer's records are taken from the JSON as they are. Endpoint, credentials,
 signature, connections, errors and their parsing are botocore's. Only calls made here are touched: a client may be used
-for anything else meanwhile, also for PutRecords.
+for anything else meanwhile, also for PutRecords. A botocore that writes the body in another way (another protocol) is
+noticed before anything is sent, and then does all of it itself.
 """
 
 import json
@@ -43,6 +44,10 @@ STANDS_FOR_ALL: Any = ({"Data": b"", "PartitionKey": "-"},)
 STAND_IN = b'[{"Data": "", "PartitionKey": "-"}]'  # what botocore writes for it
 
 
+class _AnotherBodyError(Exception):
+    """botocore wrote the stand-in's body in a way that is not known here. Nothing was sent."""
+
+
 class _Call(threading.local):
     """What the handlers have to know of the call that their thread makes. `records` None: it is not one of ours."""
 
@@ -56,8 +61,10 @@ _call = _Call()
 
 def _write_body(params: dict[str, Any], **_: object) -> None:
     if _call.records is not None:
-        before, found, after = params["body"].rpartition(STAND_IN)
-        assert found, "botocore writes the body of PutRecords in another way"
+        body = params["body"]
+        before, found, after = body.rpartition(STAND_IN) if isinstance(body, bytes) else (b"", b"", b"")
+        if not found:
+            raise _AnotherBodyError
         params["body"] = b"".join((before, b"[", *_call.records, b"]", after))
 
 
@@ -94,8 +101,8 @@ class PutRecords:
         self, client: "KinesisClient", stream_name: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client, self._stream_name, self._clock = client, stream_name, clock
-        self._is_botocore = isinstance(client, BaseClient)
-        if self._is_botocore:  # once per client, however many of us it has
+        self._writes_bodies = isinstance(client, BaseClient)
+        if self._writes_bodies:  # once per client, however many of us it has
             events = client.meta.events
             events.register("before-call.kinesis.PutRecords", _write_body, unique_id="stream-processor-body")
             events.register_first("before-send.kinesis.PutRecords", _note_sent, unique_id="stream-processor-sent")
@@ -131,14 +138,18 @@ class PutRecords:
         ]
 
     def _put(self, records: Sequence[Packed[Tag]]) -> Sequence[Any]:
-        if not self._is_botocore:
+        if not self._writes_bodies:
             return self._client.put_records(StreamName=self._stream_name, Records=as_parameters(records))["Records"]
         _call.records, _call.clock = encoded(records), self._clock
         try:
             answer = self._client.put_records(StreamName=self._stream_name, Records=STANDS_FOR_ALL)
+        except _AnotherBodyError:
+            self._writes_bodies = False
+        else:
+            return answer["Records"]
         finally:
             _call.records = None
-        return answer["Records"]
+        return self._put(records)
 
 
 def as_parameters(records: Iterable[Packed[Tag]]) -> "list[PutRecordsRequestEntryTypeDef]":

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.adapters.publisher import PutRecords, kinesis_client
-from processor.adapters.put_records import as_parameters, encoded
+from processor.adapters.put_records import STAND_IN, as_parameters, encoded
 from processor.core.packing import Packed
 from processor.core.resend import CallFailed, Entry, NotWritten, Reply, Written
 
@@ -117,3 +117,22 @@ def test_a_call_is_sent_when_its_request_is_complete_and_signed() -> None:
     put([Entry(ONE[0], 0.0, 1)])
     assert put.sent_s == 2.0
     assert "Authorization" in wire.requests[0].headers
+
+
+@pytest.mark.parametrize("body", [b"\xbfkRecords", "text", b'{"Records":[]}'])
+def test_a_botocore_that_writes_bodies_in_another_way_does_all_of_it_itself(body: object) -> None:
+    """And nothing but the whole call is sent."""
+    wire = Wire(lambda _: (200, b'{"Records": [{"ShardId": "s", "SequenceNumber": "1"}]}'))
+    events: Any = wire.client.meta.events
+
+    def otherwise(params: dict[str, Any], **_: object) -> None:
+        if STAND_IN in params["body"]:
+            params["body"] = body
+
+    events.register_first("before-call.kinesis.PutRecords", otherwise)
+    put = PutRecords(wire.client, "events")
+    record = Packed("key", None, b"data", (1,), False)
+    for _ in range(2):
+        assert put([Entry(record, 0.0, record.size)]) == [Written("s", "1")]
+    expected = {"StreamName": "events", "Records": [{"Data": "ZGF0YQ==", "PartitionKey": "key"}]}
+    assert [json.loads(request.body) for request in wire.requests] == [expected] * 2
