@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow conformance check facts format lock clean bench simulate
+.PHONY: help venv demo test test-slow conformance check facts format lock clean bench simulate \
+  scaling-study throttling-study
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +48,12 @@ format: venv  ## apply the formatter and the safe fixes
 
 simulate: venv  ## 10,000 small worlds in virtual time, every fault, on all cores (SEEDS=n, SEED=first)
 	$(BIN)/infra simulate --vary --seed $(or $(SEED),1) --seeds $(or $(SEEDS),10000) --events 200 --processes $$(getconf _NPROCESSORS_ONLN)
+
+scaling-study: venv  ## docs/scaling-study.md measured anew, with its plots (half an hour; nothing else should run)
+	$(BIN)/python -m loadgen.scaling_study --into docs/scaling-study.md
+
+throttling-study: venv  ## docs/throttling-study.md measured anew: four limits driven into throttling (3 minutes)
+	$(BIN)/python -m loadgen.throttle_study --into docs/throttling-study.md
 
 bench: venv  ## every benchmark, each against its reference in one run
 	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== benchmarks.$$name"; \
