@@ -18,7 +18,7 @@ from infra.blueprint import (
     NamedBlueprint,
     StreamBlueprint,
 )
-from infra.local.services import ServiceCallError, Services
+from infra.local.services import ServiceCallError, Services, kept_buckets
 from infra.local.staging import stage
 from infra.model.stream_error import StreamError
 
@@ -73,6 +73,8 @@ async def deploy(
     """
     _create_streams(streams, blueprint)
     await _create_named(services, blueprint)
+    for name in kept_buckets(data_dir, blueprint.account_id):
+        await _attempt(f"bucket {name} of an earlier run", _create_bucket(services, name, blueprint.region))
     for table in blueprint.tables:
         await _attempt(table.logical_id, _create_table(services, table.create_parameters, table.expiry_attribute))
     for function in blueprint.functions:

@@ -55,7 +55,7 @@ def settings(*, region: str, account_id: str, port: int, data_dir: Path, keep: b
         "S3_PERSIST": "1" if keep else "0",
         "LOCALSTACK_PERSISTENCE": "0",
         "STATE_DIR": str(data_dir / "ministack"),
-        "S3_DATA_DIR": str(data_dir / "ministack" / "s3"),
+        "S3_DATA_DIR": str(_buckets_folder(data_dir)),
         "LOG_LEVEL": "ERROR",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -64,6 +64,16 @@ def settings(*, region: str, account_id: str, port: int, data_dir: Path, keep: b
         # At start and stop ministack removes every container it believes to be its own. Without a socket it does not.
         "DOCKER_HOST": f"unix://{data_dir / 'no-docker.sock'}",
     }
+
+
+def _buckets_folder(data_dir: Path) -> Path:
+    return data_dir / "ministack" / "s3"
+
+
+def kept_buckets(data_dir: Path, account_id: str) -> list[str]:
+    """The buckets of an earlier run. ministack has those again that hold an object; the others are to be created."""
+    folder = _buckets_folder(data_dir) / account_id
+    return sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
 
 
 def load(*, region: str, account_id: str, port: int, data_dir: Path, keep: bool = False) -> "Services":

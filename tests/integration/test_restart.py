@@ -67,6 +67,7 @@ def test_killed_half_way_it_goes_on_at_the_checkpoint_and_counts_every_event_onc
     data = tmp_path / "data"
     given = [text for name, value in PARAMETERS.items() for text in ("--parameter", f"{name}={value}")]
     up = start("--data-dir", str(data), *given)
+    up.client("s3").create_bucket(Bucket="mine")
     numbers = put(up)
     until(lambda: up.events("restart") >= EVENTS // 4 and checkpoint(data) > numbers[0], "a quarter of the events")
     kill(up)
@@ -77,6 +78,7 @@ def test_killed_half_way_it_goes_on_at_the_checkpoint_and_counts_every_event_onc
 
     up = start("--data-dir", str(data), *given)
     assert up.events("restart") >= EVENTS // 4, "the table was kept"
+    up.client("s3").put_object(Bucket="mine", Key="k", Body=b"")  # the bucket as well, empty as it was
     until(lambda: up.events("restart") >= EVENTS, "all events")
     until(lambda: checkpoint(data) == numbers[-1] + 1, "the checkpoint behind the last event")
     assert totals(up) == (EVENTS, sum(range(EVENTS)))

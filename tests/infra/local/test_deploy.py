@@ -241,3 +241,9 @@ def test_a_destination_that_does_not_exist_is_an_error_and_not_silence(services:
             await delivery(services)(arn, "key", b"{}")
 
     asyncio.run(scenario())
+
+
+def test_a_bucket_of_an_earlier_run_is_there_again_although_it_is_empty(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "data" / "ministack" / "s3" / PLACE["account_id"] / "deploy-empty").mkdir(parents=True)
+    perform(blueprint(), services, tmp_path)
+    assert asyncio.run(services.call_s3("GET", "/deploy-empty")).status == 200
