@@ -253,3 +253,19 @@ def _unread(world: World) -> int:
     position = world.machine._shards[ONE].position
     assert isinstance(position, int)
     return sum(record.sequence_number > position for record in world.shards[ONE].records)
+
+
+@pytest.mark.parametrize("short_by", [0, 1, ENVELOPE_BYTES])
+def test_a_batch_that_fills_the_payload_quota_to_the_byte_waits_and_one_byte_more_ends_the_wait(short_by: int) -> None:
+    """Facts 1.12, 2.11: what counts is the whole event, its envelope included."""
+    whole = World()
+    whole.put("a", "a", "a")
+    whole.start().run(1)
+    event_bytes = len(whole.invokes[0][1].event())
+
+    world = World(batching_window_s=60, pace=Pace(event_bytes_max=event_bytes - short_by))
+    world.put("a", "a", "a")
+    world.start().run(59)
+    assert world.sent == ([] if not short_by else [[0, 1]])
+    world.run(120)
+    assert world.sent == ([[0, 1, 2]] if not short_by else [[0, 1], [2]])

@@ -11,6 +11,7 @@ from infra.model.mapping import Checkpoint, Invoke, Pace
 from infra.model.mapping.positions import AfterSequenceNumber
 from infra.model.mapping.windows import open_windows, state_of
 from tests.support.mapping_windows import WindowWorld, counting, state_in
+from tests.support.mapping_witness import ScriptedShard
 from tests.support.mapping_world import EPOCH_S, FIRST, ONE, STREAM, raised
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:failures"
@@ -618,3 +619,16 @@ def test_a_record_too_large_to_be_sent_opens_no_window() -> None:
     world.run(200)
     assert world.discarded == [[0]]
     assert [[record.partition_key for record in invoke.records] for invoke in world.of(ONE)] == [["b"], []]
+
+
+def test_a_window_of_a_stream_that_is_gone_is_not_open_on_the_next_one_of_its_name() -> None:
+    """Fact 7.2: neither its state nor its last invocation is the new stream's."""
+    world = windowed()
+    world.put("a")
+    world.start().run(1)
+    assert state_in(world.invokes[0][1]) == {}
+    assert list(world.machine.snapshot()["windows"]) == [ONE]
+    world.shards[ONE] = ScriptedShard(ONE, starting_sequence_number=7)
+    world.run(20)
+    assert world.machine.snapshot()["windows"] == {}
+    assert len(world.invokes) == 1
