@@ -63,8 +63,16 @@ class Polling:
         if not self.progress.is_of_this_stream(shards):
             return False
         self.progress.listed(shards)
+        self._leave_expired({shard.shard_id for shard in shards}, now)
         self._begin_shards(now)
         return True
+
+    def _leave_expired(self, listed: Collection[str], now: float) -> None:
+        """Shards that have passed out of retention hold nothing any more, and a subscription to them is refused."""
+        for shard in [each for each in self.shards.values() if each.shard_id not in listed and not each.reading]:
+            shard.ended = True
+            shard.go_on(now)
+            self.advance(shard, now)
 
     def not_listed(self, now: float) -> None:
         self._listing = False

@@ -9,6 +9,7 @@ from infra.model.mapping import (
     AtSequenceNumber,
     AwaitRecords,
     BeginAnew,
+    CompleteShard,
     EventSourceMapping,
     Invoke,
     ListShards,
@@ -330,6 +331,30 @@ def test_a_disabled_mapping_forgets_a_stream_that_is_another_one_when_it_is_enab
     assert commands == [BeginAnew()]
     assert machine.wake_up(2.0) == [ListShards()]
     assert machine.last_processing_result == "No records processed"
+
+
+@pytest.mark.parametrize("fan_out", [False, True])
+def test_a_shard_that_has_passed_out_of_retention_meanwhile_ends_with_what_was_read_of_it(fan_out: bool) -> None:
+    """Facts 2.26, 4.2: a lane stood still for so long; else the children would wait for ever."""
+    arn = {"event_source_arn": f"{STREAM}/consumer/it:1"} if fan_out else {}
+    pace = Pace(held_records_max=2)
+    machine = EventSourceMapping(config(batch_size=1, pace=pace, **arn), RequestIds("seed"))
+    machine.start(0.0)
+    machine.shards_listed(0.0, [ScriptedShard(ONE, closed=True), ScriptedShard(LEFT, ONE)])
+    tell = machine.records_pushed if fan_out else machine.records_read
+    records = [StreamRecord(FIRST + number, "a", b"x", 0) for number in range(3)]
+    commands = tell(1.0, ONE, records, FIRST + 2, millis_behind_latest=1, end_of_shard=False)
+    assert not any(isinstance(each, Read) for each in commands)
+    if fan_out:
+        assert commands[-1] == Unsubscribe(ONE)
+        machine.subscription_ended(1.0, ONE)
+
+    assert machine.shards_listed(90_000.0, [ScriptedShard(LEFT, ONE)]) == []
+    for _ in records:
+        (invoke,) = (each for each in commands if isinstance(each, Invoke))
+        commands = machine.invocation_finished(90_001.0, invoke.invocation_id, succeeded(invoke))
+    assert CompleteShard(ONE) in commands
+    assert {each.shard_id for each in commands if isinstance(each, Read | Subscribe)} == {LEFT}
 
 
 # Restart
