@@ -29,7 +29,7 @@ def of_operation(operation: str, payload: Mapping[str, Any]) -> Access | None:
         return None
     table: str = payload["TableName"]
     if operation == "PutItem" and isinstance(payload.get("Item"), dict):
-        return Access(table, True, payload["Item"], item_size(payload["Item"]))
+        return Access(table, True, payload["Item"], _sent_bytes(payload["Item"]))
     key = payload.get("Key")
     consistent = payload.get("ConsistentRead") is True
     return Access(table, operation in WRITES, key if isinstance(key, dict) else {}, 0, consistent)
@@ -43,12 +43,19 @@ def of_statement(statement: Any) -> Access | None:
     found = _TABLE.search(text)
     if found is None:
         return None
-    parameters = statement.get("Parameters") or []
-    key = _parameters_by_name(text, parameters)
+    parameters = statement.get("Parameters")
+    key = _parameters_by_name(text, parameters if isinstance(parameters, list) else [])
     is_write = not text.lstrip()[:6].upper().startswith("SELECT")
     is_insert = found.group(1).upper().startswith("INSERT")
-    sent = item_size(key) if is_insert else 0
+    sent = _sent_bytes(key) if is_insert else 0
     return Access(found.group(2), is_write, key, sent, statement.get("ConsistentRead") is True)
+
+
+def _sent_bytes(item: Mapping[str, Any]) -> int:
+    try:
+        return item_size(item)
+    except ValueError:  # DynamoDB refuses it, whatever its size
+        return 0
 
 
 def _parameters_by_name(text: str, parameters: list[Any]) -> dict[str, Mapping[str, Any]]:

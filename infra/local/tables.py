@@ -111,7 +111,7 @@ class TableFront:
         operation = request.headers.get("x-amz-target", "").removeprefix(TARGET)
         try:
             payload = json.loads(request.body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             payload = None
         if not isinstance(payload, dict):
             return _error("com.amazon.coral.service#SerializationException", "the body is not a JSON object")

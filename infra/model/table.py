@@ -157,8 +157,14 @@ def read_units(size: int, *, consistent: bool) -> float:
 
 
 def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Bytes of an item in DynamoDB's JSON: names and values (AWS: "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+    """Bytes of an item in DynamoDB's JSON: names and values (AWS: "DynamoDB item sizes and formats").
+
+    Raises ValueError for what is no item.
+    """
+    try:
+        return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+    except (AttributeError, TypeError, RecursionError) as error:
+        raise ValueError("an attribute's value is not in DynamoDB's JSON") from error
 
 
 def _value_size(value: Mapping[str, Any]) -> int:

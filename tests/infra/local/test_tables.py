@@ -15,6 +15,8 @@ from infra.local.tables import PATH, TARGET, TableFront
 from infra.model.table import TableLimits
 
 TABLE = "front-table"
+# Values that no attribute of DynamoDB's JSON has.
+ODD: list[Any] = [1, None, {}, {"N": 5}, {"N": None}, {"S": 1}, {"L": "x"}, {"M": []}, {"S": "a", "N": "1"}]
 
 
 @pytest.fixture(scope="module")
@@ -200,11 +202,35 @@ def test_other_operations_and_tables_pass(bench: Bench) -> None:
     assert body["__type"].endswith("ResourceNotFoundException")
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_not_a_request_is_answered_with_400(bench: Bench, body: bytes) -> None:
     bench.limit(write_units_per_s=1)
     headers = {"x-amz-target": TARGET + "PutItem", "content-type": "application/x-amz-json-1.0"}
     assert asyncio.run(bench.front.handle(Request("POST", "/", {}, headers, body))).status == 400
+
+
+@pytest.mark.parametrize(
+    ("operation", "payload"),
+    [
+        *(("PutItem", {"TableName": TABLE, "Item": {"pk": {"S": "p"}, "sk": {"S": "s"}, "a": value}}) for value in ODD),
+        ("ExecuteStatement", {"Statement": f'SELECT * FROM "{TABLE}" WHERE pk=? AND sk=?', "Parameters": 5}),
+        ("ExecuteStatement", {"Statement": f"INSERT INTO \"{TABLE}\" VALUE {{'pk': ?}}", "Parameters": [{"N": 1}]}),
+    ],
+    ids=lambda value: json.dumps(value),
+)
+def test_what_cannot_be_measured_is_handed_on_to_be_refused(
+    bench: Bench, operation: str, payload: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.limit(write_units_per_s=1_000, read_units_per_s=1_000)
+    handed_on: list[bytes] = []
+
+    async def passed(request: Request, body: bytes) -> Response:
+        handed_on.append(body)
+        return Response(400, b"{}", {})
+
+    monkeypatch.setattr(bench.front, "_pass", passed)
+    assert bench.call(operation, payload) == (400, {})
+    assert handed_on == [json.dumps(payload).encode()]
 
 
 def test_limits_are_set_shown_and_ended_over_http(bench: Bench) -> None:
