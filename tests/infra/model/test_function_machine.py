@@ -316,6 +316,16 @@ def test_a_function_gains_a_thousand_environments_at_once_and_then_a_hundred_a_s
     assert sorted(outside.outcomes) == [GROWTH_MAX + 1, last]
 
 
+def test_what_is_refused_because_the_function_may_not_grow_takes_no_concurrency() -> None:
+    """fact 8.2"""
+    account = Account(concurrency_max=3_000)
+    outside = World(FunctionMachine(FunctionSettings("fn", 900.0), account))
+    for _ in range(GROWTH_MAX + 500):
+        outside.invoke()
+    assert len(outside.outcomes) == 500
+    assert account.running("fn") == GROWTH_MAX
+
+
 def test_growth_that_was_not_used_is_not_saved_up() -> None:
     """fact 8.2"""
     outside = World(FunctionMachine(FunctionSettings("fn", 900.0), Account(concurrency_max=3_000)))
