@@ -22,7 +22,9 @@ def first_failed(payload: bytes, records: Sequence[StreamRecord]) -> int:
     answer invalid, also among good ones.
     """
     try:
-        answer = loads(payload, parse_constant=not_json) if payload.strip() else None
+        # Left to itself `loads` would take UTF-16 too, and refuse numbers of more than 4,300 digits.
+        text = payload.decode("utf-8-sig")
+        answer = loads(text, parse_constant=not_json, parse_int=float) if text.strip() else None
     except (ValueError, RecursionError):
         return INVALID
     if answer is None or answer in ("", [], {}):

@@ -20,7 +20,10 @@ def failing(*identifiers: Any) -> bytes:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"null", b"{}", b"[]", b'{"batchItemFailures":[]}', b'{"batchItemFailures":null}', b'""', b"", b'{"other":1}'],
+    [
+        *(b"null", b"{}", b"[]", b'{"batchItemFailures":[]}', b'{"batchItemFailures":null}', b'""', b""),
+        *(b'{"other":1}', b'{"other":' + b"1" * 5_000 + b"}", b"\xef\xbb\xbf{}"),
+    ],
 )
 def test_these_answers_are_complete_success(payload: bytes) -> None:
     """Fact 4.12; an empty body as in `empty_provided`."""
@@ -49,7 +52,9 @@ def test_an_identifier_that_is_not_in_the_batch_fails_the_whole_batch(payload: b
     assert first_failed(payload, RECORDS) == INVALID
 
 
-@pytest.mark.parametrize("payload", [b'"text"', b"[1]", b"0", b"17", b"false", b"true", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "payload", [b'"text"', b"[1]", b"0", b"17", b"false", b"true", b"{", b"\xff", b"[" * 100_000, "{}".encode("utf-16")]
+)
 def test_an_answer_that_is_no_object_fails_the_whole_batch(payload: bytes) -> None:
     """Fact 4.17."""
     assert first_failed(payload, RECORDS) == INVALID
