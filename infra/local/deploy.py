@@ -33,6 +33,7 @@ QUEUE_ATTRIBUTES = {
     "MaximumMessageSize": "MaximumMessageSize",
     "RedrivePolicy": "RedrivePolicy",
 }
+QUEUE_EXISTS = ("QueueNameExists", "QueueAlreadyExists")
 
 Deliver = Callable[[str, str, bytes], Awaitable[None]]
 
@@ -74,7 +75,7 @@ async def deploy(
     _create_streams(streams, blueprint)
     await _create_named(services, blueprint)
     for name in kept_buckets(data_dir, blueprint.account_id):
-        await _attempt(f"bucket {name} of an earlier run", _create_bucket(services, name, blueprint.region))
+        await _attempt(f"bucket {name} of an earlier run", _create_missing_bucket(services, name, blueprint.region))
     for table in blueprint.tables:
         await _attempt(table.logical_id, _create_table(services, table.create_parameters, table.expiry_attribute))
     for function in blueprint.functions:
@@ -148,13 +149,28 @@ async def _create_bucket(services: Services, name: str, region: str) -> None:
             raise
 
 
+async def _create_missing_bucket(services: Services, name: str, region: str) -> None:
+    try:
+        await services.call_s3("HEAD", f"/{name}")
+    except ServiceCallError:
+        await _create_bucket(services, name, region)
+
+
 async def _create_queue(services: Services, queue: NamedBlueprint) -> None:
     attributes = {
         attribute: value if isinstance(value, str) else json.dumps(value)
         for name, attribute in QUEUE_ATTRIBUTES.items()
         if (value := queue.properties.get(name)) is not None
     }
-    await services.call_json("AmazonSQS.CreateQueue", {"QueueName": queue.name, "Attributes": attributes})
+    try:
+        await services.call_json("AmazonSQS.CreateQueue", {"QueueName": queue.name, "Attributes": attributes})
+    except ServiceCallError as error:
+        if error.code not in QUEUE_EXISTS:  # from an earlier run, set otherwise than the template says now
+            raise
+        found = await services.call_json("AmazonSQS.GetQueueUrl", {"QueueName": queue.name})
+        await services.call_json(
+            "AmazonSQS.SetQueueAttributes", {"QueueUrl": found["QueueUrl"], "Attributes": attributes}
+        )
 
 
 async def _create_log_group(services: Services, group: NamedBlueprint) -> None:

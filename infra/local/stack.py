@@ -27,6 +27,8 @@ from infra.local.kinesis import KinesisService
 from infra.local.kinesis_store import StoreError
 from infra.local.mappings import DELAYS, MappingService
 from infra.local.monitoring import Monitoring
+from infra.local.service_store import ServiceStore
+from infra.local.service_store import StoreError as ServiceStoreError
 from infra.local.stack_inputs import (
     ENVIRONMENT,
     HOST,
@@ -80,6 +82,8 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
     mounted = emulated.load(
         region=options.region, account_id=options.account_id, port=port, data_dir=data_dir, keep=keep
     )
+    if keep:
+        mounted = _kept(mounted, data_dir)
     monitoring = Monitoring(mounted)
     kinesis = _kinesis(options)
     functions = FunctionService(
@@ -104,6 +108,16 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         before_observing=monitoring.hand_over,
     )
     return Parts(mounted, kinesis, functions, mappings, monitoring, cloudformation, gateway)
+
+
+def _kept(mounted: emulated.Services, data_dir: Path) -> emulated.Services:
+    """Buckets, queues and topics as they were, kept from now on: mappings that are kept send their documents there."""
+    store = ServiceStore(data_dir / "services")
+    try:
+        store.restore()
+    except ServiceStoreError as error:
+        raise StackError(f"--data-dir {data_dir}: {error}", ENVIRONMENT) from error
+    return emulated.Services(store.around(mounted.app))
 
 
 def _kinesis(options: StackOptions) -> KinesisService:

@@ -84,3 +84,40 @@ def test_killed_half_way_it_goes_on_at_the_checkpoint_and_counts_every_event_onc
     assert totals(up) == (EVENTS, sum(range(EVENTS)))
     assert seen(data) - before == behind
     assert up.stop() == 0
+
+
+def test_buckets_queues_and_topics_are_there_again_with_their_settings(
+    start: Callable[..., Up], tmp_path: Path
+) -> None:
+    """Also if nothing is in them, on another port, and those that were deleted are not."""
+    up = start("--data-dir", str(tmp_path / "data"))
+    s3, sqs, sns = (up.client(service) for service in ("s3", "sqs", "sns"))
+    for name in ("empty", "versioned", "deleted"):
+        s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    s3.delete_bucket(Bucket="deleted")
+    queue = sqs.create_queue(QueueName="mine", Attributes={"VisibilityTimeout": "7"}, tags={"a": "b"})["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"DelaySeconds": "0", "MessageRetentionPeriod": "600"})
+    sqs.delete_queue(QueueUrl=sqs.create_queue(QueueName="deleted")["QueueUrl"])
+    sqs.send_message(QueueUrl=queue, MessageBody="not kept")
+    topic = sns.create_topic(Name="mine")["TopicArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    kill(up)
+
+    up = start("--data-dir", str(tmp_path / "data"))
+    s3, sqs, sns = (up.client(service) for service in ("s3", "sqs", "sns"))
+    names = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    assert {"empty", "versioned"} <= names and "deleted" not in names
+    s3.put_object(Bucket="empty", Key="k", Body=b"")
+    assert s3.get_bucket_versioning(Bucket="versioned")["Status"] == "Enabled"
+    (queue,) = sqs.list_queues()["QueueUrls"]
+    assert queue.startswith(up.endpoint_url)
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert (attributes["VisibilityTimeout"], attributes["MessageRetentionPeriod"]) == ("7", "600")
+    assert attributes["ApproximateNumberOfMessages"] == "0"
+    assert sqs.list_queue_tags(QueueUrl=queue)["Tags"] == {"a": "b"}
+    sns.publish(TopicArn=topic, Message="after")
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    assert message["Body"] == "after"
+    assert up.stop() == 0
