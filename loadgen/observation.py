@@ -9,7 +9,7 @@ from loadgen.cost import Cost
 from loadgen.histogram import Histogram
 from loadgen.limits import Capacity, Judgement, Sent, judge
 from loadgen.metrics import THROTTLED, Metrics
-from loadgen.series import LOG, SENDER, Series, of_sender
+from loadgen.series import CLOUDWATCH, LOG, Series, of_sender
 
 # name of the number -> series, how it is combined. Sums are 0 when their source was there and had none.
 SUMS = {
@@ -54,7 +54,7 @@ class Observation:
 
     @property
     def has_metrics(self) -> bool:
-        return any(series.source not in (LOG, SENDER) for series in self.series)
+        return any(series.source.startswith(CLOUDWATCH) for series in self.series)
 
 
 def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float | int | None]:

@@ -42,7 +42,7 @@ class Series:
         }
 
 
-SENDER, LOG = "the sender's own answers", "the function's log"
+SENDER, LOG, CLOUDWATCH = "the sender's own answers", "the function's log", "CloudWatch"
 
 
 def of_sender(metrics: Metrics) -> list[Series]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadgen.readback import Stack
-from loadgen.series import Series
+from loadgen.series import CLOUDWATCH, Series
 
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
@@ -110,7 +110,7 @@ class StackMetrics:
                 one.series,
                 one.unit,
                 STATISTICS[one.statistic],
-                f"CloudWatch {one.namespace} {one.metric}",
+                f"{CLOUDWATCH} {one.namespace} {one.metric}",
                 self.resolution_s,
                 tuple(sorted(points.items())),
             )

@@ -108,6 +108,13 @@ def test_what_was_not_observed_is_null_and_what_was_without_any_is_0() -> None:
     assert (found["invocations_observed"], found["lambda_throttles"], found["cold_starts"]) == (5.0, 0, None)
 
 
+def test_a_log_alone_says_nothing_of_cloudwatchs_counts_so_no_threshold_passes_by_them() -> None:
+    latency = latencies([encode(put("7", [0])) + "\n"], commits([batch(1_000, ("7",))]), 0.0)
+    found = numbers(Observation(series=latency.series()))
+    counts = ("read_throttles", "lambda_throttles", "function_errors", "table_throttles", "invocations_observed")
+    assert [found[name] for name in counts] == [None] * len(counts)
+
+
 def test_what_was_consumed_delivered_again_and_how_old_it_became_have_names() -> None:
     def cloudwatch(name: str, value: float) -> Series:
         return Series(name, "", "sum", "CloudWatch", 60, ((0, value),))
