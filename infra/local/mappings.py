@@ -22,7 +22,7 @@ from infra.local.mapping_managed import ManagedMapping
 from infra.local.mapping_ports import Deliver, Function, Functions, PublishMetric, Streams, function_of
 from infra.local.mapping_runner import MappingRunner
 from infra.local.mapping_store import KeptMappings, MappingStore
-from infra.model.mapping import Delays, EventSourceMapping, MappingInUseError, Pace, RequestIds, listing
+from infra.model.mapping import Delays, EventSourceMapping, MappingInUseError, Pace, RequestIds, Sharing, listing
 from infra.model.mapping import settings as words
 from infra.model.mapping.errors import (
     MappingError,
@@ -65,6 +65,7 @@ class MappingService:
         self._publish_metric = publish_metric
         self._pace = pace or Pace()
         self._delays = delays
+        self._sharing = Sharing()
         self._mappings: dict[str, ManagedMapping] = {}
         self._burials: set[asyncio.Task[None]] = set()
         self._kept = KeptMappings(None if data_dir is None else MappingStore(data_dir), self._document)
@@ -241,6 +242,7 @@ class MappingService:
             snapshot=mapping_managed.take_snapshot(mapping),
             enabled=mapping.enabled,
             delays=self._delays,
+            sharing=self._sharing,
         )
         runner = mapping.runner = MappingRunner(
             machine,

@@ -100,6 +100,9 @@ class Pace:
     """Rhythms and limits that AWS does not let one set. Seconds, records, bytes (of encoded events).
 
     A shard allows five reads per second to all its readers together: `backlog_interval_s` leaves one of them to others.
+    Mappings of one shard share them: each takes its part of the four for a backlog and after puts. Five at the base
+    rate leave none for puts; from six on each takes its part of the five. A refused read waits as long as the base
+    rate, shortened by up to `refused_spread`.
 
     A batch that failed and one that was refused (429, service error: the function has not run) wait differently, which
     is a choice: AWS publishes neither (facts 4.3, 4.9, 4.10). Refused lanes are usually many at once, with more lanes
@@ -109,6 +112,7 @@ class Pace:
 
     poll_interval_s: float = 1.0  # base rate (AWS: with-kinesis)
     backlog_interval_s: float = 0.25  # while there is more to read, and after a put if `read_on_put`
+    read_interval_s: float = 0.2  # a shard's, whoever reads it (fact 9.1)
     read_on_put: bool = True  # False: an idle shard is read at the base rate only, as on AWS
     list_interval_s: float = 10.0
     first_retry_s: float = 0.2  # measured on AWS: 214 and 222 ms; the growth is a choice (fact 4.10)
@@ -129,8 +133,27 @@ class Pace:
     def refused_retry_after_s(self, request_id: str, refusals: int) -> float:
         """How long to wait after the `refusals`-th refusal in a row (1 is the first): repeatable, not random."""
         whole_s = min(self.first_refused_retry_s * 2.0 ** min(refusals - 1, 32), self.refused_retry_interval_s_max)
-        digest = blake2b(f"{request_id}/{refusals}".encode(), digest_size=4).digest()  # a CRC keeps lanes in step
-        return whole_s * (1.0 - self.refused_spread * int.from_bytes(digest, "big") / 2**32)
+        return whole_s * self._shortened(f"{request_id}/{refusals}")
+
+    def poll_after_s(self, pollers: int) -> float:
+        """From one read of a shard that has no more to the next, with so many mappings polling it."""
+        return max(self.poll_interval_s, pollers * self.read_interval_s)
+
+    def leaves_reads(self, pollers: int) -> bool:
+        """Whether so many mappings at the base rate leave any of a shard's reads."""
+        return pollers * self.read_interval_s < self.poll_interval_s
+
+    def read_on_after_s(self, pollers: int) -> float:
+        """The same with more to read, or after a put."""
+        return min(pollers * self.backlog_interval_s, self.poll_after_s(pollers))
+
+    def refused_read_after_s(self, reader: str, refusals: int) -> float:
+        """How long to wait after the reader's `refusals`-th refusal ever; no two readers keep in step."""
+        return self.poll_interval_s * self._shortened(f"{reader}/{refusals}")
+
+    def _shortened(self, seed: str) -> float:
+        digest = blake2b(seed.encode(), digest_size=4).digest()  # a CRC keeps those that wait in step
+        return 1.0 - self.refused_spread * int.from_bytes(digest, "big") / 2**32
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from infra.model.mapping.commands import FUNCTION_METRICS, Command, Metric
 from infra.model.mapping.config import MappingConfig
 from infra.model.mapping.events import EventEncoder
 from infra.model.mapping.filters import Filter
+from infra.model.mapping.sharing import Sharing
 from infra.model.mapping.timers import Timers
 from infra.model.mapping.windows import OpenWindow, ShardWindows
 
@@ -26,8 +27,9 @@ class Context:
     the lanes whose batch was refused and has not run since, in the order in which that began: their turn comes so.
     """
 
-    def __init__(self, config: MappingConfig, new_id: Callable[[], str]) -> None:
+    def __init__(self, config: MappingConfig, new_id: Callable[[], str], sharing: Sharing) -> None:
         self.new_id = new_id
+        self.sharing = sharing
         self.open_windows: dict[str, OpenWindow] = {}
         self.reconfigure(config)
         self.timers: Timers[Hashable] = Timers()

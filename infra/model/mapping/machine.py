@@ -26,12 +26,16 @@ from infra.model.mapping.lifecycle import Delays, State
 from infra.model.mapping.polling import Polling
 from infra.model.mapping.positions import Position
 from infra.model.mapping.shard import ShardReader
+from infra.model.mapping.sharing import Sharing
 from infra.model.mapping.windows import open_windows
 from infra.model.stream import StreamRecord
 
 
 class EventSourceMapping:
-    """One mapping. `new_id` gives UUIDs (request ids, object names); `snapshot` is what an earlier one returned."""
+    """One mapping. `new_id` gives UUIDs (request ids, object names); `snapshot` is what an earlier one returned.
+
+    `sharing` is to be one object for all mappings that may poll the same shards.
+    """
 
     def __init__(
         self,
@@ -41,8 +45,9 @@ class EventSourceMapping:
         snapshot: Mapping[str, Any] | None = None,
         enabled: bool = True,
         delays: Delays | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
-        self._context = Context(config, new_id)
+        self._context = Context(config, new_id, sharing or Sharing())
         self._invocations: dict[int, Lane] = {}
         self._deliveries: dict[int, Lane] = {}
         self._polling = Polling(self._context, self._invocations, self._deliveries)
@@ -134,6 +139,7 @@ class EventSourceMapping:
     def stop(self) -> None:
         """Begin nothing more, for good. Results of what is under way are still to be fed; they move checkpoints."""
         self._changes.stop()
+        self._polling.poll_no_more()
 
     def wake_up(self, now: float) -> list[Command]:
         """The deadline has come (or not: then nothing happens)."""
@@ -180,13 +186,14 @@ class EventSourceMapping:
 
     def read_throttled(self, now: float, shard_id: str, position: Position | None = None) -> list[Command]:
         """`position` is for a Read that began anywhere but could be resolved, so that LATEST stays what it was."""
-        self._shards[shard_id].read_refused(now, position)
+        self._shards[shard_id].read_throttled(now, position)
         return self._moved(self._shards[shard_id], now)
 
     def read_failed(self, now: float, shard_id: str, reason: str) -> list[Command]:
         """No permission, no such stream, ...: shown, tried again, and no retry quota is used."""
         self._context.last_processing_result = f"PROBLEM: {reason}"
-        return self.read_throttled(now, shard_id)
+        self._shards[shard_id].read_failed(now)
+        return self._moved(self._shards[shard_id], now)
 
     def records_pushed(
         self,

@@ -107,6 +107,7 @@ class Polling:
             self._context.commands.append(checkpoint)
         if shard.completed:
             self._context.timers.clear(shard)
+            self._leave(shard.shard_id)
             del self.shards[shard.shard_id]
             self.progress.completed.add(shard.shard_id)
             self._context.commands.append(CompleteShard(shard.shard_id))
@@ -126,8 +127,14 @@ class Polling:
     def leave(self) -> None:
         """Only the checkpoints are kept."""
         self.progress.leave(self.checkpoints)
+        self.poll_no_more()
         self.shards.clear()
         self._context.timers.clear_all()
+
+    def poll_no_more(self) -> None:
+        """Others may have this mapping's part of the shards' reads."""
+        for shard_id in self.shards:
+            self._leave(shard_id)
 
     def begin_anew(self) -> None:
         """Nothing of the stream is kept, after `leave`."""
@@ -137,14 +144,21 @@ class Polling:
     def _begin_shards(self, now: float) -> None:
         if self._context.stopping:
             return
+        config = self._context.config
         for shard, start in self.progress.begin(self.shards):
-            make = FanOutReader if self._context.config.fan_out else ShardReader
+            make = FanOutReader if config.fan_out else ShardReader
             reader = self.shards[shard.shard_id] = make(
                 self._context, shard.shard_id, start, now, invocations=self._invocations, deliveries=self._deliveries
             )
             if isinstance(reader, FanOutReader):
                 reader.hash_range = hash_range_of(shard)
+            else:
+                self._context.sharing.enter(config.event_source_arn, shard.shard_id, config.uuid)
             self.poll(reader, now)
+
+    def _leave(self, shard_id: str) -> None:
+        config = self._context.config
+        self._context.sharing.leave(config.event_source_arn, shard_id, config.uuid)
 
     def _await(self) -> None:
         if self._context.config.pace.read_on_put and not self._awaiting:

@@ -54,6 +54,8 @@ class ShardReader:
         self._last_read_at_s = float("-inf")
         self._reads_paid_until_s = float("-inf")
         self._changed_while_reading = False
+        self._refused_until_s = float("-inf")
+        self._refusals = 0
         self._places: dict[str, tuple[Lane, int]] = {}
         self._fixed_bytes = context.encoder.fixed_bytes(shard_id)
         self._sequence_range = (0, 0)  # sequence numbers that have `_sequence_digits` digits: from, to (exclusive)
@@ -86,16 +88,21 @@ class ShardReader:
         self.reading = True
         self._changed_while_reading = False
         self._last_read_at_s = now
-        self._reads_paid_until_s = max(self._reads_paid_until_s, now) + config.pace.backlog_interval_s
+        self._reads_paid_until_s = max(self._reads_paid_until_s, now) + config.pace.read_on_after_s(self._pollers)
         return Read(self.shard_id, self.position, min(READ_RECORDS_MAX, room))
 
     def stream_changed(self) -> None:
-        """There may be more to read: sooner than the base rate, but not above the shard's reads per second.
+        """There may be more to read: sooner than the base rate, but not above this mapping's part of the shard's reads.
 
-        One read may be taken in advance, so an idle shard is read at once, also when it was just found empty.
+        One read may be taken in advance, so an idle shard is read at once, also when it was just found empty. A refused
+        read keeps its time: those that are refused would come back together, and the same ones would win.
         """
         self._changed_while_reading = self.reading
-        self.read_at_s = min(self.read_at_s, self._reads_paid_until_s - self.context.config.pace.backlog_interval_s)
+        pace, pollers = self.context.config.pace, self._pollers
+        if not pace.leaves_reads(pollers):
+            return
+        in_advance_s = self._reads_paid_until_s - pace.read_on_after_s(pollers)
+        self.read_at_s = max(self._refused_until_s, min(self.read_at_s, in_advance_s))
 
     def records_read(
         self,
@@ -110,9 +117,9 @@ class ShardReader:
         self.position = position
         self.ended = end_of_shard
         pace = self.context.config.pace
-        self.read_at_s = self._last_read_at_s + pace.poll_interval_s
+        self.read_at_s = self._last_read_at_s + pace.poll_after_s(self._pollers)
         if millis_behind_latest > 0:
-            self.read_at_s = self._last_read_at_s + pace.backlog_interval_s
+            self.read_at_s = self._last_read_at_s + pace.read_on_after_s(self._pollers)
         elif self._changed_while_reading:
             self.stream_changed()
         self._begun()
@@ -135,12 +142,24 @@ class ShardReader:
         self.context.count("FilteredOutEventCount", len(records) - len(kept))
         return kept
 
-    def read_refused(self, now: float, position: Position | None) -> None:
-        """Throttled or failed: the same position again (perhaps resolved by now), at the base rate."""
+    @property
+    def _pollers(self) -> int:
+        return self.context.sharing.pollers(self.context.config.event_source_arn, self.shard_id)
+
+    def read_throttled(self, now: float, position: Position | None) -> None:
+        """The same position again (perhaps resolved by now), soon, and not when others do."""
         self.reading = False
         if position is not None:
             self.position = position
             self._begun()
+        self._refusals += 1
+        config = self.context.config
+        reader = f"{config.uuid}/{self.shard_id}"
+        self.read_at_s = self._refused_until_s = now + config.pace.refused_read_after_s(reader, self._refusals)
+
+    def read_failed(self, now: float) -> None:
+        """The same position again, at the base rate."""
+        self.reading = False
         self.read_at_s = now + self.context.config.pace.poll_interval_s
 
     def _begun(self) -> None:
