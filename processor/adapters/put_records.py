@@ -27,6 +27,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
 
 from processor.core.packing import Packed
 from processor.core.resend import CallFailed, Entry, NotWritten, Reply, Written, classify
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef
 
 Tag = TypeVar("Tag")
+
+# What comes of an answer that is none of PutRecords': its body is cut, or not of its form.
+UNREADABLE = (ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
 
 # No byte left this machine: nothing can have been written.
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
@@ -91,6 +95,13 @@ def _is_answer(record: Any) -> bool:
     return bool(record.get("ErrorCode") or (record.get("ShardId") and record.get("SequenceNumber")))
 
 
+def _reply(answer: Any) -> Written | NotWritten:
+    """Of one record. Raises one of UNREADABLE."""
+    if answer.get("ErrorCode"):
+        return NotWritten(str(answer["ErrorCode"]), str(answer.get("ErrorMessage") or ""))
+    return Written(str(answer["ShardId"]), str(answer["SequenceNumber"]))
+
+
 class PutRecords:
     """One PutRecords call, no retry: entries in, the reply per record out. Safe to call from several threads.
 
@@ -117,6 +128,8 @@ class PutRecords:
         _call.sent_s = self._clock()
         try:
             answers = self._put([entry.record for entry in entries])
+            if len(answers) == len(entries):
+                return [_reply(answer) for answer in answers]
         except ClientError as error:
             details = error.response["Error"]
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -127,15 +140,11 @@ class PutRecords:
             return CallFailed(type(error).__name__, str(error), transient=True, uncertain=True)
         except BotoCoreError as error:  # no credentials, bad parameters: asking again changes nothing
             return CallFailed(type(error).__name__, str(error), transient=False, uncertain=False)
-        if len(answers) != len(entries):
-            what = f"PutRecords answered for {len(answers)} of {len(entries)} records"
-            return CallFailed("ResponseMismatch", what, transient=True, uncertain=True)
-        return [
-            NotWritten(answer["ErrorCode"], answer.get("ErrorMessage", ""))
-            if answer.get("ErrorCode")
-            else Written(answer["ShardId"], answer["SequenceNumber"])
-            for answer in answers
-        ]
+        except UNREADABLE as error:
+            what = f"PutRecords' answer cannot be read: {type(error).__name__}: {error}"
+            return CallFailed("UnreadableAnswer", what, transient=True, uncertain=True)
+        what = f"PutRecords answered for {len(answers)} of {len(entries)} records"
+        return CallFailed("ResponseMismatch", what, transient=True, uncertain=True)
 
     def _put(self, records: Sequence[Packed[Tag]]) -> Sequence[Any]:
         if not self._writes_bodies:

@@ -96,6 +96,23 @@ def test_an_answer_for_another_number_of_records_may_have_written(body: bytes) -
     assert (reply.code, reply.uncertain) == ("ResponseMismatch", True)
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"[]", b"null", b'"text"', b'{"Records": null}', b'{"Records": [{}]}', b'{"Records": [7]}', b"<html>"],
+)
+def test_whatever_else_is_answered_raises_nothing_and_acknowledges_nothing(status: int, body: bytes) -> None:
+    reply = answering(status, body)
+    assert isinstance(reply, CallFailed)
+    assert (reply.uncertain and reply.transient) or status == 400
+
+
+def test_what_an_answer_says_is_text_whatever_its_json_is() -> None:
+    records = b'[{"ErrorCode": 5, "ErrorMessage": null}, {"ShardId": 1, "SequenceNumber": 7}]'
+    reply = Wire(lambda _: (200, b'{"Records": ' + records + b"}")).put(ONE * 2)
+    assert reply == [NotWritten("5", ""), Written("1", "7")]
+
+
 def test_an_error_of_the_whole_call_is_parsed_by_botocore() -> None:
     reply = answering(400, b'{"__type": "ResourceNotFoundException", "message": "no stream"}')
     assert reply == CallFailed("ResourceNotFoundException", "no stream", transient=False, uncertain=False)
