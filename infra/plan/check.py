@@ -46,10 +46,10 @@ def compare(run: Run, times: ServiceTimes) -> list[Compared]:
     """Every figure that the run has, predicted from its configuration and load alone."""
     found: list[Compared] = []
     if run.is_backlog:
-        if run.backlog_events and run.backlog_s:
+        if run.drained:
             seen = simulated(run, times, backlog=True)
-            measured = run.backlog_events / run.backlog_s
-            found.append(Compared(run.name, "backlog worked off", "events/s", worked_off(seen), measured, run.doubts))
+            predicted = len(seen.latencies) / max(commit[0] for commit in seen.commits)
+            found.append(Compared(run.name, "backlog drained", "events/s", predicted, run.drained, run.doubts))
         return found
     if run.p50_s is not None:
         seen = simulated(run, times, backlog=False)
@@ -71,13 +71,6 @@ def simulated(run: Run, times: ServiceTimes, *, backlog: bool) -> Seen:
         records = [record._replace(at_s=0.0) for record in records]
     does = function(wish, setup, times, run.table_units_per_s)
     return Slice(setup, setup.shards, records, does, backlog=backlog).run()
-
-
-def worked_off(seen: Seen) -> float:
-    """As it is measured: from the second of the first commit to that of the last, without what the first one had."""
-    first, last = int(min(c[0] for c in seen.commits)), int(max(c[0] for c in seen.commits))
-    events = sum(commit[1] for commit in seen.commits if int(commit[0]) > first)
-    return events / (last - first) if last > first else float(sum(c[1] for c in seen.commits))
 
 
 def sustainable(run: Run, times: ServiceTimes) -> float:

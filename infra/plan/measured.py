@@ -28,8 +28,8 @@ class MeasuredError(ValueError):
 class Run:
     """One measured configuration. None: not measured. `sustained`: (held, too much) in events per second.
 
-    `backlog_events`, `backlog_s`: what was worked off, and from the first to the last commit. `doubts`: why its figures
-    may not be the stack's own.
+    `drained`: events per second of a backlog, from the enabling of the mapping to the last event. `doubts`: why its
+    figures may not be the stack's own.
     """
 
     name: str
@@ -43,8 +43,7 @@ class Run:
     outside_s: float = 0.0
     p50_s: float | None = None
     processed: float | None = None
-    backlog_events: float | None = None
-    backlog_s: float | None = None
+    drained: float | None = None
     sustained: tuple[float, float | None] | None = None
     sustained_by: str = ""
     doubts: tuple[str, ...] = field(default=())
@@ -84,9 +83,6 @@ def _of_report(plain: Mapping[str, Any], name: str) -> Run:
     wish = _wish(asked, float(asked["rate"]), str(asked["aggregate"]), int(asked.get("processes", 1)))
     series = {one["name"]: dict(one["points"]) for one in plain["limits"]["series"]}
     is_backlog = asked.get("profile") == "backlog"
-    seconds = sorted(series.get("processed", {}).items())
-    events = sum(value for _, value in seconds)
-    span_s = seconds[-1][0] - seconds[0][0] if len(seconds) > 1 else None
     late = numbers.get("late_share") or 0.0
     doubts = [] if late <= LATE_SHARE_MAX else [f"{late:.0%} of the events left late: the sender did not keep up"]
     if asked.get("profile") not in ("constant", "backlog"):
@@ -105,8 +101,7 @@ def _of_report(plain: Mapping[str, Any], name: str) -> Run:
         outside_s=_outside_s(series, samples),
         p50_s=None if p50 is None or is_backlog else p50 / 1000,
         processed=numbers.get("processed_events_per_s"),
-        backlog_events=events - seconds[0][1] if is_backlog and span_s else None,
-        backlog_s=span_s if is_backlog else None,
+        drained=numbers.get("drain_events_per_s") if is_backlog else None,
         doubts=tuple(doubts),
     )
 

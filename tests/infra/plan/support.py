@@ -38,6 +38,6 @@ def report(*, profile: str = "constant", rate: float = 100.0, **capacity: Any) -
             "rate": str(rate), "duration": "4.0", "profile": profile, "event_bytes": "256", "keys": "100", "skew": "0",
             "aggregate": "off", "processes": "1", "endpoint_url": "http://127.0.0.1:1",
         },
-        "numbers": {"late_share": 0.0, "commit_latency_p50_ms": 900.0, "processed_events_per_s": 99.0},
+        "numbers": {"late_share": 0.0, "commit_latency_p50_ms": 900.0, "processed_events_per_s": 99.0, "drain_events_per_s": 100.0},
         "limits": {"capacity": {**known, **capacity}, "series": made},
     }  # fmt: skip

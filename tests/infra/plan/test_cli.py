@@ -113,7 +113,7 @@ def test_predictions_beside_measurements(tmp_path: Path, capsys: pytest.CaptureF
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == "infra-plan-check/1"
     assert [(one["run"], one["what"]) for one in found["runs"]] == [
-        ("steady", "p50 latency"), ("backlog", "backlog worked off"),
+        ("steady", "p50 latency"), ("backlog", "backlog drained"),
     ]  # fmt: skip
     assert status == (0 if all(one["within_tolerance"] for one in found["runs"]) else 1)
     main(["plan", "--check", str(folders[0] / "report.json")])
