@@ -3,7 +3,8 @@
 A batch is sent when its batching window is over, or BatchSize or the payload quota is reached (fact 2.11): then it has
 all that waits, or is full. One that failed comes again as it is, under its request id and not before its wait is over
 (facts 4.1, 4.7, 4.9, 4.10), or halved: floor(n/2) records, and the others after them (facts 4.20, 4.22). One that
-succeeded in part goes on with all of its rest (facts 4.14, 4.21). Parts have request ids of their own (fact 4.7).
+succeeded in part goes on with all of its rest (facts 4.14, 4.21). Parts have request ids of their own (fact 4.7). An
+update that leaves batches as they are makes a batch that has failed be judged, and tried, at once: as it is, or halved.
 """
 
 from collections.abc import Sequence
@@ -45,6 +46,22 @@ class Batching:
         self._batch_min = config.batch_size if moved else min(self._batch_min, config.batch_size)
         self._due.clear()
 
+    def judge_anew(self, now: float, config: MappingConfig) -> None:
+        """Other settings hold for what has failed."""
+        self.config = config
+        for due in list(self._due.values()):
+            if due.request_id is not None and self._attempts.get(due.request_id):
+                self._again(due.puts, due.request_id, now)
+
+    def _again(self, puts: Sequence[Put], request_id: str, after_s: float = 0.0) -> None:
+        """After a failure; whether it is given up instead is seen from its document."""
+        if self.config.bisect_batch_on_function_error and len(puts) > 1:
+            half = len(puts) // 2
+            self._next(puts[:half], None, checker="bisect")
+            self._next(puts[half:], None, left=puts[:half], checker="bisect")
+        else:
+            self._next(puts, request_id, after_s, checker="whole batch")
+
     def sent(self, now: float, invoke: Invoke, flight: Flight, epoch: int) -> None:
         """A batch is sent to the function, in this epoch of the Witness."""
         flight.batching = self.epoch
@@ -82,7 +99,7 @@ class Batching:
         place = last.index + 1
         if place == len(last.key.puts) or last.key.puts[place].number > shard.held_to or last.key.puts[place].missed:
             return
-        waiting = [put for put in shard.order if last.number < put.number <= shard.held_to and not put.missed]
+        waiting = [put for put in shard.behind_put(last) if put.number <= shard.held_to and not put.missed]
         if invoke.window is not None and waiting[0].arrived_at_ms >= invoke.window.window.end_s * 1000:
             return  # the next record is of a later tumbling window
         largest = max(len(put.parcel.entry.data) + 6 * len(put.parcel.entry.partition_key) for put in waiting)
@@ -99,19 +116,17 @@ class Batching:
         puts, config = flight.puts, self.config
         if flight.batching != self.epoch or not puts:
             return
-        if done is None:
+        if done is None and not self._attempts.get(request_id):
             self._next(puts, request_id, checker="whole batch")
+        elif done is None:  # an update may have come while it was under way
+            self._again(puts, request_id)
         elif 0 < done < len(puts):
             self._next(puts[done:], None, checker="partial response")
-        elif done == 0 and config.bisect_batch_on_function_error and len(puts) > 1:
-            half = len(puts) // 2
-            self._next(puts[:half], None, checker="bisect")
-            self._next(puts[half:], None, left=puts[:half], checker="bisect")
         elif done == 0:
             failures = self._attempts[request_id] = self._attempts.get(request_id, 0) + 1
             pace = config.pace  # its figures: the wait that follows from them is reckoned here once more
             wait_s = min(pace.first_retry_s * 2.0 ** min(failures - 1, 32), pace.retry_interval_s_max)
-            self._next(puts, request_id, now + wait_s, checker="whole batch")
+            self._again(puts, request_id, now + wait_s)
 
     def _next(
         self,

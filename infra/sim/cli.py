@@ -77,6 +77,7 @@ def _add_settings(simulator: argparse.ArgumentParser) -> None:
     number("--keys", type=int, help="subjects (default 20)")
     number("--rate", type=int, help="user records per virtual second (default 5,000)")
     number("--items", action=argparse.BooleanOptionalAction, help="rules that also write Record and Latest items")
+    number("--fan-out", action=argparse.BooleanOptionalAction, help="the mapping's source is a consumer of the stream")
 
 
 def run(arguments: argparse.Namespace) -> int:

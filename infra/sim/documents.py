@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from infra.model.mapping import Deliver, Invoke, MappingConfig
+from infra.sim.attempts import Attempts
 from infra.sim.environment import kinesis_records
 from infra.sim.violation import Violation
 from processor.core.records import from_lambda
@@ -14,7 +15,8 @@ WINDOW_NAMES = {"window", "state", "shardId", "eventSourceARN", "isFinalInvokeFo
 
 
 def check_event(config: MappingConfig, invoke: Invoke) -> None:
-    """The event's bytes say what the records say, and fit the quota (facts 1.1, 1.11, 1.13). Large ones are left."""
+    """The event's bytes say what the records say, and fit the quota (facts 1.1, 1.8, 1.11, 1.13, 3.9). Large ones are
+    left."""
     if sum(len(record.data) for record in invoke.records) > EVENT_CHECKED_BYTES_MAX:
         return
     event = invoke.event()
@@ -23,16 +25,13 @@ def check_event(config: MappingConfig, invoke: Invoke) -> None:
     found = json.loads(event)
     if [from_lambda(record) for record in found["Records"]] != kinesis_records(invoke.shard_id, invoke.records):
         raise Violation("event", "the event's records are not those of the batch")
+    told = [(record["eventID"], record["eventSourceARN"]) for record in found["Records"]]
+    source = config.event_source_arn
+    if told != [(f"{invoke.shard_id}:{record.sequence_number}", source) for record in invoke.records]:
+        raise Violation("event", f"the event's records are called {told[:3]}, and more")
     names = found.keys() - {"Records"}
     if names != (WINDOW_NAMES if invoke.window is not None else set()):
         raise Violation("event", f"beside Records the event has {names}")
-
-
-class Attempts(NamedTuple):
-    """Of a request id: how many were made that count, and the functionError of the last one."""
-
-    made: int
-    error: str | None
 
 
 def check_document(
@@ -41,9 +40,9 @@ def check_document(
     """Is the document due, and does it say what is true?"""
     records = deliver.discarded.records
     info, request = found["KinesisBatchInfo"], found["requestContext"]
-    told = tuple(map(info.get, ("shardId", "batchSize", "startSequenceNumber", "endSequenceNumber")))
+    told = tuple(map(info.get, ("streamArn", "shardId", "batchSize", "startSequenceNumber", "endSequenceNumber")))
     ends = [str(records[place].sequence_number) for place in (0, -1)] if records else [None, None]
-    if told != (deliver.discarded.shard_id, len(records) or None, *ends):
+    if told != (config.event_source_arn, deliver.discarded.shard_id, len(records) or None, *ends):
         raise Violation("documents", f"the document names {told}, the records are others")
     # Alone it does not fit an event: its attempts count like any others, but the function never sees them.
     oversized = len(records) == 1 and _too_large(config, deliver)
@@ -80,7 +79,7 @@ def _check_due(
         young = [each for each in records if each.arrived_at_ms >= (now - config.record_age_s_max) * 1000]
         if config.record_age_s_max == -1 or young:
             raise Violation("record age", f"{len(young)} of {len(records)} discarded records are not too old")
-    elif made != config.retry_attempts_max + 1 or config.retry_attempts_max == -1:
+    elif config.retry_attempts_max == -1 or not _used_up(config.retry_attempts_max, made, updated=attempts.updated):
         raise Violation(
             "retry budget",
             f"a batch is given up after {attempts.made} attempts that count; MaximumRetryAttempts is "
@@ -88,6 +87,11 @@ def _check_due(
         )
     elif config.bisect_batch_on_function_error and len(records) > 1:
         raise Violation("bisect", f"{len(records)} records are given up together")
+
+
+def _used_up(retries: int, made: int, *, updated: bool) -> bool:
+    """An update in its retries may have left a batch with more attempts than it may have now."""
+    return made > retries if updated else made == retries + 1
 
 
 def _check_window(config: MappingConfig, deliver: Deliver, told: Mapping[str, Any] | None) -> None:

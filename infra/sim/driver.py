@@ -25,6 +25,8 @@ from infra.model.mapping import (
     Read,
     RequestIds,
     StartingPosition,
+    Subscribe,
+    Unsubscribe,
 )
 from infra.model.stream import ReadResult, Stream, StreamError, StreamRecord
 from infra.model.stream import Throttled as ReadThrottled
@@ -33,6 +35,7 @@ from infra.sim.checkpoints import Checkpoints
 from infra.sim.clockwork import Clockwork
 from infra.sim.environment import Function
 from infra.sim.fleet import Fleet
+from infra.sim.following import Following
 from infra.sim.numbers import Border
 from infra.sim.scenario import Scenario
 from infra.sim.witness import Witness
@@ -61,26 +64,27 @@ class Driver:
         self.dropped_metric = 0.0
         self.deadline_s = NEVER
         self._seed = scenario.seed
-        self._random = random
+        self.random = random
         self._awaiting = False
         self._checkpoints = Checkpoints()
+        self._following = Following(self)
         self._begin(None)
 
     def start(self) -> None:
-        self._feed(self.machine, self.machine.start)
+        self.feed(self.machine, self.machine.start)
 
     def wake_up(self) -> None:
-        self._feed(self.machine, self.machine.wake_up)
+        self.feed(self.machine, self.machine.wake_up)
 
     def reconfigure(self, config: MappingConfig) -> None:
         self.config = config
-        self.witness.reconfigured(config)
-        self._feed(self.machine, self.machine.update, config)
+        self.witness.reconfigured(self.clock.now, config)
+        self.feed(self.machine, self.machine.update, config)
 
     def switch(self, enabled: bool) -> None:
         self.clock.say("enabled" if enabled else "disabled")
         self.witness.switched(enabled=enabled)
-        self._feed(self.machine, partial(self.machine.update, enabled=enabled))
+        self.feed(self.machine, partial(self.machine.update, enabled=enabled))
 
     def _begin(self, snapshot: dict[str, Any] | None) -> None:
         ids = RequestIds(f"{self._seed}/{self.witness.lease}")
@@ -88,15 +92,16 @@ class Driver:
 
     def move_lease(self) -> None:
         snapshot = json.loads(json.dumps(self.machine.snapshot()))
-        resumed = self._checkpoints.resume(snapshot, self._random)
+        resumed = self._checkpoints.resume(snapshot, self.random)
         self.clock.say(f"lease {self.witness.lease + 1} from {json.dumps(snapshot['shards'])}")
         self.function.meet("lease_move")
         self.witness.moved(resumed)
         self._awaiting = False
+        self._following.leave()
         self._begin(snapshot)
-        self._feed(self.machine, self.machine.start)
+        self.feed(self.machine, self.machine.start)
 
-    def _feed(self, machine: EventSourceMapping, tell: Callable[..., list[Command]], *arguments: Any) -> None:
+    def feed(self, machine: EventSourceMapping, tell: Callable[..., list[Command]], *arguments: Any) -> None:
         """Tells the machine something and performs what it wants; a machine that has lost its lease hears nothing."""
         if machine is self.machine:
             self._perform(tell(self.clock.now, *arguments))
@@ -113,6 +118,10 @@ class Driver:
                 case Checkpoint(shard_id, position):
                     self.witness.checkpoints(command)
                     self._checkpoints.told(shard_id, position)
+                case Subscribe():
+                    self._following.subscribe(self.machine, command)
+                case Unsubscribe(shard_id):
+                    self._following.unsubscribe(shard_id)
                 case AwaitRecords():
                     self._awaiting = True
                 case Metric("DroppedEventCount", value):
@@ -128,15 +137,16 @@ class Driver:
                     self._checkpoints.forget(shard_id)
 
     def stream_changed(self) -> None:
+        self._following.stream_changed()
         if self._awaiting:
             self._awaiting = False
-            self.clock.later(0.01, self._feed, self.machine, self.machine.stream_changed)
+            self.clock.later(0.01, self.feed, self.machine, self.machine.stream_changed)
 
     def _list(self) -> None:
         machine = self.machine
-        if self._random.random() < self.faults.read_throttled:
+        if self.random.random() < self.faults.read_throttled:
             self.function.meet("read_throttled")
-            self.clock.later(0.01, self._feed, machine, machine.shards_not_listed, "LimitExceededException")
+            self.clock.later(0.01, self.feed, machine, machine.shards_not_listed, "LimitExceededException")
             return
         shards = [reshard.listed(shard) for shard in self.stream.shards(self.clock.now)]
         self.clock.later(0.01, self._has_listed, machine, self.clock.now, shards)
@@ -144,11 +154,11 @@ class Driver:
     def _has_listed(self, machine: EventSourceMapping, at_s: float, shards: Sequence[reshard.ListedShard]) -> None:
         if machine is self.machine:
             self.witness.listed(at_s, shards)
-            self._feed(machine, machine.shards_listed, shards)
+            self.feed(machine, machine.shards_listed, shards)
 
     def _read(self, read: Read) -> None:
         """A read sees what is there when it begins."""
-        clock, random, machine, shard_id = self.clock, self._random, self.machine, read.shard_id
+        clock, random, machine, shard_id = self.clock, self.random, self.machine, read.shard_id
         self.witness.reads(read)
         latency_s = 0.005 + 0.01 * random.random()
         where = self.border.position(shard_id, read.position)
@@ -195,12 +205,12 @@ class Driver:
                 self.witness.has_read(read, began_s, None, end_of_shard=False)
             else:
                 self.witness.has_read(read, began_s, arguments[1], end_of_shard=result.end_of_shard)
-            self._feed(machine, tell, *arguments)
+            self.feed(machine, tell, *arguments)
 
     # The function
 
     def _invoke(self, invoke: Invoke) -> None:
-        clock, random, machine, faults = self.clock, self._random, self.machine, self.faults
+        clock, random, machine, faults = self.clock, self.random, self.machine, self.faults
         clock.say(
             f"invoke {self.witness.lease}.{invoke.invocation_id} {invoke.request_id[:8]} {invoke.shard_id[-4:]} "
             f"{_range(invoke.records)}{'' if invoke.window is None else f' {invoke.window}'}"
@@ -212,7 +222,7 @@ class Driver:
             clock.say(f"outcome {invoke.request_id[:8]} {_outcome(outcome)}{'' if heard else ' unheard'}")
             if heard:
                 self.witness.has_invoked(clock.now, invoke, outcome)
-                self._feed(machine, machine.invocation_finished, invoke.invocation_id, outcome)
+                self.feed(machine, machine.invocation_finished, invoke.invocation_id, outcome)
 
         chance = random.random()
         if chance < faults.throttle:
@@ -239,10 +249,10 @@ class Driver:
             f"{_range(discarded.records)}"
         )
         self.witness.delivers(clock.now, deliver, deliver.body())
-        clock.later(0.02 + self._random.random(), self._delivered, machine, deliver)
+        clock.later(0.02 + self.random.random(), self._delivered, machine, deliver)
 
     def _delivered(self, machine: EventSourceMapping, deliver: Deliver) -> None:
-        fails = self._random.random() < self.faults.destination_fails
+        fails = self.random.random() < self.faults.destination_fails
         self.clock.say(f"destination {'refuses' if fails else 'has'} {deliver.discarded.request_id[:8]}")
         if fails:
             self.function.meet("destination_fails")
@@ -250,7 +260,7 @@ class Driver:
             self.witness.in_document(deliver)
         if machine is self.machine:
             self.witness.has_delivered(deliver, delivered=not fails)
-            self._feed(machine, machine.not_delivered if fails else machine.delivered, deliver.delivery_id)
+            self.feed(machine, machine.not_delivered if fails else machine.delivered, deliver.delivery_id)
 
 
 def _nobody(_: InvokeOutcome) -> None:

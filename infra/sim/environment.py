@@ -80,6 +80,7 @@ class Function:
     cache_identities: int
     hot_keys_max: int  # partition keys of a table that become hot at once ...
     hot_s_max: float  # ... and for how long
+    fan_out: bool = False  # aggregates come taken apart
     hot: dict[str, float] = field(default_factory=dict)  # partition key of a table -> refused until then
     calls: int = 0
     events: int = 0  # user records handed to the rules or set aside, redeliveries included
@@ -112,7 +113,7 @@ class Process:
         if batch.systemic is not None:
             clock.say(f"systemic {label}")
             return self._answer(invoke, records, range(len(records)))
-        works = keeps(batch.quarantined, records, clock.now)
+        works = keeps(batch.quarantined, records, clock.now, fan_out=function.fan_out)
         commit = Commit(
             batch, self.cache, deadline_s=deadline_s - RESERVE_S, jitter=function.random.random, keeps=works
         )
@@ -157,7 +158,7 @@ class Process:
 
     def _answer(self, invoke: "Invoke", records: Sequence[KinesisRecord], failed: Sequence[int]) -> Ended:
         """The batch response; without ReportBatchItemFailures it would be ignored, so a failure is raised."""
-        state = _state(invoke, min(failed, default=len(records)))
+        state = _state(invoke, _place(records, failed))
         if not failed:
             return Responded(b'{"batchItemFailures":[]' + state + b"}")
         if not self.function.report:
@@ -246,6 +247,14 @@ class Process:
             table = self.function.tables[step.table]
             for statement in step.statements:
                 table.apply(statement)
+
+
+def _place(records: Sequence[KinesisRecord], failed: Sequence[int]) -> int:
+    """From where on the batch will come again: user records of one aggregate share the number that is reported."""
+    if not failed:
+        return len(records)
+    number = records[min(failed)].sequence_number
+    return next(place for place, record in enumerate(records) if record.sequence_number == number)
 
 
 def _state(invoke: "Invoke", done: int) -> bytes:

@@ -29,7 +29,9 @@ class Faults:
     duplicate_delivery: float = _fault(0.01, "invocation", "a second environment gets the same batch at the same time")
     lease_move: float = _fault(0.02, "second", "the mapping begins again from its checkpoints; old invocations run on")
     reshard: float = _fault(0.02, "second", "a shard is split, or two are merged")
-    mapping_update: float = _fault(0.02, "second", "BatchSize and ParallelizationFactor change while it runs")
+    mapping_update: float = _fault(
+        0.02, "second", "BatchSize and ParallelizationFactor change while it runs, or retries, bisect and record age"
+    )
     mapping_disable: float = _fault(0.01, "second", "the mapping is disabled, and enabled again after up to 15 s")
     clock_skew: float = _fault(0.05, "record", "its arrival time is up to 1 s off, so that arrival times go back")
     malformed: float = _fault(0.02, "record", "garbage of some kind, as user record or as a whole aggregate")
@@ -39,7 +41,8 @@ class Faults:
         "record",
         "the same events again under new sequence numbers: all, half, or half beside others of the same identities",
     )
-    read_throttled: float = _fault(0.03, "read", "GetRecords or ListShards is refused")
+    read_throttled: float = _fault(0.03, "read", "GetRecords, ListShards or SubscribeToShard is refused")
+    subscription_dropped: float = _fault(0.02, "pushed event", "the subscription is cut off, perhaps before it arrives")
 
     def __post_init__(self) -> None:
         for name, probability in self:

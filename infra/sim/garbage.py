@@ -11,11 +11,19 @@ from processor.core.packing import frame
 
 
 class Kind(NamedTuple):
-    """`spoil` makes malformed bytes of an event's payload (`whole`: of an aggregate's data)."""
+    """`spoil` makes malformed bytes of an event's payload (`whole`: of an aggregate's data).
+
+    `inside`: an aggregate that Lambda takes for whole under enhanced fan-out, and the data of the user records that it
+    then hands over under INNER_KEY: of a well-formed event each.
+    """
 
     reason: str
     spoil: Callable[[bytes], bytes]
     whole: bool = False
+    inside: Callable[[bytes], tuple[bytes, ...]] | None = None
+
+
+INNER_KEY = "key"
 
 
 def _without(name: str) -> Callable[[bytes], bytes]:
@@ -28,7 +36,7 @@ def _with_data(data: bytes) -> Callable[[bytes], bytes]:
 
 def _aggregate(data: bytes, *, key_index: int = 0) -> bytes:
     message = AggregatedRecord()
-    message.partition_key_table.append("key")
+    message.partition_key_table.append(INNER_KEY)
     message.records.add(partition_key_index=key_index, data=data)
     encoded: bytes = message.SerializeToString()
     return encoded
@@ -58,8 +66,18 @@ KINDS = (
     Kind("digest", lambda data: frame(_aggregate(data))[:-1], whole=True),
     Kind("protobuf", lambda data: frame(_aggregate(data)[:-7]), whole=True),
     Kind("key_index", lambda data: frame(_aggregate(data, key_index=7)), whole=True),
-    Kind("empty_aggregate", lambda _: frame(b""), whole=True),
-    Kind("nested_aggregate", lambda data: frame(_aggregate(frame(_aggregate(data)))), whole=True),
-    Kind("trailing_bytes", lambda data: frame(_aggregate(data) + b"\x7a\x03abc"), whole=True),
+    Kind("empty_aggregate", lambda _: frame(b""), whole=True, inside=lambda _: ()),
+    Kind(
+        "nested_aggregate",
+        lambda data: frame(_aggregate(frame(_aggregate(data)))),
+        whole=True,
+        inside=lambda data: (frame(_aggregate(data)),),
+    ),
+    Kind(
+        "trailing_bytes",
+        lambda data: frame(_aggregate(data) + b"\x7a\x03abc"),
+        whole=True,
+        inside=lambda data: (data,),
+    ),
     Kind("digest", lambda _: MAGIC, whole=True),
 )

@@ -93,7 +93,8 @@ def _check_quarantine(shards: Iterable[SeenShard], found: Items) -> None:
     for shard in shards:
         for put in shard.order:
             for bad in put.parcel.malformed if put.wanted else ():
-                key = position(shard.shard_id, put.number, bad.subsequence_number)
+                apart = (put.parcel.entry.partition_key, bad.payload) if shard.apart else None
+                key = position(shard.shard_id, put.number, bad.subsequence_number, apart)
                 expected[key] = (bad.reason, bad.payload)
                 if put.excused:
                     excused.add(key)

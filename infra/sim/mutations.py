@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from infra.sim import mutants, mutants_processor
+from infra.sim import mutants, mutants_fan_out, mutants_processor
 from infra.sim.faults import Faults
 from infra.sim.patching import Patch
 from infra.sim.scenario import scenario
@@ -69,5 +69,5 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 MUTATIONS = {
     name: Mutation(patches, SETTINGS.get(name, {}))
-    for name, patches in (mutants.PATCHES | mutants_processor.PATCHES).items()
+    for name, patches in (mutants.PATCHES | mutants_fan_out.PATCHES | mutants_processor.PATCHES).items()
 }

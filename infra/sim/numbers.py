@@ -52,13 +52,26 @@ class Border:
             seen = self._records[key] = StreamRecord(number, record.partition_key, record.data, arrived_at_ms)
         return seen
 
+    def told(self, shard_id: str, number: int) -> int:
+        """A number that the stream gave out, perhaps not a record's: what comes before its shard's first one has 0."""
+        seen = self._outside.get((shard_id, number))
+        if seen is not None or not self._short:
+            return number if seen is None else seen[0]
+        ordinal = sequence.decode(number).ordinal
+        self._inside[shard_id, ordinal] = number
+        return ordinal
+
+    def inside(self, shard_id: str, number: int) -> int:
+        """The model's number of one that is seen outside."""
+        return self._inside.get((shard_id, number), number)
+
     def position(self, shard_id: str, position: object) -> Position | StartingPosition:
         """What a Read asks for, in the model's numbers; a StartingPosition is for the stream to resolve."""
         match position:
             case AtSequenceNumber(number):
-                return Position(shard_id, self._inside.get((shard_id, number), number) - 1)
+                return Position(shard_id, self.inside(shard_id, number) - 1)
             case AfterSequenceNumber(number):
-                return Position(shard_id, self._inside.get((shard_id, number), number))
+                return Position(shard_id, self.inside(shard_id, number))
             case Position() | StartingPosition():
                 return position
         raise TypeError(f"not a position: {position!r}")

@@ -1,6 +1,7 @@
 """DRIVER: producers: they put parcels at a rate, some spoiled, some again later, and repeat what is throttled."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 from infra.model.stream import Stream, Written
@@ -31,6 +32,7 @@ class Producer:
         self._changed = changed
         self._random = Random(f"{scenario.seed}/producer")  # noqa: S311 - repeatable, not secret
         self._stock = stock(scenario.aggregate, scenario.keys, scenario.window_s)
+        self._variants = partial(self._stock.with_variants, to_the_byte=not scenario.fan_out)
         self._faults: Faults = scenario.faults
         self._parcel_s = scenario.aggregate / scenario.rate
         self._left = -(-scenario.events // scenario.aggregate)
@@ -66,10 +68,10 @@ class Producer:
             self._outstanding += 1
             self.resent += 1
             chance = random.random()
-            if chance < 0.4:
-                again = parcel
+            if chance < 0.8:
+                again = parcel if chance < 0.4 else self._stock.repacked(parcel)
             else:
-                again = self._stock.repacked(parcel) if chance < 0.8 else self._stock.with_variants(parcel)
+                again = self._variants(parcel)
             self._clock.later(RESENT_AFTER_S_MAX * random.random(), self._put, [again])
         if random.random() < self._faults.malformed:
             self.malformed += 1

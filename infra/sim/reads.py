@@ -3,14 +3,15 @@
 A shard of the first listing begins where the mapping's starting position says, once; shards that are found later begin
 at their first record, and after that reading goes on where a checkpoint was (facts 2.21, 2.24, 2.27). Records come in
 the order in which they were put, each of them, but for those that are past retention (facts 2.17, 9.10). Of what the
-filters drop a shard's reader is done as soon as it has read it (fact 6.5).
+filters drop a shard's reader is done as soon as it has read it (fact 6.5), and so with an aggregate of which fan-out
+hands over nothing (fact 3.10). A subscription is read like a shard: one at a time, and it goes on where the last ended.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from infra.model.mapping import AfterSequenceNumber, AtSequenceNumber, Read, StartingPosition
+from infra.model.mapping import AfterSequenceNumber, AtSequenceNumber, Read, StartingPosition, Subscribe
 from infra.model.stream import StreamRecord
 from infra.sim.reshard import ListedShard
 from infra.sim.seen import Put, SeenShard
@@ -23,13 +24,19 @@ _number, _put_at_ms = attrgetter("number"), attrgetter("put_at_ms")
 class Reads:
     """`settle` is told of a record that is done with, without the function; `missed` counts them."""
 
-    def __init__(self, shards: dict[str, SeenShard], starting_position: str, settle: Callable[[Put], object]) -> None:
+    def __init__(
+        self,
+        shards: dict[str, SeenShard],
+        starting_position: str,
+        settle: Callable[[Put], object],
+        completed: set[str],
+    ) -> None:
         self._shards = shards
         self._configured = starting_position
         self._settle = settle
         self._first_listing: frozenset[str] | None = None
-        self.completed: set[str] = set()
-        self.missed = {"expired": 0, "before the mapping": 0, "filtered out": 0}
+        self._completed = completed
+        self.missed = {"expired": 0, "before the mapping": 0, "filtered out": 0, "not handed over": 0}
 
     def listed(self, now: float, listing: Sequence[ListedShard]) -> None:
         """The mapping was told which shards there are."""
@@ -40,7 +47,7 @@ class Reads:
                 for each in listing:
                     if each.closed:  # there is nothing after its latest record
                         self._miss(self._shards[each.shard_id], len(self._shards[each.shard_id].order))
-                        self.completed.add(each.shard_id)
+                        self._completed.add(each.shard_id)
         for shard in self._shards.values():
             if shard.closed and shard.shard_id not in known:
                 shard.gone = True
@@ -48,8 +55,9 @@ class Reads:
                     if not put.settled and put.number > shard.held_to:
                         self._expire(now, shard, put)
 
-    def begins(self, read: Read) -> None:
-        """A Read is asked for. One that goes on behind the last one says so with the stream's own position."""
+    def begins(self, read: Read | Subscribe) -> None:
+        """A Read or a subscription is asked for. A Read that goes on behind the last one says so with the stream's own
+        position."""
         shard, position = self._shards[read.shard_id], read.position
         match position:
             case AtSequenceNumber(number):
@@ -88,9 +96,9 @@ class Reads:
             self.missed["before the mapping"] += self._without_the_function(put)
         shard.passed = max(shard.passed, cursor)
 
-    def ended(self, began_s: float, read: Read, records: Sequence[StreamRecord], *, end_of_shard: bool) -> None:
-        """The mapping is given what a Read that began then has found."""
-        shard = self._shards[read.shard_id]
+    def ended(self, began_s: float, shard_id: str, records: Sequence[StreamRecord], *, end_of_shard: bool) -> None:
+        """The mapping is given what a Read that began then has found, or was pushed then: Kinesis records."""
+        shard = self._shards[shard_id]
         shard.begun = True
         cursor, order = shard.cursor, shard.order
         assert cursor is not None
@@ -102,19 +110,22 @@ class Reads:
                 raise Violation(
                     "every record is read", f"{shard.shard_id}: {record.sequence_number} is read out of turn"
                 )
-            put = order[cursor]
-            if _is_expired(began_s, put):
-                raise Violation("retention", f"{shard.shard_id}: record {put.number} is read when it has expired")
-            if not put.wanted and not put.settled:
-                self.missed["filtered out"] += 1
-                self._settle(put)
-            cursor += 1
+            while cursor < len(order) and order[cursor].number == record.sequence_number:  # all that is in it
+                self._found(began_s, shard, order[cursor])
+                cursor += 1
         if records:
             shard.held_to = records[-1].sequence_number
         while cursor < len(order) and (_is_expired(began_s, order[cursor]) or end_of_shard):
             self._expire(began_s, shard, order[cursor])
             cursor += 1
         shard.cursor = cursor
+
+    def _found(self, began_s: float, shard: SeenShard, put: Put) -> None:
+        if _is_expired(began_s, put):
+            raise Violation("retention", f"{shard.shard_id}: record {put.number} is read when it has expired")
+        if not put.wanted and not put.settled:
+            self.missed[put.missed_as] += 1
+            self._settle(put)
 
     def _expire(self, now: float, shard: SeenShard, put: Put) -> None:
         if not _is_expired(now, put):

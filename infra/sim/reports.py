@@ -25,6 +25,7 @@ FLAGS: Mapping[str, str] = {
     "bisect": "bisect",
     "report": "report",
     "items": "items",
+    "fan_out": "fan-out",
 }
 
 

@@ -18,11 +18,17 @@ class ListedShard:
     adjacent_parent_shard_id: str | None
     starting_sequence_number: int
     closed: bool
+    hash_range: tuple[int, int]
 
 
 def listed(shard: Shard) -> ListedShard:
     return ListedShard(
-        shard.shard_id, shard.parent_id, shard.adjacent_parent_id, shard.starting_sequence_number, shard.closed
+        shard.shard_id,
+        shard.parent_id,
+        shard.adjacent_parent_id,
+        shard.starting_sequence_number,
+        shard.closed,
+        (shard.first_hash_key, shard.last_hash_key),
     )
 
 

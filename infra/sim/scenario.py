@@ -17,6 +17,8 @@ RETENTION_S = 24 * 3_600.0
 START_S = 1_795_425_000.0  # the virtual clock begins here, and so do all records
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:failures"
 BUCKET = "arn:aws:s3:::failures"
+STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/simulated"
+CONSUMER = f"{STREAM}/consumer/simulated:{int(START_S)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Scenario:
     starting_position_timestamp_s: float | None = None
     begins_after_s: float = 0.0
     filters: str = ""
+    fan_out: bool = False
     tumbling_window_s: int = 0
 
     aggregate: int = 100
@@ -79,7 +82,7 @@ class Scenario:
         return MappingConfig(
             uuid=uuid,
             function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:simulated",
-            event_source_arn=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/simulated",
+            event_source_arn=CONSUMER if self.fan_out else STREAM,
             role_arn=f"arn:aws:iam::{ACCOUNT}:role/simulated",
             starting_position=self.starting_position,
             starting_position_timestamp_s=self.starting_position_timestamp_s,
@@ -175,6 +178,9 @@ def varied(seed: int) -> dict[str, Any]:
         # Windows go with one lane per shard, and without filters. A state that grows cuts no batch again here.
         pace = replace(settings["pace"], event_bytes_max=Pace().event_bytes_max, window_state_bytes_max=state_bytes_max)
         settings |= {"tumbling_window_s": window_s, "parallelization_factor": 1, "pace": pace}
+    settings["fan_out"] = one([False, False, True])
+    if settings["fan_out"] and settings["aggregate"] > 1 and not settings.get("tumbling_window_s"):
+        settings["filters"] = one(["", "", *FILTERS])  # they see what is in an aggregate
     return settings
 
 

@@ -1,8 +1,13 @@
 """DRIVER: what the witness remembers of records, partition keys, shards and invocations that it has seen."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from operator import attrgetter
 
+from infra.model.stream import StreamRecord
 from infra.sim.stock import Parcel
+
+_number = attrgetter("number")
 
 
 class Key:
@@ -18,13 +23,14 @@ class Key:
 
 
 class Put:
-    """One Kinesis record in the stream.
+    """One Kinesis record in the stream; with fan-out one user record in it, which has its number.
 
     `put_at_ms` is when it was put, which is what retention counts from; `arrived_at_ms` what readers are told.
     `settled` is the lease under which it was first settled, 0 before; `settled_last` the Witness's epoch in which it
     last was, `sent` the lease under which it last was sent. `wanted`: the mapping's filters let it through. `excused`:
     its events may be missing from the tables, for it is in a destination document, or was dropped with one, or has
-    expired, or was there before the mapping began. `missed`: a reader found it expired.
+    expired, or was there before the mapping began. `missed`: a reader found it expired. `missed_as` says why one that
+    is not wanted never is the function's.
     """
 
     __slots__ = (
@@ -33,6 +39,7 @@ class Put:
         "index",
         "key",
         "missed",
+        "missed_as",
         "number",
         "parcel",
         "put_at_ms",
@@ -42,19 +49,19 @@ class Put:
         "wanted",
     )
 
-    def __init__(
-        self, number: int, arrived_at_ms: int, put_at_ms: int, parcel: Parcel, key: Key, *, wanted: bool
-    ) -> None:
+    key: Key
+
+    def __init__(self, number: int, arrived_at_ms: int, put_at_ms: int, parcel: Parcel) -> None:
         self.number = number
         self.arrived_at_ms = arrived_at_ms
         self.parcel = parcel
-        self.key = key
-        self.index = len(key.puts)
+        self.index = 0  # in its key's
         self.settled = 0
         self.settled_last = 0
         self.sent = 0
         self.put_at_ms = put_at_ms
-        self.wanted = wanted
+        self.wanted = True
+        self.missed_as = "filtered out"
         self.excused = False
         self.missed = False
 
@@ -66,10 +73,14 @@ class SeenShard:
     The mapping is to read `order[cursor]` next (None: it has to say where it begins) and holds what it was given, up to
     the number `held_to`. `begun`: it has read here before. `passed`: so many records it has missed, by retention or its
     starting position. `gone`: closed, and no longer listed. `aged`: some records were given up as too old.
+
+    `apart`: what is in a record is handed over apart, each part found by number, partition key and data.
     """
 
     shard_id: str
     parents: tuple[str, ...]
+    hash_range: tuple[int, int]
+    apart: bool = False
     closed: bool = False
     order: list[Put] = field(default_factory=list)
     puts: dict[int, Put] = field(default_factory=dict)
@@ -84,6 +95,29 @@ class SeenShard:
     gone: bool = False
     aged: bool = False
     passed: int = 0
+    _parts: dict[tuple[int, str, bytes], Put] = field(default_factory=dict)
+
+    def add(self, put: Put, partition_key: str) -> None:
+        key = self.keys.get(partition_key)
+        if key is None:
+            key = self.keys[partition_key] = Key()
+        put.key, put.index = key, len(key.puts)
+        if put.wanted:
+            key.puts.append(put)
+        self.order.append(put)
+        self.puts[put.number] = put
+        if self.apart and put.missed_as != "not handed over":
+            self._parts[put.number, partition_key, put.parcel.entry.data] = put
+
+    def find(self, record: StreamRecord) -> Put | None:
+        """What was put, of what is sent."""
+        if self.apart:
+            return self._parts.get((record.sequence_number, record.partition_key, record.data))
+        return self.puts.get(record.sequence_number)
+
+    def behind_put(self, put: Put) -> list[Put]:
+        """What comes behind it in the shard."""
+        return self.order[self.order.index(put, bisect_left(self.order, put.number, key=_number)) + 1 :]
 
     @property
     def behind(self) -> bool:

@@ -15,7 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from infra.model.stream import Entry
-from infra.sim.garbage import KINDS, REFUSED_BY_RULES
+from infra.sim.garbage import INNER_KEY, KINDS, REFUSED_BY_RULES, Kind
 from processor.core.packing import Packer, PackingSettings, lane_of
 
 EVENTS_BEGIN_S = 1_795_424_400  # 2026-11-23T09:00:00Z; the events' own clock, not the stream's
@@ -48,13 +48,17 @@ class Malformed(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Parcel:
-    """One Kinesis record as a producer puts it, and the truth about its user records."""
+    """One Kinesis record as a producer puts it, and the truth about its user records.
+
+    `inside`: with a malformed aggregate what enhanced fan-out takes out of it; None: it leaves the record as it is.
+    """
 
     name: str
     entry: Entry
     events: Sequence[Truth]
     malformed: Sequence[Malformed] = ()
     payloads: Sequence[tuple[str, bytes]] = field(default=(), repr=False)  # (partition key, data) of every user record
+    inside: "Sequence[Parcel] | None" = None
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -117,26 +121,37 @@ class Stock:
         """The same record with something malformed in it, or instead of it."""
         kind = random.choice(KINDS)
         if kind.whole:
-            data = kind.spoil(parcel.payloads[0][1])
-            entry = parcel.entry._replace(data=data)
-            return Parcel(f"{parcel.name}:{kind.reason}", entry, (), (Malformed(None, kind.reason, data),))
+            return self._spoiled_whole(parcel, kind)
         place = random.randrange(len(parcel.payloads))
         subject, payload = parcel.payloads[place]
         bad = kind.spoil(payload)
         payloads = [*parcel.payloads[:place], (subject, bad), *parcel.payloads[place + 1 :]]
         events = [*parcel.events[:place], *parcel.events[place + 1 :]]
-        entry = pack(payloads, self.aggregate > 1)
-        return Parcel(f"{parcel.name}:{kind.reason}@{place}", entry, events, (Malformed(place, kind.reason, bad),))
+        entry, malformed = pack(payloads, self.aggregate > 1), (Malformed(place, kind.reason, bad),)
+        return Parcel(f"{parcel.name}:{kind.reason}@{place}", entry, events, malformed, payloads)
+
+    @staticmethod
+    def _spoiled_whole(parcel: Parcel, kind: Kind) -> Parcel:
+        name, payload = f"{parcel.name}:{kind.reason}", parcel.payloads[0][1]
+        data = kind.spoil(payload)
+        inside = None
+        if kind.inside is not None:
+            parts = kind.inside(payload)
+            inside = [Parcel(f"{name}.{INNER_KEY}", Entry(INNER_KEY, part), parcel.events[:1]) for part in parts]
+        malformed = (Malformed(None, kind.reason, data),)
+        return Parcel(name, parcel.entry._replace(data=data), (), malformed, (), inside)
 
     def repacked(self, parcel: Parcel) -> Parcel:
         """The first half of a record's events in a record of their own, as the KPL sends them again after a reshard."""
         half = max(1, len(parcel.payloads) // 2)
-        return Parcel(f"{parcel.name}/half", pack(parcel.payloads[:half], True), parcel.events[:half])
+        payloads = parcel.payloads[:half]
+        return Parcel(f"{parcel.name}/half", pack(payloads, True), parcel.events[:half], (), payloads)
 
-    def with_variants(self, parcel: Parcel) -> Parcel:
+    def with_variants(self, parcel: Parcel, *, to_the_byte: bool = True) -> Parcel:
         """The first half of a record's events, each with others of its identity behind it.
 
-        They are one that the rules refuse, one in the next window, and the event itself again.
+        They are one that the rules refuse, one in the next window, and the event itself again, or one that means the
+        same: taken apart, copies that are equal `to_the_byte` could not be told apart by their number.
         """
         events: list[Truth] = []
         payloads: list[tuple[str, bytes]] = []
@@ -146,9 +161,10 @@ class Stock:
             kind = REFUSED_BY_RULES[place % len(REFUSED_BY_RULES)]
             moved, moved_payload = self._moved(event, payload)
             malformed.append(Malformed(len(payloads) + 1, kind.reason, kind.spoil(payload)))
-            payloads += [(subject, data) for data in (payload, malformed[-1].payload, moved_payload, payload)]
+            again = payload if to_the_byte else payload + b" "
+            payloads += [(subject, data) for data in (payload, malformed[-1].payload, moved_payload, again)]
             events += [event, moved, event]
-        return Parcel(f"{parcel.name}/variants", pack(payloads, True), events, malformed)
+        return Parcel(f"{parcel.name}/variants", pack(payloads, True), events, malformed, payloads)
 
     def _moved(self, event: Truth, payload: bytes) -> tuple[Truth, bytes]:
         window = rfc3339(int(datetime.fromisoformat(event.window).timestamp()) + self._window_s)

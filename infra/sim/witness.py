@@ -8,14 +8,18 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
-from infra.model.mapping import AtSequenceNumber, Checkpoint, Deliver, Invoke, MappingConfig, Read
+from infra.model.mapping import Checkpoint, Deliver, Invoke, MappingConfig, Read, Subscribe
 from infra.model.shard import Shard
 from infra.model.stream import StreamRecord
+from infra.sim.attempts import AttemptBook
 from infra.sim.batching import Batching
-from infra.sim.documents import Attempts, check_document, check_event
+from infra.sim.documents import check_document, check_event
+from infra.sim.handing import handed_over
+from infra.sim.order import check_records
 from infra.sim.reads import Reads
 from infra.sim.reshard import ListedShard
-from infra.sim.seen import Flight, Key, Put, SeenShard
+from infra.sim.seen import Flight, Put, SeenShard
+from infra.sim.settling import Settling
 from infra.sim.stock import Parcel
 from infra.sim.violation import Violation
 from infra.sim.windowing import Windowing
@@ -24,27 +28,31 @@ EVENT_CHECKED_EVERY = 64  # invocations whose event is really built, read and co
 
 
 class Witness:
-    """One per simulation; `lease` numbers the machines that follow each other."""
+    """One per simulation; `lease` numbers the machines that follow each other.
+
+    What is sent, settled and put into documents is what a mapping is handed of a Kinesis record (handing.py).
+    """
 
     def __init__(self, config: MappingConfig, wanted: Callable[[bytes], bool]) -> None:
         self.config = config
         self.shards: dict[str, SeenShard] = {}
-        self.reading = Reads(self.shards, config.starting_position, self._settle_one)
+        self._settling = Settling(self.shards)
+        self.reading = Reads(self.shards, config.starting_position, self._settling.settle_one, self._settling.completed)
         self._batching = Batching(config)
         self._windowing = Windowing(config) if config.tumbling_window_s else None
         self._wanted = wanted
-        self.lease = 1
         self.enabled = True
         self._factor_max, self._batch_max = config.parallelization_factor, config.batch_size
-        self._epoch = 1  # of settling: another one begins where records may come again
-        self.unsettled = 0
         self.invocations = 0
         self.documents = 0
         self.dropped_records = 0
         self._flights: dict[int, Flight] = {}
-        self._attempts: dict[str, int] = {}  # by request id: those that count as retries do
-        self._failures: dict[str, str | None] = {}  # by request id: the functionError of the last attempt that ran
-        self._batches: dict[str, tuple[str, int, int, int]] = {}
+        self._attempts = AttemptBook()
+        self._batches: dict[str, tuple[str, int, Put | None, Put | None]] = {}
+
+    @property
+    def lease(self) -> int:
+        return self._settling.lease
 
     # The stream
 
@@ -53,27 +61,34 @@ class Witness:
             seen = self.shards.get(shard.shard_id)
             if seen is None:
                 parents = tuple(parent for parent in (shard.parent_id, shard.adjacent_parent_id) if parent)
-                seen = self.shards[shard.shard_id] = SeenShard(shard.shard_id, parents)
+                hash_range = (shard.first_hash_key, shard.last_hash_key)
+                seen = self.shards[shard.shard_id] = SeenShard(
+                    shard.shard_id, parents, hash_range, apart=self.config.fan_out
+                )
             seen.closed = shard.closed
 
     def put(
         self, shard_id: str, number: int, partition_key: str, arrived_at_ms: int, put_at_ms: int, parcel: Parcel
     ) -> None:
+        """A Kinesis record has got this number."""
         shard = self.shards[shard_id]
-        key = shard.keys.get(partition_key)
-        if key is None:
-            key = shard.keys[partition_key] = Key()
-        put = Put(number, arrived_at_ms, put_at_ms, parcel, key, wanted=self._wanted(parcel.entry.data))
-        if put.wanted:
-            key.puts.append(put)
-        shard.order.append(put)
-        shard.puts[number] = put
-        self.unsettled += 1
+        parts: Sequence[Parcel] = handed_over(parcel, shard.hash_range) if shard.apart else (parcel,)
+        for part in parts:
+            self._put(shard, Put(number, arrived_at_ms, put_at_ms, part), part.entry.partition_key)
+        if not parts:
+            nothing = Put(number, arrived_at_ms, put_at_ms, Parcel(f"{parcel.name}.nothing", parcel.entry, ()))
+            nothing.wanted, nothing.missed_as = False, "not handed over"
+            self._put(shard, nothing, partition_key)
+
+    def _put(self, shard: SeenShard, put: Put, partition_key: str) -> None:
+        put.wanted = put.wanted and self._wanted(put.parcel.entry.data)
+        shard.add(put, partition_key)
+        self._settling.unsettled += 1
 
     def moved(self, resumed: dict[str, int]) -> None:
         """Another machine has taken over; it begins behind these sequence numbers."""
-        self.lease += 1
-        self._epoch += 1
+        self._settling.lease += 1
+        self._settling.epoch += 1
         self._factor_max, self._batch_max = self.config.parallelization_factor, self.config.batch_size
         self._batching.begin_anew(self.config, moved=True)
         if self._windowing is not None:
@@ -84,17 +99,23 @@ class Witness:
             shard.cursor, shard.held_to = None, 0
             shard.reach = resumed.get(shard.shard_id, 0)
 
-    def reconfigured(self, config: MappingConfig) -> None:
-        """What was read or is under way keeps to the limits of before."""
+    def reconfigured(self, now: float, config: MappingConfig) -> None:
+        """What was read or is under way keeps to the limits of before, where batches are formed otherwise now; where
+        they are not, to those that hold now."""
+        before = self.config
         self.config = config
         self._factor_max = max(self._factor_max, config.parallelization_factor)
         self._batch_max = max(self._batch_max, config.batch_size)
-        self._batching.begin_anew(config)
+        self._attempts.updated()
+        if (before.batch_size, before.parallelization_factor) == (config.batch_size, config.parallelization_factor):
+            self._batching.judge_anew(now, config)
+        else:
+            self._batching.begin_anew(config)
 
     def switched(self, *, enabled: bool) -> None:
         """An enabled mapping goes on at its checkpoints: a lane that was ahead of them sees records again."""
         self.enabled = enabled
-        self._epoch += enabled
+        self._settling.epoch += enabled
         self._batching.begin_anew(self.config)
         if self._windowing is not None:
             self._windowing.begin_anew()
@@ -107,7 +128,7 @@ class Witness:
 
     # Reading
 
-    def reads(self, read: Read) -> None:
+    def reads(self, read: Read | Subscribe) -> None:
         shard = self.shards[read.shard_id]
         self._check_enabled(read.shard_id, "read")
         if shard.reading:
@@ -128,7 +149,15 @@ class Witness:
         """The mapping was told what a Read of that time has found; None: it was refused."""
         self.shards[read.shard_id].reading = False
         if records is not None:
-            self.reading.ended(began_s, read, records, end_of_shard=end_of_shard)
+            self.reading.ended(began_s, read.shard_id, records, end_of_shard=end_of_shard)
+
+    def pushed(self, shard_id: str, began_s: float, records: Sequence[StreamRecord], *, end_of_shard: bool) -> None:
+        """The mapping was told an event of its subscription, which left the stream at that time."""
+        self.reading.ended(began_s, shard_id, records, end_of_shard=end_of_shard)
+
+    def subscription_ended(self, shard_id: str) -> None:
+        """The mapping was told."""
+        self.shards[shard_id].reading = False
 
     def listed(self, now: float, listing: Sequence[ListedShard]) -> None:
         """The mapping was told which shards there are."""
@@ -140,13 +169,13 @@ class Witness:
         shard = self.shards[invoke.shard_id]
         self._check_enabled(invoke.shard_id, "sent to the function")
         flight = Flight(self.lease, shard, [])
-        self._check_records(invoke, shard, flight)
-        self._batching.sent(now, invoke, flight, self._epoch)
+        check_records(invoke, flight, self._settling.epoch)
+        self._batching.sent(now, invoke, flight, self._settling.epoch)
         if self._windowing is not None:
             self._windowing.sent(now, invoke, shard, flight.puts)
         elif invoke.window is not None:
             raise Violation("windows", f"{invoke.window} is sent, but the mapping has no windows")
-        self._check_batch(now, invoke, shard)
+        self._check_batch(now, invoke, flight)
         self._flights[invoke.invocation_id] = flight
         shard.in_flight += 1
         if shard.in_flight > self._factor_max:
@@ -155,55 +184,14 @@ class Witness:
         if self.invocations % EVENT_CHECKED_EVERY == 1:
             check_event(self.config, invoke)
 
-    def _check_records(self, invoke: Invoke, shard: SeenShard, flight: Flight) -> None:
-        puts, known, lease, epoch = flight.puts, shard.puts, self.lease, self._epoch
-        for record in invoke.records:
-            put = known.get(record.sequence_number)
-            if put is None:
-                raise Violation("only what was put", f"record {record.sequence_number} was not put to {shard.shard_id}")
-            if not put.wanted:
-                raise Violation("filters", f"record {put.number} of {shard.shard_id} is sent, but does not match")
-            if put.settled_last == epoch:
-                raise Violation(
-                    "settled once", f"record {put.number} of {shard.shard_id} was settled and is sent again"
-                )
-            key, index = put.key, put.index
-            if key.busy is flight:
-                if index != key.last + 1:
-                    between = key.puts[key.last + 1 : index]
-                    if not between or not all(each.missed for each in between):
-                        raise _out_of_order(shard, record.partition_key, put, key.puts[key.last + 1 :])
-            else:
-                if key.busy is not None and key.busy.lease == lease:
-                    raise Violation(
-                        "serial lanes",
-                        f"key {record.partition_key!r} of {shard.shard_id} is in two invocations at once",
-                    )
-                earlier, place = key.puts, key.first_unsettled
-                while place < len(earlier) and earlier[place].settled:
-                    place += 1
-                key.first_unsettled = place
-                if index > place:
-                    raise _out_of_order(shard, record.partition_key, put, earlier[place:])
-                key.busy = flight
-            key.last = index
-            puts.append(put)
-
-    def _check_batch(self, now: float, invoke: Invoke, shard: SeenShard) -> None:
-        config, records = self.config, invoke.records
+    def _check_batch(self, now: float, invoke: Invoke, flight: Flight) -> None:
+        config, records, puts = self.config, invoke.records, flight.puts
         if not (invoke.window is None or not invoke.window.final) <= len(records) <= self._batch_max:
             raise Violation("batch size", f"{len(records)} records, BatchSize is {self._batch_max}")
-        ends = (records[0].sequence_number, records[-1].sequence_number) if records else (0, 0)
-        batch = (shard.shard_id, len(records), *ends)
+        batch = (invoke.shard_id, len(puts), puts[0] if puts else None, puts[-1] if puts else None)
         if self._batches.setdefault(invoke.request_id, batch) != batch:
             raise Violation("one request id, one batch", f"{invoke.request_id} names two different batches")
-        failed = self._attempts.get(invoke.request_id, 0)
-        if config.retry_attempts_max != -1 and failed > config.retry_attempts_max:
-            raise Violation(
-                "retry budget", f"attempt {failed + 1} with MaximumRetryAttempts {config.retry_attempts_max}"
-            )
-        if config.bisect_batch_on_function_error and failed and len(records) > 1:
-            raise Violation("bisect", f"a failed batch of {len(records)} is sent again unchanged")
+        self._attempts.sent(config, invoke.request_id, len(records))
         if (
             records
             and config.record_age_s_max != -1
@@ -223,31 +211,21 @@ class Witness:
         match outcome:
             case Succeeded(payload=payload) if self.config.report_batch_item_failures:
                 done = _first_failed(payload, flight.puts)
-                self._failures[invoke.request_id] = None
+                self._attempts.ran(invoke.request_id, error=None)
             case Succeeded():
                 done = len(flight.puts)
             case FunctionError():
                 done = 0
-                self._failures[invoke.request_id] = "Unhandled"
+                self._attempts.ran(invoke.request_id, error="Unhandled")
             case _:  # the function has not run: that counts for nothing
                 self._batching.ended(now, invoke.request_id, flight, None)
                 return
         if self._windowing is not None:
             self._windowing.ended(invoke, outcome, done)
         if done == 0 and (flight.puts or not isinstance(outcome, Succeeded)):
-            self._attempts[invoke.request_id] = self._attempts.get(invoke.request_id, 0) + 1
-        self._settle(flight.puts[:done])
+            self._attempts.counts(invoke.request_id)
+        self._settling.settle(flight.puts[:done])
         self._batching.ended(now, invoke.request_id, flight, done)
-
-    def _settle(self, puts: Sequence[Put]) -> None:
-        for put in puts:
-            self._settle_one(put)
-            put.settled_last = self._epoch
-
-    def _settle_one(self, put: Put) -> None:
-        if not put.settled:
-            put.settled = self.lease
-            self.unsettled -= 1
 
     # Discarding
 
@@ -255,8 +233,7 @@ class Witness:
         """A document leaves for the destination."""
         found = json.loads(body)
         request_id = found["requestContext"]["requestId"]
-        attempts = Attempts(self._attempts.get(request_id, 0), self._failures.get(request_id))
-        check_document(now, self.config, deliver, found, attempts)
+        check_document(now, self.config, deliver, found, self._attempts.of(request_id))
         aged = found["requestContext"]["condition"] == "RecordAgeExceeded"
         self._batching.given_up(self._puts(deliver), self.shards[deliver.discarded.shard_id], aged=aged)
 
@@ -273,69 +250,36 @@ class Witness:
             self.dropped_records += len(puts)
             for put in puts:
                 put.excused = True
-        self._settle(puts)
+        self._settling.settle(puts)
         window = deliver.discarded.window
         if window is not None and window.final and self._windowing is not None:
             self._windowing.over(deliver.discarded.shard_id, early=window.terminated_early)
 
     def _puts(self, deliver: Deliver) -> list[Put]:
         shard = self.shards[deliver.discarded.shard_id]
-        return [shard.puts[record.sequence_number] for record in deliver.discarded.records]
+        found = map(shard.find, deliver.discarded.records)
+        return [put for put in found if put is not None]
 
     # Settling
 
     def checkpoints(self, checkpoint: Checkpoint) -> None:
-        shard, position = self.shards[checkpoint.shard_id], checkpoint.position
-        reach = position.sequence_number - isinstance(position, AtSequenceNumber)
-        lowest = shard.lowest_unsettled()
-        if lowest is not None and lowest.number <= reach:
-            raise Violation(
-                "checkpoint", f"{shard.shard_id} is checkpointed past record {lowest.number}, which is not settled"
-            )
-        if reach < shard.reach:
-            raise Violation("checkpoint", f"the checkpoint of {shard.shard_id} goes back from {shard.reach} to {reach}")
-        shard.reach = reach
+        self._settling.checkpoints(checkpoint)
 
     def completes(self, shard_id: str) -> None:
-        shard = self.shards[shard_id]
-        lowest = shard.lowest_unsettled()
-        if not shard.closed or lowest is not None:
-            why = "is still open" if lowest is None else f"record {lowest.number} is not settled"
-            raise Violation("checkpoint", f"{shard_id} is called completed, but {why}")
-        self.reading.completed.add(shard_id)
+        self._settling.completes(shard_id)
 
     @property
     def finished(self) -> bool:
-        """Every record is settled, every closed shard is completed, every checkpoint is behind the last record."""
-        return (
-            not self.unsettled
-            and all(not (shard.closed or shard.behind) for shard in self._unfinished())
-            and not self._open_windows()
-        )
+        """Everything is settled, the checkpoints say so, and no window is open."""
+        return self._settling.finished and not self._open_windows()
+
+    def unfinished(self) -> str:
+        """What `finished` waits for."""
+        return f"{self._settling.unfinished()}, {len(self._open_windows())} windows open"
 
     def _open_windows(self) -> list[str]:
         found = self._windowing.open if self._windowing is not None else {}
         return [shard_id for shard_id in found if not self.shards[shard_id].gone]
-
-    def _unfinished(self) -> list[SeenShard]:
-        completed = self.reading.completed
-        return [shard for shard in self.shards.values() if shard.shard_id not in completed and not shard.gone]
-
-    def unfinished(self) -> str:
-        """What `finished` waits for."""
-        behind = [shard for shard in self._unfinished() if shard.behind]
-        closed = [shard for shard in self._unfinished() if shard.closed]
-        return (
-            f"{self.unsettled} records are not settled, {len(closed)} closed shards not completed, "
-            f"{len(behind)} checkpoints not behind the last record, {len(self._open_windows())} windows open"
-        )
-
-
-def _out_of_order(shard: SeenShard, key: str, put: Put, missing: Sequence[Put]) -> Violation:
-    before = missing[0].number if missing else "nothing"
-    return Violation(
-        "order per partition key", f"key {key!r} of {shard.shard_id}: {put.number} is sent, {before} was to come first"
-    )
 
 
 def _first_failed(payload: bytes, puts: Sequence[Put]) -> int:

@@ -1,12 +1,11 @@
 """DRIVER: one small world: producers, stream, mapping, function, tables, what disturbs them, until all is settled."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 from infra.model.stream import Stream
 from infra.sim import faults as fault_names
-from infra.sim import reshard
+from infra.sim import reshard, updates
 from infra.sim.clockwork import Clockwork, Trace
 from infra.sim.driver import Driver
 from infra.sim.environment import LATE_S_MAX, Function
@@ -15,7 +14,7 @@ from infra.sim.fleet import Fleet
 from infra.sim.ledger import check
 from infra.sim.numbers import Border
 from infra.sim.producer import Producer
-from infra.sim.scenario import ACCOUNT, REGION, START_S, Scenario
+from infra.sim.scenario import ACCOUNT, CONSUMER, REGION, START_S, Scenario
 from infra.sim.stock import stock
 from infra.sim.table import MemoryTable
 from infra.sim.violation import Violation
@@ -39,6 +38,8 @@ class World:
         self._random = Random(f"{seed}/world")  # noqa: S311 - repeatable, not secret
         self.witness = Witness(scenario.mapping(f"mapping-{seed}"), wants(scenario.filters))
         self.stream = Stream("simulated", account_id=ACCOUNT, region=REGION, shard_count=scenario.shards, now=START_S)
+        if scenario.fan_out:
+            self.stream.register_consumer("simulated", START_S, arn=CONSUMER)
         self.border = Border(
             Random(f"{seed}/border"),  # noqa: S311 - repeatable, not secret
             short=scenario.short_numbers,
@@ -57,6 +58,7 @@ class World:
             scenario.cache_identities,
             scenario.hot_keys_max,
             scenario.hot_s_max,
+            scenario.fan_out,
         )
         reserved = None if scenario.reserved_concurrency == -1 else scenario.reserved_concurrency
         self.fleet = Fleet(self.function, self._random, timeout_s=scenario.timeout_s, reserved_concurrency=reserved)
@@ -167,13 +169,10 @@ class World:
         if random.random() < faults.lease_move:
             driver.move_lease()
         if random.random() < faults.mapping_update:
-            factor = random.choice((1, 2, 4, 10))
-            if self.scenario.tumbling_window_s:
-                factor = 1
-            size = min(10_000, max(1, int(self.scenario.batch_size * random.choice((0.5, 1, 2)))))
-            clock.say(f"update factor={factor} size={size}")
+            config = updates.changed(self.scenario, driver.config, random)
+            clock.say(f"update {updates.told(driver.config, config)}")
             self.function.meet("mapping_update")
-            driver.reconfigure(replace(driver.config, parallelization_factor=factor, batch_size=size))
+            driver.reconfigure(config)
         if random.random() < faults.mapping_disable:
             self.function.meet("mapping_disable")
             driver.switch(False)
