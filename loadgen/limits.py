@@ -204,6 +204,19 @@ def _table(evidence: Evidence) -> Found | None:
     )
 
 
+def _quarantine(evidence: Evidence) -> Found | None:
+    throttled = evidence.total("quarantine_throttles")
+    if not throttled:
+        return None
+    units = evidence.total("quarantine_write_units")
+    return Found(
+        "quarantine write capacity",
+        f"quarantine write capacity: {throttled:,.0f} accesses throttled, {units:,.0f} write units used: so many "
+        "malformed events at a time are more than the quarantine's table takes",
+        throttled / (throttled + units),
+    )
+
+
 def _concurrency(evidence: Evidence) -> Found | None:
     throttles = evidence.total("lambda_throttles")
     if not throttles:
@@ -287,5 +300,5 @@ def _keys(evidence: Evidence) -> Found | None:
 
 
 RULES: tuple[Rule, ...] = (
-    _write_quota, _other_errors, _late, _table, _concurrency, _read_quota, _failures, _lanes, _keys,
+    _write_quota, _other_errors, _late, _table, _quarantine, _concurrency, _read_quota, _failures, _lanes, _keys,
 )  # fmt: skip

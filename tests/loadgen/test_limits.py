@@ -103,6 +103,20 @@ def test_throttled_tables_come_before_the_failures_and_busy_lanes_that_they_caus
     assert [also.limit for also in judgement.also] == ["failing batches", "function time"]
 
 
+def test_a_throttled_quarantine_is_named_and_not_only_the_batches_that_fail_by_it() -> None:
+    found = (
+        series("quarantine_throttles", 400, 100),
+        series("quarantine_write_units", 90, 110),
+        series("batch_item_failures", 900),
+        series("batch_records", 1_000),
+    )
+    judgement = judge(QUIET, found, CAPACITY)
+    assert judgement.limited_by == "quarantine write capacity"
+    assert "500 accesses throttled" in judgement.reason
+    assert [also.limit for also in judgement.also] == ["failing batches"]
+    assert limited(QUIET, series("quarantine_throttles", 1), series("quarantine_write_units", 900))[0] == "nothing"
+
+
 def test_all_lanes_busy_is_the_functions_time() -> None:
     limit, reason = limited(QUIET, series("concurrency", *[7.9] * 8, 2.0, 1.0, statistic="mean"))
     assert limit == "function time"
@@ -143,7 +157,7 @@ def test_one_key_per_batch_while_lanes_are_idle_and_the_backlog_drains_slowly_is
 NAMES = (
     "lambda_throttles", "invocations", "concurrent_executions", "table_write_throttles", "write_units", "read_throttles",
     "batch_item_failures", "batch_records", "batches", "function_errors", "concurrency", "effective_parallelism",
-    "batch_size",
+    "batch_size", "quarantine_throttles", "quarantine_write_units",
 )  # fmt: skip
 VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=5)
 
