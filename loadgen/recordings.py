@@ -19,6 +19,7 @@ from processor.core.events import parse
 FORMATS = ("cloudevents", "clf", "tsv")
 TYPE = "http.request"
 TSV_COLUMNS = ("host", "time", "method", "url", "response", "bytes")
+DIGITS_MAX = 4_000  # Python reads no number of more than 4,300
 CLF = re.compile(
     r'(?P<host>\S+) \S+ \S+ \[(?P<time>[^\]]+)\] "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}|-) (?P<bytes>\d+|-)'
     r'(?: "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*")?\s*'
@@ -117,6 +118,8 @@ def _clf(line: int, raw: bytes, name: str) -> Recorded | Unreadable:
     data: dict[str, str | int] = {"method": method, "path": path}
     if match["status"] != "-":
         data["status"] = int(match["status"])
+    if len(match["bytes"]) > DIGITS_MAX:
+        return Unreadable(line, f"bytes must be a number of at most {DIGITS_MAX:,} digits")
     if match["bytes"] != "-":
         data["bytes"] = int(match["bytes"])
     try:  # both of these refuse times: what is none, and what is before the year 1 or after 9999 in UTC

@@ -73,6 +73,8 @@ def test_a_cloudevents_line_is_passed_on_byte_for_byte() -> None:
         ("clf", CLF, b"not a log line\n"),
         ("clf", CLF, CLF.replace(b"Aug", b"Agu")),
         ("clf", CLF, CLF.replace(b"01/Aug/1995:00:00:01 -0400", b"31/Dec/9999:23:59:59 -1400")),
+        ("clf", CLF, CLF.replace(b"1839", b"9" * 5000)),
+        ("tsv", ROW, ROW.replace(b"200", b"2" * 5000)),
         ("cloudevents", json.dumps(EVENT).encode() + b"\n", b'{"specversion":"1.0"}\n'),
         ("cloudevents", json.dumps(EVENT).encode() + b"\n", b"\xff\xfe\n"),
     ],
