@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-slow conformance check facts format lock clean bench simulate \
-  scaling-study throttling-study
+  scaling-study throttling-study planning-study
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,8 +55,11 @@ scaling-study: venv  ## docs/scaling-study.md measured anew, with its plots (hal
 throttling-study: venv  ## docs/throttling-study.md measured anew: four limits driven into throttling (3 minutes)
 	$(BIN)/python -m loadgen.throttle_study --into docs/throttling-study.md
 
-bench: venv  ## every benchmark, each against its reference in one run
-	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== benchmarks.$$name"; \
+planning-study: venv  ## docs/planning.md: what infra plan predicts against what is measured (20 minutes; nothing else should run)
+	$(BIN)/python -m benchmarks.planning
+
+bench: venv  ## every benchmark but the studies, each against its reference in one run
+	@for file in $(filter-out benchmarks/planning.py,$(wildcard benchmarks/[a-z]*.py)); do name=$$(basename $$file .py); echo "== benchmarks.$$name"; \
 	  $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 include infra/package.mk
