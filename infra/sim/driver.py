@@ -248,7 +248,7 @@ class Driver:
             f"document {discarded.request_id[:8]} {discarded.condition} {discarded.shard_id[-4:]} "
             f"{_range(discarded.records)}"
         )
-        self.witness.delivers(clock.now, deliver, deliver.body())
+        self.witness.discarding.delivers(clock.now, self.config, deliver, deliver.body())
         clock.later(0.02 + self.random.random(), self._delivered, machine, deliver)
 
     def _delivered(self, machine: EventSourceMapping, deliver: Deliver) -> None:
@@ -257,9 +257,9 @@ class Driver:
         if fails:
             self.function.meet("destination_fails")
         else:
-            self.witness.in_document(deliver)
+            self.witness.discarding.in_document(deliver)
         if machine is self.machine:
-            self.witness.has_delivered(deliver, delivered=not fails)
+            self.witness.discarding.has_delivered(deliver, delivered=not fails)
             self.feed(machine, machine.not_delivered if fails else machine.delivered, deliver.delivery_id)
 
 

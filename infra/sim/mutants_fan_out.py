@@ -6,7 +6,7 @@ from typing import Any
 from infra.model.mapping import fan_out, polling, response
 from infra.model.mapping.commands import Checkpoint
 from infra.model.mapping.fan_out import ALL_HASH_KEYS, FanOutReader
-from infra.model.mapping.lane import Lane
+from infra.model.mapping.lane import Lane, Phase
 from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber
 from infra.model.mapping.shard import ShardReader
 from infra.model.stream import StreamRecord
@@ -93,8 +93,18 @@ def budget_of_an_update(right: Any) -> Any:
     return reconfigured
 
 
+def new_id_after_an_update(right: Any) -> Any:
+    def reconfigured(self: Lane, now: float) -> None:
+        if self.phase is Phase.WAITING:
+            self.batches[-1].request_id = self.context.new_id()
+        right(self, now)
+
+    return reconfigured
+
+
 PATCHES: dict[str, tuple[Patch, ...]] = {
     "an update resets the budget": ((Lane, "reconfigured", budget_of_an_update),),
+    "new request id after an update": ((Lane, "reconfigured", new_id_after_an_update),),
     "an update is not heard by what waits": ((Lane, "reconfigured", always(None)),),
     "checkpoint past a half-settled aggregate": (
         (ShardReader, "checkpoint", settled_with_its_first),

@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
-from infra.model.mapping import Checkpoint, Deliver, Invoke, MappingConfig, Read, Subscribe
+from infra.model.mapping import Checkpoint, Invoke, MappingConfig, Read, Subscribe
 from infra.model.shard import Shard
 from infra.model.stream import StreamRecord
 from infra.sim.attempts import AttemptBook
 from infra.sim.batching import Batching
-from infra.sim.documents import check_document, check_event
+from infra.sim.discarding import Discarding
+from infra.sim.documents import check_event
 from infra.sim.handing import handed_over
 from infra.sim.order import check_records
 from infra.sim.reads import Reads
@@ -44,10 +45,9 @@ class Witness:
         self.enabled = True
         self._factor_max, self._batch_max = config.parallelization_factor, config.batch_size
         self.invocations = 0
-        self.documents = 0
-        self.dropped_records = 0
         self._flights: dict[int, Flight] = {}
         self._attempts = AttemptBook()
+        self.discarding = Discarding(self.shards, self._attempts, self._batching, self._settling, self._windowing)
         self._batches: dict[str, tuple[str, int, Put | None, Put | None]] = {}
 
     @property
@@ -226,39 +226,6 @@ class Witness:
             self._attempts.counts(invoke.request_id)
         self._settling.settle(flight.puts[:done])
         self._batching.ended(now, invoke.request_id, flight, done)
-
-    # Discarding
-
-    def delivers(self, now: float, deliver: Deliver, body: bytes) -> None:
-        """A document leaves for the destination."""
-        found = json.loads(body)
-        request_id = found["requestContext"]["requestId"]
-        check_document(now, self.config, deliver, found, self._attempts.of(request_id))
-        aged = found["requestContext"]["condition"] == "RecordAgeExceeded"
-        self._batching.given_up(self._puts(deliver), self.shards[deliver.discarded.shard_id], aged=aged)
-
-    def in_document(self, deliver: Deliver) -> None:
-        """The destination has the document, whether or not the mapping hears of it."""
-        self.documents += 1
-        for put in self._puts(deliver):
-            put.excused = True
-
-    def has_delivered(self, deliver: Deliver, *, delivered: bool) -> None:
-        """The mapping was told."""
-        puts = self._puts(deliver)
-        if not delivered:
-            self.dropped_records += len(puts)
-            for put in puts:
-                put.excused = True
-        self._settling.settle(puts)
-        window = deliver.discarded.window
-        if window is not None and window.final and self._windowing is not None:
-            self._windowing.over(deliver.discarded.shard_id, early=window.terminated_early)
-
-    def _puts(self, deliver: Deliver) -> list[Put]:
-        shard = self.shards[deliver.discarded.shard_id]
-        found = map(shard.find, deliver.discarded.records)
-        return [put for put in found if put is not None]
 
     # Settling
 

@@ -98,10 +98,10 @@ class World:
             self.tables[Table.QUARANTINE],
             items=self.scenario.items,
         )
-        if self.driver.dropped_metric != self.witness.dropped_records:
+        if self.driver.dropped_metric != self.witness.discarding.dropped:
             raise Violation(
                 "documents",
-                f"{self.witness.dropped_records} records were dropped, "
+                f"{self.witness.discarding.dropped} records were dropped, "
                 f"DroppedEventCount says {self.driver.dropped_metric:g}",
             )
 

@@ -20,17 +20,25 @@ KEPT: dict[str, tuple[int, int, Faults, dict[str, Any]]] = {
         300,
         Faults(),
         {"shards": 2, "batch_size": 1_000, "batching_window_s": 5, "parallelization_factor": 10, "retries": -1}
-        | {"record_age_s": -1, "bisect": False, "reserved_concurrency": 1, "aggregate": 1, "keys": 60, "rate": 20},
+        | {
+            "record_age_s": -1,
+            "bisect": False,
+            "fan_out": False,
+            "reserved_concurrency": 1,
+            "aggregate": 1,
+            "keys": 60,
+            "rate": 20,
+        },
     ),
     # Records too large for an event have no invocation, but attempts that count; one was too old after sixteen of them.
     "attempts without an invocation": (
         9,
         300,
         Faults(),
-        {"retries": -1, "record_age_s": 60, "aggregate": 20},
+        {"retries": -1, "record_age_s": 60, "aggregate": 20, "fan_out": False},
     ),
     # A batch that always crashes with unlimited retries waits until nothing goes wrong any more.
-    "unlimited retries end with the faults": (1, 60, parse("crash_during_commit=1"), {"retries": -1}),
+    "unlimited retries end with the faults": (1, 60, parse("crash_during_commit=1"), {"retries": -1, "fan_out": False}),
 }
 
 
