@@ -34,8 +34,14 @@ def _added_up(folder: Path) -> dict[str, Any]:
                 metrics.add(result)
         except ResultsError as error:
             raise CommandError(f"{folder}/{RESULTS}: {error}", USAGE) from error
-    document["numbers"].update(metrics.named())
-    document["timeline"] = metrics.timeline()
+    had = tuple(document["numbers"].get(name) for name in ("events_acknowledged", "events_failed"))
+    if had == (metrics.acknowledged, metrics.failed):
+        document["numbers"].update(metrics.named())
+        document["timeline"] = metrics.timeline()
+    elif not document["partial"]:  # a load that ended too early may have figures beyond its lines
+        counts = f"has {had[0]} acknowledged and {had[1]} failed events, {RESULTS} {metrics.acknowledged:,} and "
+        why = f"{counts}{metrics.failed:,}: they are not of one load, or lines are missing"
+        raise CommandError(f"{folder}/{REPORT} {why}", USAGE)
     return document
 
 

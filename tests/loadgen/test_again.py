@@ -125,6 +125,26 @@ def test_any_value_at_any_place_of_a_report_is_a_report_or_a_sentence(
     assert said.count("\n") <= 1
 
 
+def test_lines_that_are_not_all_of_the_reports_are_refused_and_its_own_figures_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = json.dumps({**DOCUMENT, "partial": False, "problem": None})
+    finished(tmp_path, report_json=whole, results=encode(RESULTS[1]) + "\n")
+    status, said = again(tmp_path, capsys)
+    assert status == 2
+    assert "report.json has 2 acknowledged and 1 failed events, results.jsonl 0 and 1: they are not of one load" in said
+    assert (tmp_path / "report.json").read_text() == whole
+
+
+def test_a_report_whose_lines_ended_too_early_keeps_the_figures_that_it_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(tmp_path, results=encode(RESULTS[1]) + "\n")
+    assert again(tmp_path, capsys) == (1, "")
+    made = json.loads((tmp_path / "report.json").read_text())
+    assert (made["numbers"], made["timeline"]) == (DOCUMENT["numbers"], DOCUMENT["timeline"])
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from(list(places(DOCUMENT))), value=documents)
 def test_any_value_at_any_place_of_one_of_two_reports_is_a_comparison_or_a_sentence(
