@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from infra.plan.function import Before, Function, Pages, Table
-from infra.plan.load import Spread, Wish, events_per_record, keys_of, record_bytes, spread
+from infra.plan.load import Spread, Wish, aggregate_wait_s, events_per_record, keys_of, record_bytes, spread
+from infra.plan.machine import Shared
 from infra.plan.packing import Packed, pack
 from infra.plan.quotas import SHARD_READ_BYTES_PER_S, batch_records_max
 from infra.plan.service import ServiceTimes
@@ -55,8 +56,9 @@ class Expectation:
 
 def steady_seconds(wish: Wish, setup: Setup, times: ServiceTimes) -> tuple[float, float]:
     """How long a run lasts, and how much of its beginning does not count."""
-    settling_s = max(SETTLING_S, 2.0 * setup.window_s + 2.0 * (wish.pause_s + times.seconds(0, 0, setup.memory_mb)))
-    seconds = max(STEADY_S, 6.0 * setup.window_s, STEADY_EVENTS_MIN / wish.rate)
+    idle_s, wait_s = wish.pause_s + times.seconds(0, 0, setup.memory_mb), aggregate_wait_s(wish, setup.outer_lanes)
+    settling_s = max(SETTLING_S, 2.0 * setup.window_s + 2.0 * idle_s, 2.0 * wait_s)
+    seconds = max(STEADY_S, 6.0 * setup.window_s, 3.0 * idle_s, 3.0 * wait_s, STEADY_EVENTS_MIN / wish.rate)
     return settling_s + min(seconds, max(STEADY_S_MAX, 6.0 * setup.window_s)), settling_s
 
 
@@ -80,11 +82,20 @@ def before(wish: Wish, setup: Setup, times: ServiceTimes) -> Before:
 
 
 def function(
-    wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None, *, long_running: bool = False
+    wish: Wish,
+    setup: Setup,
+    times: ServiceTimes,
+    table_units_per_s: float | None,
+    *,
+    long_running: bool = False,
+    share: float = 1.0,
 ) -> Function:
-    """`long_running`: the table is as a load leaves it that has gone on for long; else it knows none of the keys."""
+    """`long_running`: the table is as a load leaves it that has gone on for long; else it knows none of the keys.
+    `share`: of the load, that is run.
+    """
     pages = Pages(before(wish, setup, times) if long_running else None)
-    return Function(times, setup.memory_mb, wish.pause_s, pages, Table(table_units_per_s), setup.cores)
+    machine = None if setup.machine is None else Shared(setup.machine, share)
+    return Function(times, setup.memory_mb, wish.pause_s, pages, Table(table_units_per_s), machine)
 
 
 def steady(
@@ -95,7 +106,7 @@ def steady(
     share = part / wish.rate
     limit = None if table_units_per_s is None else table_units_per_s * share
     fleet = environments(wish, setup, times) if len(shards) < setup.shards else 0
-    does = function(wish, setup, times, limit, long_running=True)
+    does = function(wish, setup, times, limit, long_running=True, share=share)
     run = Slice(setup, len(shards), records, does, fleet=fleet)
     return run.run(until_s=3.0 * seconds + 60.0), share
 
@@ -130,7 +141,7 @@ def _sustained(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s:
     limit = None if table_units_per_s is None else table_units_per_s * part / wish.rate
     ready = [_at_once(record) for record in records]
     fleet = setup.lanes if len(shards) < setup.shards else 0
-    does = function(wish, setup, times, limit, long_running=True)
+    does = function(wish, setup, times, limit, long_running=True, share=part / wish.rate)
     seen = Slice(setup, len(shards), ready, does, backlog=True, fleet=fleet).run()
     events = sum(commit[1] for commit in seen.commits)
     finished_s = max(commit[0] for commit in seen.commits)
@@ -188,7 +199,8 @@ def expect(wish: Wish, setup: Setup, times: ServiceTimes, *, table_units_per_s: 
     shards = chosen_shards(wish.rate * seconds, wish, setup, spread_)
     part_rate = wish.rate * sum(spread_.shards[shard] for shard in shards)
     if part_rate * seconds > events_max(wish, setup):
-        least_s = settling_s + max(STEADY_S_MIN, 2.0 * setup.window_s)
+        wait_s = max(wish.pause_s, aggregate_wait_s(wish, setup.outer_lanes))
+        least_s = settling_s + max(STEADY_S_MIN, 2.0 * setup.window_s, 3.0 * wait_s)
         seconds = min(seconds, max(least_s, events_max(wish, setup) / part_rate))
     seen, share = steady(wish, setup, times, shards, seconds, table_units_per_s)
     p50_s, p90_s, p99_s = seen.quantiles((0.5, 0.9, 0.99), from_s=settling_s, to_s=seconds - settling_s / 2)

@@ -83,6 +83,13 @@ def events_per_record(wish: Wish, lanes: int, rate: float | None = None) -> floa
     return max(1.0, min(wish.aggregate, by_time, by_size))
 
 
+def aggregate_wait_s(wish: Wish, lanes: int) -> float:
+    """How long an aggregate waits at most: until its time is over or it is full."""
+    if wish.aggregate == 1:
+        return 0.0
+    return min(wish.linger_s, wish.aggregate * min(lanes, wish.keys) * wish.producer_count / wish.rate)
+
+
 def record_bytes(wish: Wish, events: float) -> float:
     """Data and partition key of a Kinesis record with so many events."""
     if wish.aggregate == 1:

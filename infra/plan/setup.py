@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from infra.model.mapping import MappingConfig, Pace
+from infra.plan.machine import Machine
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 
@@ -14,7 +15,7 @@ class Setup:
     """A configuration, in AWS's words, and the delays around it. `concurrency`: executions at most, None: one per lane.
 
     `read_on_put`: an idle shard is read at once, as the local stack does; otherwise once per second, as on AWS.
-    `cores`: all executions share so many, as on the local stack; None: each has its own.
+    `machine`: what everything shares, as on the local stack; None: each execution has its own CPU, as on AWS.
     `put_s`, `read_s`, `invoke_s`: a PutRecords, a GetRecords, and from the mapping's decision to the function.
     """
 
@@ -29,7 +30,7 @@ class Setup:
     put_s: float = 0.015
     read_s: float = 0.015
     invoke_s: float = 0.01
-    cores: int | None = None
+    machine: Machine | None = None
 
     @property
     def lanes(self) -> int:
@@ -67,8 +68,8 @@ class Seen:
     running_max: int = 0
 
     def quantiles(self, shares: Sequence[float], *, from_s: float = 0.0, to_s: float = float("inf")) -> list[float]:
-        """Of the latencies of events that were due within these seconds; 0 without any."""
+        """Of the latencies of events that were due within these seconds; infinite without any."""
         inside = sorted(
             latency for due_s, latency in zip(self.due_s, self.latencies, strict=True) if from_s <= due_s < to_s
         )
-        return [inside[min(len(inside) - 1, int(share * len(inside)))] if inside else 0.0 for share in shares]
+        return [inside[min(len(inside) - 1, int(share * len(inside)))] if inside else float("inf") for share in shares]

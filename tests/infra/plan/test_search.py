@@ -13,6 +13,7 @@ from infra.plan.basis import Basis
 from infra.plan.document import document
 from infra.plan.load import Wish
 from infra.plan.search import Aims, Choice, Unreachable, choose, fitting, shard_counts, smallest
+from infra.plan.setup import Seen, Setup
 from tests.infra.plan.support import AIMS, PRICES, TIMES
 
 BASIS = Basis(TIMES, PRICES, {})
@@ -93,6 +94,24 @@ def test_a_latency_that_nothing_meets_is_said_and_the_quickest_shown() -> None:
     assert choice.tried
     plan = document(Wish(100, keys=100, pause_s=3.0), replace(AIMS, p99_s=1.0), choice, BASIS)
     assert plan["meets_latency"] is False
+
+
+@pytest.mark.parametrize("wish", [Wish(3_000, skew=0, pause_s=10.0), Wish(1_700, 56, 20_000, pause_s=14.0)])
+def test_a_function_that_pauses_for_longer_than_the_wished_latency_never_meets_it(wish: Wish) -> None:
+    choice = chosen(wish, replace(AIMS, p99_s=wish.pause_s / 2))
+    assert not choice.meets
+    assert choice.expectation.p50_s > wish.pause_s
+
+
+def test_the_wait_for_an_aggregate_is_in_the_latency() -> None:
+    setup = Setup(1, 1, 10_000, 0, 1769)
+    seen = expect.expect(Wish(100, keys=1000, skew=0, aggregate=10_000, linger_s=20.0), setup, TIMES)
+    assert 8.0 < seen.p50_s < 14.0
+    assert 18.0 < seen.p99_s < 24.0
+
+
+def test_without_any_event_there_is_no_latency_that_a_wish_could_be_met_by() -> None:
+    assert Seen().quantiles((0.5, 0.99)) == [float("inf")] * 2
 
 
 def test_a_key_that_no_shard_holds_is_named_with_what_would_fit() -> None:
