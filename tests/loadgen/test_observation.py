@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from loadgen.commits import commits, latencies, named
 from loadgen.function_log import Batch, Invocation, read
+from loadgen.limits import Sent
 from loadgen.metrics import THROTTLED, Metrics
-from loadgen.observation import Observation, limits, numbers, rows
+from loadgen.observation import Observation, limits, numbers, rows, sent
 from loadgen.results import PutResult, encode
 from loadgen.series import Series, of_function, running
 from processor.adapters.telemetry import BatchReport, Telemetry
@@ -147,6 +148,13 @@ def test_the_reports_limits_rest_on_the_senders_and_the_targets_series() -> None
     assert (series["name"], series["points"]) == ("write_throttles shardId-4", [[0, 1], [1, 1]])
     assert told["missing"] == ["the function's log: no"]
     assert json.loads(json.dumps(told)) == told
+
+
+def test_the_senders_part_of_the_evidence_is_in_the_units_of_its_names() -> None:
+    metrics = Metrics(10_000)
+    errors, attempts = (THROTTLED, "InternalFailure"), ((0, "shardId-4"), (1_000_000, None))
+    metrics.add(PutResult("k", [0, 0], 1_500_000, 4_000_000, 3, 700, 0, 0, "s", "1", errors, None, False, attempts))
+    assert sent(metrics) == Sent(2, 2, 1_500.0, 3, {"shardId-4": 1}, {"InternalFailure": 1}, 1, 700, 4.0)
 
 
 def test_a_row_has_rates_of_sums_and_holds_other_values_for_their_period() -> None:
