@@ -11,19 +11,22 @@ runs differ from the held-out ones in shards, factor, batch size, aggregation, k
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import planning_machine
 from infra.ops.outputs import Connection, Target
-from infra.plan import check, command, service, show
+from infra.plan import check, command, machine, service, show
 from infra.plan.check import Compared
+from infra.plan.machine import Machine
 from infra.plan.measured import Run
 from loadgen.readback import find_stack
 from loadgen.sweep_quotas import Point
@@ -67,17 +70,22 @@ CALIBRATION = (
     Case("c2", 1, 2, 500, 1, None, 0, 3000, 150),
     Case("c3", 2, 2, 1000, 1, 100, 0, 400, 600),
     Case("c4", 2, 1, 200, 0, None, 0, 300, 150),
+    # Backlogs that are limited by the machine, for its CPU: one lane, many, small batches, large ones.
+    Case("c5", 1, 1, 200, 1, None, 0, 2000, 0, 850, 24.0),
+    Case("c6", 1, 1, 10, 0, None, 0, 400, 0, 300, 12.0),
+    Case("c7", 2, 2, 20, 1, 100, 0, 400, 0, 2000, 18.0),
+    Case("c8", 1, 4, 100, 1, None, 0, 600, 0, 850, 24.0),
 )
 HELD_OUT = (
     Case("h1", 1, 1, 50, 1, None, 500, 500, 55, 100),
     Case("h2", 1, 4, 50, 1, None, 1000, 1000, 100, 160, 20.0),
     Case("h3", 2, 2, 100, 1, None, 300, 40, 300, 700, 18.0),
     Case("h4", 4, 1, 20, 1, 50, 700, 200, 120, 400),
-    Case("h5", 2, 1, 50, 1, 100, 0, 150, 400, 1500, 10.0),
+    Case("h5", 2, 1, 50, 1, 100, 0, 150, 400, 3000, 20.0),
     Case("h6", 1, 2, 100, 1, None, 400, 100, 100, 200, reserved=1),
     Case("h7", 1, 1, 1000, 3, 100, 0, 100, 400),
-    Case("h8", 2, 4, 10, 0, 100, 400, 250, 300, 1200, 12.0),
-    Case("h9", 1, 2, 50, 1, None, 0, 1000, 80, 300, 15.0, event_bytes=1024, skew=1.0),
+    Case("h8", 2, 4, 10, 0, 100, 400, 250, 300, 1200, 16.0),
+    Case("h9", 1, 2, 50, 1, None, 0, 1000, 80, 700, 30.0, event_bytes=1024, skew=1.0),
     Case("h10", 4, 2, 25, 1, None, 600, 800, 150, 300, 20.0),
 )
 
@@ -94,16 +102,18 @@ def main() -> int:
     )
     options.add_argument("--compare", action="store_true", help="measure nothing")
     options.add_argument("--only", default="", help="names of cases, separated by commas")
+    options.add_argument("--kinds", default="steady,backlog", help="which loads of a case")
     options.add_argument("--write", action="store_true", help="write infra/plan/service_times.json")
     chosen = options.parse_args()
     if not chosen.compare:
         only = set(chosen.only.split(",")) - {""}
-        measure([case for case in (*CALIBRATION, *HELD_OUT) if not only or case.name in only], chosen.out[0])
+        cases = [case for case in (*CALIBRATION, *HELD_OUT) if not only or case.name in only]
+        measure(cases, chosen.out[0], set(chosen.kinds.split(",")))
     compare(chosen.out, write=chosen.write)
     return 0
 
 
-def measure(cases: Sequence[Case], out: Path) -> None:
+def measure(cases: Sequence[Case], out: Path, kinds: set[str]) -> None:
     """Every case's loads on a stack of its own, with what they leave behind in folders of `out`."""
     out.mkdir(parents=True, exist_ok=True)
     stack = subprocess.Popen([BIN / "infra", "up", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -116,11 +126,11 @@ def measure(cases: Sequence[Case], out: Path) -> None:
         for case in sorted(cases, key=lambda case: case.shards):  # AWS: ten changes of the shards in 24 hours
             tuner.apply(case.point)
             set_window(connection, found.mapping_id, case.window_s)
-            load(case, "warm", endpoint, out, rate=max(20.0, case.steady / 3), seconds=3.0)
-            if case.steady:
-                load(case, "steady", endpoint, out, rate=case.steady, seconds=case.duration_s)
-            if case.backlog:
-                load(case, "backlog", endpoint, out, rate=case.backlog, seconds=case.backlog_s)
+            load(case, "warm", stack.pid, endpoint, out, rate=max(20.0, case.steady / 3), seconds=3.0)
+            if case.steady and "steady" in kinds:
+                load(case, "steady", stack.pid, endpoint, out, rate=case.steady, seconds=case.duration_s)
+            if case.backlog and "backlog" in kinds:
+                load(case, "backlog", stack.pid, endpoint, out, rate=case.backlog, seconds=case.backlog_s)
     finally:
         stack.send_signal(signal.SIGTERM)
         stack.wait(60)
@@ -143,7 +153,7 @@ def wait_for_quiet() -> None:
         time.sleep(1.0)
 
 
-def load(case: Case, kind: str, endpoint: str, out: Path, *, rate: float, seconds: float) -> None:
+def load(case: Case, kind: str, stack_pid: int, endpoint: str, out: Path, *, rate: float, seconds: float) -> None:
     folder = out / f"{case.name}-{kind}"
     words = [BIN / "loadgen", "run", "--rate", f"{rate:g}", "--duration", f"{seconds:g}", "--endpoint-url", endpoint]
     words += ["--keys", f"{case.keys}", "--skew", f"{case.skew:g}", "--event-bytes", f"{case.event_bytes}"]
@@ -159,31 +169,33 @@ def load(case: Case, kind: str, endpoint: str, out: Path, *, rate: float, second
     if kind != "warm":
         wait_for_quiet()
     begun_s = time.monotonic()
-    ended = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    status, said = planning_machine.measured([str(word) for word in words], stack_pid, folder)
     busy = Path("/proc/loadavg").read_text().split()[0]
     note = folder / PAUSES
     note.write_text(json.dumps({"pause_ms": case.pause_ms, "loadavg": float(busy)}))
     print(
-        f"{case.name} {kind}: exit {ended.returncode}, {time.monotonic() - begun_s:.0f} s, load average {busy}",
+        f"{case.name} {kind}: exit {status}, {time.monotonic() - begun_s:.0f} s, load average {busy}",
         flush=True,
     )
-    if ended.returncode:
-        print(ended.stderr[-600:], flush=True)
+    if status:
+        print(said[-600:], flush=True)
 
 
 def runs(cases: Sequence[Case], outs: Sequence[Path]) -> Iterator[Run]:
     for case in cases:
-        for kind, rate in (("steady", case.steady), ("backlog", case.backlog)):
-            found = [out / f"{case.name}-{kind}" for out in outs]
-            reports = [
-                (folder, json.loads(file.read_text())) for folder in found if (file := folder / "report.json").is_file()
-            ]
-            usable = [
-                (lateness(report), str(folder)) for folder, report in reports if rate and is_of(case, rate, report)
-            ]
-            if usable:
-                (run,) = command.read_runs(Path(min(usable)[1]))
+        for kind in ("steady", "backlog"):
+            if folder := chosen_folder(case, kind, outs):
+                (run,) = command.read_runs(folder)
                 yield run.with_pause(case.pause_ms / 1000)
+
+
+def chosen_folder(case: Case, kind: str, outs: Sequence[Path]) -> Path | None:
+    """Of the runs of this load the one whose sender was late least."""
+    rate, seconds = (case.steady, case.duration_s) if kind == "steady" else (case.backlog, case.backlog_s)
+    found = [out / f"{case.name}-{kind}" for out in outs]
+    reports = [(folder, json.loads(file.read_text())) for folder in found if (file := folder / "report.json").is_file()]
+    usable = [(lateness(report), folder) for folder, report in reports if rate and is_of(case, rate, seconds, report)]
+    return min(usable)[1] if usable else None
 
 
 def lateness(report: Mapping[str, Any]) -> float:
@@ -191,20 +203,24 @@ def lateness(report: Mapping[str, Any]) -> float:
     return float(report["numbers"]["late_share"])
 
 
-def is_of(case: Case, rate: float, report: Mapping[str, Any]) -> bool:
+def is_of(case: Case, rate: float, seconds: float, report: Mapping[str, Any]) -> bool:
     """Measured with this case's present settings, and to its end."""
     asked, capacity = report["configuration"], report["limits"]["capacity"]
-    same = (float(asked["rate"]), int(asked["keys"]), capacity["shards"], capacity["batch_size"])
-    return not report["partial"] and same == (rate, case.keys, case.shards, case.batch)
+    sizes = (int(asked["keys"]), capacity["shards"], capacity["parallelization_factor"], capacity["batch_size"])
+    same = sizes == (case.keys, case.shards, case.factor, case.batch)
+    return not report["partial"] and same and (float(asked["rate"]), float(asked["duration"])) == (rate, seconds)
 
 
 def compare(out: Sequence[Path], *, write: bool) -> None:
     """Fits, predicts, prints; with `write` the default service times become these."""
     known, _ = command.default_times()
     calibration = list(runs(CALIBRATION, out))
-    held_out = list(runs(HELD_OUT, out))
-    times = command.calibrated(calibration, known)
+    # A batch's time alone: with a backlog it waits for the CPU, which is the machine's part.
+    times = command.calibrated([run for run in calibration if not run.is_backlog], known)
     print(json.dumps(service.to_plain(times)))
+    here = fitted_machine(out, times)
+    print(json.dumps(machine.to_plain(here)))
+    calibration, held_out = (on(here, found) for found in (calibration, runs(HELD_OUT, out)))
     for title, some in (("calibration", calibration), ("held out", held_out)):
         compared = [one for run in some for one in check.compare(run, times)]
         print(f"\n{title}")
@@ -212,7 +228,23 @@ def compare(out: Sequence[Path], *, write: bool) -> None:
         print(json.dumps(check.summary(compared)))
     print(markdown(compared))
     if write:
-        write_default(times, compared)
+        write_default(times, here, compared)
+
+
+def fitted_machine(out: Sequence[Path], times: service.ServiceTimes) -> Machine:
+    """By the calibration backlogs alone."""
+    folders = [chosen_folder(case, "backlog", out) for case in CALIBRATION]
+    found = list(planning_machine.drains([folder for folder in folders if folder]))
+    if not found:
+        raise SystemExit("no backlog of a calibration case was measured: leave --compare away, or --only c5,c6,c7,c8")
+    source = f"CPU of all processes by /proc while {', '.join(drain.name for drain in found)} drained"
+    here = planning_machine.fitted(found, times, os.cpu_count() or 1, source)
+    print("\n".join(planning_machine.lines(found, here)))
+    return here
+
+
+def on(here: Machine, found: Iterable[Run]) -> list[Run]:
+    return [replace(run, setup=command.on_machine(run.setup, here)) for run in found]
 
 
 def markdown(compared: Sequence[Compared]) -> str:
@@ -233,7 +265,7 @@ def markdown(compared: Sequence[Compared]) -> str:
     return "\n".join(lines)
 
 
-def write_default(times: service.ServiceTimes, compared: Sequence[Compared]) -> None:
+def write_default(times: service.ServiceTimes, here: Machine, compared: Sequence[Compared]) -> None:
     today = datetime.now(UTC).date().isoformat()
     source = (
         f"measured on the local stack on {today} (python -m benchmarks.planning), two shared x86-64 cores, Python 3.11"
@@ -248,6 +280,7 @@ def write_default(times: service.ServiceTimes, compared: Sequence[Compared]) -> 
         "schema": command.CALIBRATION_SCHEMA,
         "date": today,
         "times": service.to_plain(times),
+        "machine": machine.to_plain(here),
         "held_out": check.summary(compared),
         "runs": [one.as_json() for one in compared],
     }

@@ -48,7 +48,8 @@ def compare(run: Run, times: ServiceTimes) -> list[Compared]:
     if run.is_backlog:
         if run.drained:
             seen = simulated(run, times, backlog=True)
-            predicted = len(seen.latencies) / max(commit[0] for commit in seen.commits)
+            begin_s = 0.0 if run.setup.machine is None else run.setup.machine.begin_s
+            predicted = len(seen.latencies) / (begin_s + max(commit[0] for commit in seen.commits))
             found.append(Compared(run.name, "backlog drained", "events/s", predicted, run.drained, run.doubts))
         return found
     if run.p50_s is not None:

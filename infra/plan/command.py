@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
-from infra.plan import check, measured, prices, service, show
+from infra.plan import check, machine, measured, prices, service, show
 from infra.plan.basis import Basis
 from infra.plan.document import document
 from infra.plan.load import Wish, WishError
+from infra.plan.machine import Machine
 from infra.plan.measured import AWS_DELAYS, LOCAL_DELAYS, MeasuredError, Run
 from infra.plan.prices import Prices, PricesError
 from infra.plan.search import Aims, Unreachable, choose
@@ -107,7 +108,8 @@ def _aims(arguments: argparse.Namespace) -> Aims:
     if not 0 <= arguments.malformed < 1:
         raise CommandError(f"--malformed is {arguments.malformed:g}; accepted: a share from 0 to below 1", USAGE)
     delays: dict[str, Any] = LOCAL_DELAYS if arguments.local else AWS_DELAYS
-    around = Setup(1, 1, 1, 1, 512, **delays, cores=os.cpu_count() if arguments.local else None)
+    around = Setup(1, 1, 1, 1, 512, **delays)
+    around = on_machine(around, default_machine()) if arguments.local else around
     return Aims(arguments.utilisation, arguments.latency_p99_ms / 1000, around)
 
 
@@ -137,6 +139,20 @@ def default_times() -> tuple[ServiceTimes, dict[str, Any]]:
         raise CommandError(f"{SERVICE_TIMES}: {type(error).__name__}: {error}", USAGE) from error
 
 
+def default_machine() -> Machine | None:
+    """What this machine's local stack shares, by the CPU that was measured for this project; None: nothing was."""
+    plain = _json(SERVICE_TIMES, "the default service times")
+    try:
+        return machine.from_plain(plain["machine"], os.cpu_count() or 1) if "machine" in plain else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError(f"{SERVICE_TIMES}: {type(error).__name__}: {error}", USAGE) from error
+
+
+def on_machine(setup: Setup, here: Machine | None) -> Setup:
+    """As the local stack runs on it."""
+    return setup if here is None else replace(setup, machine=here, invoke_s=here.gap_s)
+
+
 def read_prices(path: Path) -> Prices:
     try:
         return prices.prices(_json(path, "--prices"))
@@ -151,7 +167,8 @@ def read_runs(path: Path) -> list[Run]:
         raise CommandError(f"{path}: there is neither a {' nor a '.join(FILES)} in it", USAGE)
     try:
         found = measured.runs(_json(file, "a measured run"), path.name if path.is_dir() else str(path))
-        return [replace(run, setup=replace(run.setup, cores=os.cpu_count())) if run.is_local else run for run in found]
+        here = default_machine()
+        return [replace(run, setup=on_machine(run.setup, here)) if run.is_local else run for run in found]
     except MeasuredError as error:
         raise CommandError(str(error), USAGE) from error
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import exp
 from random import Random
 
+from infra.plan.machine import Shared
 from infra.plan.service import ServiceTimes
 from processor.core.chain import SEALED_AT, capacity
 
@@ -111,22 +112,21 @@ class Ran:
 
 @dataclass(slots=True)
 class Function:
-    """`pause_s`: of every batch, before the processor's own work. `cores`: that all executions share, if they do."""
+    """`pause_s`: of every batch, before the processor's own work. `machine`: that everything shares, if it does."""
 
     times: ServiceTimes
     memory_mb: int
     pause_s: float
     pages: Pages
     table: Table
-    cores: int | None = None
+    machine: Shared | None = None
 
-    def run(self, keys: Sequence[int], now_s: float, environment: int = 0, running: int = 1) -> Ran:
-        """`running`: executions at the same time, this one counted; those that pause leave the cores to others."""
+    def run(self, keys: Sequence[int], now_s: float, environment: int = 0) -> Ran:
         writes = self.pages.writes(keys, environment)
         inside_s = self.times.inside_s(len(keys), writes, self.memory_mb)
-        if self.cores is not None:
-            computing = running * inside_s / (inside_s + self.pause_s)
-            inside_s *= max(1.0, computing / self.cores)
-        inside_s += self.table.wait_s(writes, now_s + self.pause_s)
+        begins_s = now_s + self.pause_s
+        inside_s += self.table.wait_s(writes, begins_s)
+        if self.machine is not None:
+            inside_s += self.machine.wait_s(len(keys), writes, begins_s)
         outside_s = self.times.seconds(0, 0, self.memory_mb) - self.times.inside_s(0, 0, self.memory_mb)
         return Ran(self.pause_s + outside_s + inside_s, self.pause_s + outside_s + inside_s, writes)

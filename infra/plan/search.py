@@ -191,7 +191,7 @@ def _sized(
     for batch_size in BATCH_SIZES:
         setup = Setup(
             shards, factor, min(batch_size, BATCH_SIZE_MAX), 1, memory_mb, lanes, None, around.read_on_put,
-            around.put_s, around.read_s, around.invoke_s, around.cores,
+            around.put_s, around.read_s, around.invoke_s, around.machine,
         )  # fmt: skip
         if _full_batch(wish, times, setup)[1] <= TEMPLATE_TIMEOUT_S * TIMEOUT_SHARE:
             return setup

@@ -205,7 +205,7 @@ class Slice:
         records = [self._contents.pop(record.sequence_number) for record in invoke.records]
         keys = [key for record in records for key in record.keys]
         environment = self._environment()
-        ran = self._function.run(keys, self._now, environment, self._running)
+        ran = self._function.run(keys, self._now, environment)
         commit_s = self._now + ran.commit_s - START_S
         self.seen.commits.append((commit_s, len(keys), ran.whole_s, ran.writes))
         for record in records:
