@@ -23,6 +23,7 @@ from infra.model.mapping import (
     MappingConfig,
     MappingInUseError,
     Metric,
+    NotSent,
     Read,
     StartingPosition,
     Subscribe,
@@ -163,6 +164,11 @@ class MappingRunner:
                 case CompleteShard(shard_id):
                     log.info("%s: completely processed", shard_id)
                     self._moved()
+                case NotSent(shard_id, number, event_bytes):
+                    said = (
+                        "%s: record %s makes an event of %d bytes, too large for an invocation; its lane waits until "
+                    )
+                    log.error(said + "it is given up", shard_id, number, event_bytes)
                 case BeginAnew():
                     uuid = self.machine.config.uuid
                     log.warning("mapping %s begins anew: its stream is another one of the same name", uuid)
@@ -279,8 +285,10 @@ class MappingRunner:
     async def _deliver_document(self, command: Deliver) -> None:
         try:
             await self._deliver(command.destination_arn, command.key, command.body())
-        except Exception:  # final, as on AWS: counted by the machine, and told here
-            log.exception("%s: an on-failure document was not delivered; its records are dropped", command.key)
+        except Exception as error:  # noqa: BLE001 - final whatever it is, as on AWS: counted, and told in one line
+            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            said = "%s: an on-failure document was not delivered to %s, its records are dropped: %s"
+            log.error(said, command.key, command.destination_arn, why)
             self._feed(self.machine.not_delivered, command.delivery_id)
         else:
             self._feed(self.machine.delivered, command.delivery_id)

@@ -23,6 +23,7 @@ from infra.model.mapping import (
     ListShards,
     MappingConfig,
     Metric,
+    NotSent,
     Read,
     RequestIds,
     Subscribe,
@@ -79,6 +80,7 @@ class World:
         self.delivery_s = 0.0
         self.read_s = 0.0  # a read sees what is there when it begins
         self.refusing = False
+        self.told: Callable[[NotSent], None] = lambda _: None
         self.read_fault: Callable[[Read], str | None] = lambda _: None  # "throttled" or a reason
         self.invokes: list[tuple[float, Invoke]] = []
         self.documents: list[tuple[float, Deliver]] = []
@@ -205,6 +207,8 @@ class World:
                 case CompleteShard(shard_id):
                     self.witness.completes(command)
                     self.completed.append(shard_id)
+                case NotSent():
+                    self.told(command)
                 case Metric(name, value):
                     self.metrics.append((name, value))
 

@@ -114,6 +114,15 @@ class BeginAnew:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing to do, but to be told: a record whose event is too large for any invocation was tried the first time."""
+
+    shard_id: str
+    sequence_number: int | None  # None: it is the window's state that is too large
+    event_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """A value to publish: the function's if in FUNCTION_METRICS (IteratorAge is in ms), else the mapping's."""
 
@@ -134,5 +143,6 @@ Command = (
     | Checkpoint
     | CompleteShard
     | BeginAnew
+    | NotSent
     | Metric
 )

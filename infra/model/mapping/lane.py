@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from infra.model.function import FunctionError, InvokeOutcome, ServiceError, Succeeded
 from infra.model.mapping.batch import Batch, batch_length
-from infra.model.mapping.commands import Deliver, Invoke, Metric
+from infra.model.mapping.commands import Deliver, Invoke, Metric, NotSent
 from infra.model.mapping.context import CALL_FAILED, OK, Context
 from infra.model.mapping.documents import Condition, Failure
 from infra.model.mapping.gathering import gather, last_invocation, window_bytes
@@ -194,6 +194,10 @@ class Lane:
             self.batches[-1:] = [batch.rest(length, new_id()), batch.first(length, new_id())]
         else:
             # It never reaches the function, and unlike a throttle it uses the retry quota (recorded).
+            self.context.last_processing_result = CALL_FAILED
+            if not batch.attempts:
+                number = batch.records[0].sequence_number if batch.records else None
+                self.context.commands.append(NotSent(self.shard.shard_id, number, batch.event_bytes))
             batch.failure = Failure.NOT_SENT
             self._failed(batch, now)
         return False

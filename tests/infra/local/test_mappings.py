@@ -67,9 +67,9 @@ def test_an_invocation_that_breaks_in_the_shell_is_retried_and_nothing_is_lost()
 
 @pytest.mark.parametrize("refusing", [None, ConnectionResetError("no such bucket")])
 def test_a_poisoned_batch_ends_as_a_document_or_as_dropped_and_the_next_is_delivered(
-    refusing: Exception | None,
+    refusing: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Facts 5.10, 5.11, 5.13."""
+    """Facts 5.10, 5.11, 5.13; a document that is not delivered is told in one line."""
 
     async def test() -> None:
         house = House(retry_attempts_max=1, batch_size=1, on_failure_destination_arn=BUCKET)
@@ -95,6 +95,11 @@ def test_a_poisoned_batch_ends_as_a_document_or_as_dropped_and_the_next_is_deliv
         await house.service.stop()
 
     run(test())
+    errors = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [each.getMessage().rpartition("dropped: ")[2] for each in errors] == (
+        [] if refusing is None else ["ConnectionResetError: no such bucket"]
+    )
+    assert all(each.exc_info is None for each in errors)
 
 
 def test_a_split_while_reading_loses_nothing_and_keeps_the_order_per_key() -> None:

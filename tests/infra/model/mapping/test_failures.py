@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from infra.model.function import InvokeOutcome, ServiceError, Succeeded, Throttled
-from infra.model.mapping import Invoke, Pace
+from infra.model.mapping import Invoke, NotSent, Pace
 from infra.model.mapping.documents import Failure
-from tests.support.mapping_world import FIRST, World, raised, succeeded
+from tests.support.mapping_world import FIRST, ONE, World, raised, succeeded
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:failures"
 
@@ -115,6 +115,23 @@ def test_an_event_that_lambda_finds_too_large_uses_the_retry_quota() -> None:
     assert "responseContext" not in document
     assert found.total("InvokedEventCount") == 0
     assert found.machine.last_processing_result == "PROBLEM: Function call failed"
+
+
+def test_a_record_too_large_to_be_sent_shows_a_problem_and_is_told_once() -> None:
+    """Facts 2.8, 4.4: it blocks its lane while retries are without a limit."""
+    found = World(pace=Pace(event_bytes_max=2_000))
+    told: list[NotSent] = []
+    found.told = told.append
+    found.put("a")
+    found.start().run(1)
+    assert found.machine.last_processing_result == "OK"
+    (number,) = found.put("a", data=b"x" * 3_000)
+    found.put("a")
+    found.run(60)
+    assert found.machine.last_processing_result == "PROBLEM: Function call failed"
+    assert [(each.shard_id, each.sequence_number) for each in told] == [(ONE, number)]
+    assert told[0].event_bytes > 4_000
+    assert found.sent == [[0]]
 
 
 def test_a_batch_that_lambda_finds_too_large_is_halved_if_bisect_is_on() -> None:
