@@ -386,6 +386,7 @@ def test_a_window_that_was_never_read_is_lost_not_fine() -> None:
     ledger = settle(expected, Findings())
     assert not ledger.balanced
     assert (ledger.lost, ledger.sums_not_checked) == (1, 1)
+    assert (ledger.stored, ledger.unknown_stored, ledger.duplicates_applied, ledger.foreign) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("whole", [True, False])

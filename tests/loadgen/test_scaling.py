@@ -2,6 +2,7 @@
 
 import math
 from random import Random
+from statistics import fmean, stdev
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,14 @@ def test_the_errors_cover_the_truth_behind_noisy_data() -> None:
             error = getattr(found, f"{name}_error")
             inside[name] += error is not None and abs(getattr(found, name) - truth) <= 2.5 * error
     assert min(inside.values()) >= 0.9 * 200
+
+
+def test_the_errors_are_as_large_as_what_the_terms_scatter_by_and_no_larger() -> None:
+    random = Random(13)
+    found = [fit([(n, law(500, 0.1, 0.01, n) * random.gauss(1, 0.03)) for n in LANES * 2]) for _ in range(150)]
+    for name in ("rate", "contention", "coherency"):
+        said = fmean(getattr(one, f"{name}_error") or 0.0 for one in found)
+        assert said == pytest.approx(stdev(getattr(one, name) for one in found), rel=0.25)
 
 
 def test_no_term_is_negative_and_one_that_is_held_at_nothing_has_no_error() -> None:
