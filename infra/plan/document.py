@@ -28,7 +28,9 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
     usd = sum(part.usd for part in parts)
     # What the load needs to be raised is taken as raised: it is said beside.
     growing = [
-        (at, quota) for quota in quotas if quota.utilisation <= 1.0 and (at := quota.at_rate(wish.rate)) is not None
+        (at, quota)
+        for quota in quotas
+        if not (quota.can_be_raised and quota.utilisation > 1.0) and (at := quota.at_rate(wish.rate)) is not None
     ]
     at, first = min(growing, key=lambda found: found[0])
     return {

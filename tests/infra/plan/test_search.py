@@ -114,6 +114,14 @@ def test_without_any_event_there_is_no_latency_that_a_wish_could_be_met_by() -> 
     assert Seen().quantiles((0.5, 0.99)) == [float("inf")] * 2
 
 
+def test_what_cannot_be_raised_and_is_too_little_is_the_first_limit_below_the_wished_rate() -> None:
+    wish = Wish(500, keys=2000, skew=0)
+    choice = chosen(wish)
+    slow = replace(choice, meets=False, expectation=replace(choice.expectation, sustained=400.0))
+    first = document(wish, AIMS, slow, BASIS)["first_limit"]
+    assert (first["name"], first["events_per_s"]) == ("function time", 400.0)
+
+
 def test_a_key_that_no_shard_holds_is_named_with_what_would_fit() -> None:
     with pytest.raises(Unreachable, match=r"hottest of the 10 keys .* no number of shards helps") as told:
         chosen(Wish(100_000, keys=10, skew=0))
