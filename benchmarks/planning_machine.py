@@ -121,7 +121,7 @@ def drains(folders: Sequence[Path]) -> Iterator[Drain]:
 def _drain(name: str, plain: Mapping[str, Any], cpu: Mapping[str, float]) -> Drain:
     capacity = plain["limits"]["capacity"]
     series = {one["name"]: [value for _, value in one["points"]] for one in plain["limits"]["series"]}
-    counts = Sample(*(sum(series[name]) for name in ("batches", "processed", "write_units")), 0.0)
+    counts = Sample(sum(series["batches"]), sum(series["processed"]), sum(series["write_units"]), 0.0)
     lanes = capacity["shards"] * capacity["parallelization_factor"]
     return Drain(name, lanes, counts, cpu, float(cpu["drain_s"]), series["concurrency"])
 

@@ -93,7 +93,21 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
             f"the hottest key's {key_rate:,.1f} events/s, one page a batch, and its full pages; AWS: 1,000 a partition",
             used_up_at=wish.rate * max(0.0, PARTITION_WRITE_UNITS_PER_S - lane_cycles) * SEALED_AT / key_rate,
         ),
+        *_machine(wish, choice),
     ]  # fmt: skip
+
+
+def _machine(wish: Wish, choice: Choice) -> list[Quota]:
+    """What the local stack shares; nothing on AWS. A batch costs CPU, too: fuller ones take more, so a bound is low."""
+    machine = choice.setup.machine
+    if machine is None:
+        return []
+    stack, every = machine.busy(choice.expectation.invocations, wish.rate, choice.expectation.writes)
+    rests_on = f"batches, events and pages written, each with its CPU: {machine.source}"
+    return [
+        Quota("the local stack's process", stack, 1.0, "CPU", rests_on),
+        Quota("this machine's cores", every, float(machine.cores), "CPU", rests_on),
+    ]
 
 
 def _count(number: int, what: str) -> str:

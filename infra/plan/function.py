@@ -127,6 +127,6 @@ class Function:
         begins_s = now_s + self.pause_s
         inside_s += self.table.wait_s(writes, begins_s)
         if self.machine is not None:
-            inside_s += self.machine.wait_s(len(keys), writes, begins_s)
+            inside_s += self.machine.wait_s(len(keys), writes, begins_s, inside_s)
         outside_s = self.times.seconds(0, 0, self.memory_mb) - self.times.inside_s(0, 0, self.memory_mb)
         return Ran(self.pause_s + outside_s + inside_s, self.pause_s + outside_s + inside_s, writes)

@@ -48,13 +48,15 @@ class Shared:
         self._rates = (share, machine.cores * share)
         self._free_s = [float("-inf"), float("-inf")]
 
-    def wait_s(self, events: float, writes: float, now_s: float) -> float:
-        """Seconds that one batch waits for the CPU that batches before it still need; its own is added to the queue."""
+    def wait_s(self, events: float, writes: float, now_s: float, alone_s: float) -> float:
+        """Seconds by which one batch is later than after the `alone_s` that it takes with the machine to itself: it
+        waits for the CPU that batches before it still need, and for as much as it needs itself.
+        """
         waited_s = 0.0
         for which, work_s in enumerate(self._machine.busy(1, events, writes)):
             begins_s = max(self._free_s[which], now_s)
-            waited_s = max(waited_s, begins_s - now_s)
             self._free_s[which] = begins_s + work_s / self._rates[which]
+            waited_s = max(waited_s, begins_s - now_s, self._free_s[which] - now_s - alone_s)
         return waited_s
 
 
