@@ -37,7 +37,7 @@ PAUSES = "pauses.json"
 # CPU of the function alone, ms: for an event, and for an event that is a page of its own less that (README, `python -m
 # benchmarks.handler`). What a batch takes beyond it, it waits for the table.
 EVENT_CPU_MS, WRITE_CPU_MS = 0.0229, 0.098
-QUIET_LOAD, QUIET_WITHIN_S = 1.5, 40.0
+QUIET_LOAD, QUIET_WITHIN_S = 1.5, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ class Case:
     @property
     def point(self) -> Point:
         return Point(self.shards, self.factor, self.batch, self.reserved, self.aggregate, self.pause_ms)
+
+    @property
+    def warming(self) -> float:
+        """Events/s of a small backlog in which every lane gets its environment."""
+        return min(800.0, max(20.0, self.steady / 3, self.shards * self.factor * self.batch))
 
 
 CALIBRATION = (
@@ -126,7 +131,7 @@ def measure(cases: Sequence[Case], out: Path, kinds: set[str]) -> None:
         for case in sorted(cases, key=lambda case: case.shards):  # AWS: ten changes of the shards in 24 hours
             tuner.apply(case.point)
             set_window(connection, found.mapping_id, case.window_s)
-            load(case, "warm", stack.pid, endpoint, out, rate=max(20.0, case.steady / 3), seconds=3.0)
+            load(case, "warm", stack.pid, endpoint, out, rate=case.warming, seconds=3.0)
             if case.steady and "steady" in kinds:
                 load(case, "steady", stack.pid, endpoint, out, rate=case.steady, seconds=case.duration_s)
             if case.backlog and "backlog" in kinds:
@@ -165,7 +170,7 @@ def load(case: Case, kind: str, stack_pid: int, endpoint: str, out: Path, *, rat
         "--out",
         folder,
     ]
-    words += ["--profile", "backlog"] if kind == "backlog" else []
+    words += ["--profile", "backlog"] if kind != "steady" else []
     if kind != "warm":
         wait_for_quiet()
     begun_s = time.monotonic()
