@@ -99,7 +99,8 @@ class Batching:
         place = last.index + 1
         if place == len(last.key.puts) or last.key.puts[place].number > shard.held_to or last.key.puts[place].missed:
             return
-        waiting = [put for put in shard.behind_put(last) if put.number <= shard.held_to and not put.missed]
+        behind = shard.behind_put(last)
+        waiting = [put for put in behind if put.wanted and not put.missed and put.number <= shard.held_to]
         if invoke.window is not None and waiting[0].arrived_at_ms >= invoke.window.window.end_s * 1000:
             return  # the next record is of a later tumbling window
         largest = max(len(put.parcel.entry.data) + 6 * len(put.parcel.entry.partition_key) for put in waiting)
