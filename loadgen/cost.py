@@ -19,7 +19,6 @@ SIZE = re.compile(r'"bytes":(\d+),')
 ACKNOWLEDGED = '"acknowledged_us":'
 MILLION, GB, GIB, HOUR_S = 1e6, 1e9, 2**30, 3600.0
 ON_DEMAND = "ON_DEMAND"
-INDEX_TOO = 2  # a write of the quarantine table is one of its index as well
 LEFT_OUT = (
     "what the stack costs unused (alarms, dashboard, metrics, key, storage: `infra plan`)",
     "reads of the tables, KMS and S3 requests, the inits of cold starts",
@@ -121,10 +120,10 @@ def cost(
     bill.add(f"Lambda: duration, {architecture}", gb_s, "GB-seconds", f"lambda_gb_s_{architecture}", duration)
     written = f"{units.source}{', as the processor estimates them' if units.name == 'write_units' else ''}"
     bill.add("DynamoDB: results", units.total, "write units", "write_request_units", written, MILLION)
-    kept = INDEX_TOO * quarantined
-    bill.add(
-        "DynamoDB: quarantine", kept, "write units", "write_request_units", "one each, and one in its index", MILLION
-    )
+    counted = by_name.get("quarantine_write_units")
+    kept = counted.total if counted else quarantined  # by DynamoDB, which knows their sizes
+    index = f"{counted.source if counted else 'one each'}, and one in its index"
+    bill.add("DynamoDB: quarantine", kept + quarantined, "write units", "write_request_units", index, MILLION)
     lines = LOG_BYTES_PER_BATCH + LOG_LINES_PER_BATCH * LOG_OVERHEAD_BYTES
     log = f"{lines:,} bytes per invocation"
     bill.add("CloudWatch: logs", invocations.total * lines / GB, "GB ingested", "logs_gb_in", log)

@@ -17,6 +17,8 @@ LOG_LINES_PER_BATCH = 4
 COMPRESSED = 0.15  # AWS: CloudWatch pricing, "compressed" logs: an assumption
 FUNCTION_METRICS, MAPPING_METRICS, SHARD_METRICS = 12, 6, 5  # custom metrics; EventCount of the mapping; template
 TEMPLATE_ALARM_METRICS, TEMPLATE_COMPOSITES, TEMPLATE_KEYS, TEMPLATE_DASHBOARDS = 31, 3, 1, 1
+QUARANTINE_ITEM_BYTES = 480  # names and values of a quarantine item beside its payload: 462 with the default names
+INLINE_MAX_BYTES = 64 * KIB  # the quarantine's own; what is larger is put into the bucket
 PAGE_BYTES = 1024  # a sealed page fills most of a write unit
 HOUR_S = 3600.0
 
@@ -39,6 +41,7 @@ class Usage:
     alarm_metrics: int = TEMPLATE_ALARM_METRICS
     shard_metrics: bool = True
     architecture: str = "arm64"
+    event_bytes: float = 256.0
 
 
 class Part(NamedTuple):
@@ -126,13 +129,15 @@ def _tables(usage: Usage, prices: Prices) -> Iterator[Part]:
         f"{usage.writes:,.1f} pages written per second in virtual time, 1 unit each (at most 1 KB)",
     )
     if usage.malformed:
+        inline = usage.event_bytes if usage.event_bytes <= INLINE_MAX_BYTES else 0.0
+        units = ceil((QUARANTINE_ITEM_BYTES + inline) / KIB)
         yield _part(
             prices,
             "DynamoDB: quarantine, write units",
-            usage.malformed * 2 * month_s / 1e6,
+            usage.malformed * (units + 1) * month_s / 1e6,
             "million units",
             "write_request_units",
-            f"{usage.malformed:,.2f} malformed events/s, one unit in the table and one in its index",
+            f"{usage.malformed:,.2f} malformed events/s, {units} unit(s) in the table and one in its index",
         )
     stored_gb = usage.new_pages * PAGE_BYTES * month_s / GB
     what = f"one month adds {usage.new_pages:,.2f} new pages/s of {PAGE_BYTES} bytes; they are kept, it adds up"
@@ -185,9 +190,9 @@ def _watching(usage: Usage, prices: Prices) -> Iterator[Part]:
         prices, "CloudWatch: dashboard", TEMPLATE_DASHBOARDS, "dashboard(s)", "dashboard_month", "the template's"
     )
     yield _part(prices, "KMS: key", TEMPLATE_KEYS, "key(s)", "kms_key_month", "the template's; requests not counted")
-    yield _part(
-        prices, "S3: failure bucket", 0.0, "million PUTs", "s3_puts", "one for each batch that is given up: none"
-    )
+    large = usage.malformed if usage.event_bytes > INLINE_MAX_BYTES else 0.0
+    why = "one for each batch that is given up: none; one for each malformed event above 64 KiB"
+    yield _part(prices, "S3: failure bucket", large * month_s / 1e6, "million PUTs", "s3_puts", why)
 
 
 def _part(prices: Prices, name: str, amount: float, unit: str, price: str, rests_on: str) -> Part:

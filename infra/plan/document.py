@@ -144,6 +144,7 @@ def usage_of(wish: Wish, choice: Choice, basis: Basis) -> Usage:
         malformed=wish.rate * basis.malformed,
         shard_metrics=basis.shard_metrics,
         architecture=basis.architecture,
+        event_bytes=wish.event_bytes,
     )
 
 

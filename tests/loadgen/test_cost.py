@@ -75,6 +75,12 @@ def test_units_that_dynamodb_counted_come_before_estimated_ones() -> None:
     assert "source of table_write_units" in [part.rests_on for part in made.parts]
 
 
+def test_a_quarantine_whose_units_dynamodb_counted_costs_those_and_one_in_its_index_for_each() -> None:
+    found = (*SERIES, series("quarantine_write_units", 400, 210))
+    made = billed(prices(write_request_units=1.0), found=found, quarantined=10)
+    assert made.usd == pytest.approx((10_000 + 610 + 10) / 1e6)
+
+
 @pytest.mark.parametrize("lacks", ["invocations", "concurrency", "write_units"])
 def test_a_load_whose_function_was_not_seen_has_no_cost(lacks: str) -> None:
     found = [one for one in SERIES if one.name != lacks]

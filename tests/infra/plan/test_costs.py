@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.plan import costs
 from infra.plan.costs import (
     TEMPLATE_ALARM_METRICS,
     TEMPLATE_COMPOSITES,
@@ -20,6 +21,7 @@ from infra.plan.costs import (
 )
 from infra.plan.load import Wish
 from infra.plan.prices import NAMES, PricesError, prices
+from processor.adapters import quarantine
 from tests.infra.plan.support import PRICES, PRICES_PLAIN, ROOT
 
 USAGE = Usage(2, 512, 1000.0, 20.0, 13_000.0, 4.0, 0.5, 100.0, 1.0, 0.0)
@@ -47,6 +49,17 @@ def test_parts_add_up_and_more_of_anything_costs_more(shards: int, records: floa
         usage(shards=shards, records=records, writes=writes, malformed=bad + 1),
     ):
         assert monthly_usd(more, PRICES) > monthly_usd(whole, PRICES)
+
+
+@pytest.mark.parametrize(
+    ("event_bytes", "units", "puts"), [(256, 2, 0), (2_000, 4, 0), (60_000, 61, 0), (70_000, 2, 1)]
+)
+def test_a_malformed_event_costs_what_its_size_in_quarantine_costs(event_bytes: int, units: int, puts: int) -> None:
+    found = {part.name: part.amount for part in bill(usage(malformed=1.0, event_bytes=event_bytes), PRICES)}
+    month_s = 730 * 3600
+    assert found["DynamoDB: quarantine, write units"] == pytest.approx(units * month_s / 1e6)
+    assert found["S3: failure bucket"] == pytest.approx(puts * month_s / 1e6)
+    assert costs.INLINE_MAX_BYTES == quarantine.INLINE_MAX_BYTES
 
 
 def test_the_bill_is_that_of_arithmetic() -> None:
