@@ -42,6 +42,7 @@ class Usage:
     shard_metrics: bool = True
     architecture: str = "arm64"
     event_bytes: float = 256.0
+    put_units: float | None = None
 
 
 class Part(NamedTuple):
@@ -87,14 +88,14 @@ def _stream(usage: Usage, prices: Prices) -> Iterator[Part]:
         "shard_hour",
         f"{usage.shards:,} of them all month",
     )
-    units = ceil(usage.record_bytes / PUT_UNIT_BYTES)
+    units = usage.put_units or ceil(usage.record_bytes / PUT_UNIT_BYTES)
     yield _part(
         prices,
         "Kinesis: PUT payload units",
         usage.records * units * month_s / 1e6,
         "million units",
         "put_payload_units",
-        f"{usage.records:,.1f} records/s of {usage.record_bytes:,.0f} bytes, {units} unit(s) each",
+        f"{usage.records:,.1f} records/s of {usage.record_bytes:,.0f} bytes, {units:,.3g} unit(s) each",
     )
 
 

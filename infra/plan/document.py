@@ -145,6 +145,7 @@ def usage_of(wish: Wish, choice: Choice, basis: Basis) -> Usage:
         shard_metrics=basis.shard_metrics,
         architecture=basis.architecture,
         event_bytes=wish.event_bytes,
+        put_units=expected.put_units,
     )
 
 

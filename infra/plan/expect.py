@@ -7,7 +7,9 @@ whole load is too many events for a run, the hottest shard stands for all: the o
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 
+from infra.plan.costs import PUT_UNIT_BYTES
 from infra.plan.function import Before, Function, Pages, Table
 from infra.plan.load import Spread, Wish, aggregate_wait_s, events_per_record, keys_of, record_bytes, spread
 from infra.plan.machine import Shared
@@ -31,7 +33,8 @@ class Expectation:
 
     `drain_s`: of a backlog of one hour while the load goes on; None: it does not drain. `writes_peak`: the highest
     second; where one shard stood for n, its peaks above the average count 1 / sqrt(n), for the others peak at other
-    times. `simulated_shards`, `simulated_events`: what stood for the whole.
+    times. `put_units`: payload units of a record, on average. `simulated_shards`, `simulated_events`: what stood for
+    the whole.
     """
 
     p50_s: float
@@ -47,6 +50,7 @@ class Expectation:
     records: float
     bytes: float
     record_bytes: float
+    put_units: float
     sustained: float
     drain_s: float | None
     lambda_throttles: int
@@ -107,8 +111,9 @@ def steady(
     limit = None if table_units_per_s is None else table_units_per_s * share
     fleet = environments(wish, setup, times) if len(shards) < setup.shards else 0
     does = function(wish, setup, times, limit, long_running=True, share=share)
-    run = Slice(setup, len(shards), records, does, fleet=fleet)
-    return run.run(until_s=3.0 * seconds + 60.0), share
+    seen = Slice(setup, len(shards), records, does, fleet=fleet).run(until_s=3.0 * seconds + 60.0)
+    seen.put_units = sum(ceil(record.size / PUT_UNIT_BYTES) for record in records)
+    return seen, share
 
 
 def sustained(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None) -> tuple[float, int]:
@@ -229,6 +234,7 @@ def expect(wish: Wish, setup: Setup, times: ServiceTimes, *, table_units_per_s: 
         records=wish.rate / each,
         bytes=wish.rate / each * size,
         record_bytes=size,
+        put_units=seen.put_units / seen.records if seen.records else ceil(size / PUT_UNIT_BYTES),
         sustained=rate_max,
         drain_s=drain_s,
         lambda_throttles=seen.lambda_throttles,

@@ -62,6 +62,7 @@ class Seen:
     due_s: "array[float]" = field(default_factory=lambda: array("d"))
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     records: int = 0
+    put_units: int = 0
     refused: int = 0
     read_throttles: int = 0
     lambda_throttles: int = 0

@@ -19,10 +19,13 @@ from infra.plan.costs import (
     new_pages_per_s,
     on_demand_stream_usd,
 )
+from infra.plan.expect import expect
 from infra.plan.load import Wish
+from infra.plan.packing import pack
 from infra.plan.prices import NAMES, PricesError, prices
+from infra.plan.setup import Setup
 from processor.adapters import quarantine
-from tests.infra.plan.support import PRICES, PRICES_PLAIN, ROOT
+from tests.infra.plan.support import PRICES, PRICES_PLAIN, ROOT, TIMES
 
 USAGE = Usage(2, 512, 1000.0, 20.0, 13_000.0, 4.0, 0.5, 100.0, 1.0, 0.0)
 
@@ -60,6 +63,17 @@ def test_a_malformed_event_costs_what_its_size_in_quarantine_costs(event_bytes: 
     assert found["DynamoDB: quarantine, write units"] == pytest.approx(units * month_s / 1e6)
     assert found["S3: failure bucket"] == pytest.approx(puts * month_s / 1e6)
     assert costs.INLINE_MAX_BYTES == quarantine.INLINE_MAX_BYTES
+
+
+def test_records_of_different_sizes_are_as_many_units_as_each_of_them_has_begun() -> None:
+    wish, setup = Wish(50, 15_000, keys=1000, skew=0), Setup(1, 1, 10_000, 0, 1769)
+    records, _ = pack(wish, wish.rate, 120, [0], 1, setup.outer_lanes, "any")
+    each = sum(-(-record.size // 25_000) for record in records) / len(records)
+    assert 1.1 < each < 1.9
+    found = expect(wish, setup, TIMES).put_units
+    assert found == pytest.approx(each, rel=0.05)
+    parts = {part.name: part.amount for part in bill(usage(put_units=found), PRICES)}
+    assert parts["Kinesis: PUT payload units"] == pytest.approx(20 * found * 730 * 3600 / 1e6)
 
 
 def test_the_bill_is_that_of_arithmetic() -> None:
