@@ -165,10 +165,8 @@ class MappingRunner:
                     log.info("%s: completely processed", shard_id)
                     self._moved()
                 case NotSent(shard_id, number, event_bytes):
-                    said = (
-                        "%s: record %s makes an event of %d bytes, too large for an invocation; its lane waits until "
-                    )
-                    log.error(said + "it is given up", shard_id, number, event_bytes)
+                    said = "%s: record %s makes an event of %d bytes, too large for an invocation: its lane waits"
+                    log.error(said, shard_id, number, event_bytes)
                 case BeginAnew():
                     uuid = self.machine.config.uuid
                     log.warning("mapping %s begins anew: its stream is another one of the same name", uuid)
