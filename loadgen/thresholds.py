@@ -1,5 +1,6 @@
 """PURE: `--threshold 'latency_p99_ms<1000'`: pass or fail over the named numbers of report.json."""
 
+import math
 import operator
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,7 @@ class Threshold(NamedTuple):
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.name}{self.comparison}{self.limit:g}"
+        return f"{self.name}{self.comparison}{int(self.limit) if self.limit.is_integer() else self.limit}"
 
 
 class Checked(NamedTuple):
@@ -46,6 +47,8 @@ def parse(expression: str, known: Iterable[str]) -> Threshold:
     names = sorted(known)
     if name not in names:
         raise ThresholdError(f"--threshold {expression!r}: there is no {name}; there are {', '.join(names)}")
+    if math.isinf(float(limit)):
+        raise ThresholdError(f"--threshold {expression!r}: {limit} is beyond every number that can be measured")
     return Threshold(name, comparison, float(limit))
 
 

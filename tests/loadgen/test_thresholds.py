@@ -33,6 +33,23 @@ def test_limits_may_be_written_as_people_write_numbers(expression: str, limit: f
     assert parse(expression, ["lost"]).limit == limit
 
 
+@given(st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9))
+def test_a_threshold_is_shown_with_the_very_limit_that_it_has(limit: float) -> None:
+    threshold = parse(f"lost<{limit}", ["lost"])
+    assert parse(str(threshold), ["lost"]) == threshold
+    assert threshold.limit == limit
+
+
+def test_whole_limits_are_shown_as_whole_numbers() -> None:
+    assert str(parse("events_acknowledged>=1234567", ["events_acknowledged"])) == "events_acknowledged>=1234567"
+
+
+@pytest.mark.parametrize("expression", ["lost<1e400", "lost>-1e999"])
+def test_a_limit_beyond_every_number_is_refused_for_it_would_always_hold(expression: str) -> None:
+    with pytest.raises(ThresholdError, match="beyond every number"):
+        parse(expression, ["lost"])
+
+
 @pytest.mark.parametrize("expression", ["", "lost", "lost<", "<1", "lost<x", "lost=1", "lost<1ms", "lost<1 or 1"])
 def test_an_expression_that_means_nothing_says_what_would(expression: str) -> None:
     with pytest.raises(ThresholdError, match="latency_p99_ms<1000"):
