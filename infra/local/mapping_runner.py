@@ -56,6 +56,7 @@ class MappingRunner:
         moved: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = machine
+        self._deleted = False
         self.failure: Exception | None = None  # the machine broke: nothing is performed any more
         self._streams = streams
         self._functions = functions
@@ -85,8 +86,11 @@ class MappingRunner:
         self._feed(self.machine.update, config, enabled=enabled)
 
     def delete(self) -> None:
-        """Raises MappingInUseError. `gone` is set when it is done."""
+        """Raises MappingInUseError. `gone` is set when it is done; at once when the machine has failed."""
         self._feed(self.machine.delete)
+        self._deleted = True
+        if self.failure is not None:
+            self.gone.set()
 
     async def stop(self, within_s: float) -> None:
         """Begins nothing more, waits for what is under way, and after `within_s` cuts it off."""
@@ -126,6 +130,8 @@ class MappingRunner:
             # The machine's state cannot be trusted any more: stop this mapping, loudly; the stack goes on.
             self.failure = error
             self.machine.stop()
+            if self._deleted:
+                self.gone.set()
             log.exception("event source mapping %s has stopped: this is a fault of the model", self.machine.config.uuid)
 
     def _set_alarm(self) -> None:

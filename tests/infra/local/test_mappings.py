@@ -230,7 +230,7 @@ def test_a_fault_of_the_stream_is_told_and_the_mapping_goes_on(broken: str, capl
     assert "RuntimeError: broken" in caplog.text
 
 
-def test_a_fault_of_the_model_stops_the_mapping_loudly(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_of_the_model_stops_the_mapping_loudly_and_it_can_be_deleted(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         house = House()
         await house.service.start()
@@ -241,6 +241,8 @@ def test_a_fault_of_the_model_stops_the_mapping_loudly(caplog: pytest.LogCapture
         await asyncio.sleep(5)
         _, described = await house.get("11111111-2222-3333-4444-555555555555")
         assert described["LastProcessingResult"] == "PROBLEM: the mapping has stopped: ZeroDivisionError"
+        await house.service.delete(mapping.uuid)
+        await house.until(lambda: not house.service._mappings, within_s=1)
         await house.service.stop()
 
     run(test())
