@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -109,6 +110,16 @@ def test_every_event_is_acknowledged_or_failed_in_the_totals_and_in_the_seconds(
     for name in ("offered", "acknowledged", "failed"):
         assert sum(getattr(second, name) for second in metrics.seconds.values()) == getattr(metrics, name)
         assert rows is None or sum(row[name] or 0 for row in rows.values()) == getattr(metrics, name)
+
+
+@given(st.lists(st.lists(st.integers(0, 4_000_000), min_size=1, max_size=4), max_size=8))
+def test_an_event_is_offered_in_the_very_second_in_which_it_was_due(dues_us: list[list[int]]) -> None:
+    metrics = Metrics(10_000)
+    for due_us in dues_us:
+        metrics.add(_put_result("k", due_us, 0, 9_500_000, ["ReadTimeoutError"] * 2, None, False))
+    due_s = Counter(at_us // 1_000_000 for due_us in dues_us for at_us in due_us)
+    assert [row["offered"] for row in metrics.timeline()[:9]] == [due_s[second] for second in range(9)] * bool(dues_us)
+    assert sum(second.errors for second in metrics.seconds.values()) == 2 * len(dues_us)
 
 
 def test_the_timeline_has_a_row_for_every_second() -> None:
