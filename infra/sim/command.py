@@ -45,12 +45,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _mutations() -> int:
     """The table: what is broken, how many seeds it took, which checker saw it."""
-    _say(f"{'mutation':<34} {'seeds':>5}  checker")
+    _say(f"{'mutation':<46} {'seeds':>5}  checker")
     survived = 0
     for name in mutations.MUTATIONS:
         found = mutations.hunt(name)
         survived += found is None
-        _say(f"{name:<34} {'none' if found is None else found.seeds:>5}  {'' if found is None else found.checker}")
+        _say(f"{name:<46} {'none' if found is None else found.seeds:>5}  {'' if found is None else found.checker}")
     _say(f"{len(mutations.MUTATIONS) - survived} of {len(mutations.MUTATIONS)} seen within {mutations.SEEDS_MAX} seeds")
     return VIOLATED if survived else 0
 
