@@ -220,7 +220,9 @@ class Load:
         metrics = self._metrics
         if metrics.acknowledged or not metrics.failed:
             return None
-        reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in metrics.failures.most_common(3))
+        # What ended the load comes before what was then given up.
+        counts = sorted(metrics.failures.items(), key=lambda pair: (pair[0] == "Interrupted", -pair[1]))
+        reasons = ", ".join(f"{reason} ({n:,} events)" for reason, n in counts[:3])
         return f"the stream {self._stack.stream} took nothing: {reasons}"
 
 
