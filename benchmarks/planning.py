@@ -220,8 +220,8 @@ def compare(out: Sequence[Path], *, write: bool) -> None:
     """Fits, predicts, prints; with `write` the default service times become these."""
     known, _ = command.default_times()
     calibration = list(runs(CALIBRATION, out))
-    # A batch's time alone: with a backlog it waits for the CPU, which is the machine's part.
-    times = command.calibrated([run for run in calibration if not run.is_backlog], known)
+    # A batch's time alone: what lanes wait for each other with a backlog is the machine's part.
+    times = command.calibrated([run for run in calibration if not run.is_backlog or run.setup.lanes == 1], known)
     print(json.dumps(service.to_plain(times)))
     here = fitted_machine(out, times)
     print(json.dumps(machine.to_plain(here)))

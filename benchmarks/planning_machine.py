@@ -133,7 +133,8 @@ def fitted(found: Sequence[Drain], known: ServiceTimes, cores: int, source: str)
     alone = [one for one in found if one.lanes == 1]
     begin_s = median(one.drain_s - sum(one.running_s) - _gap_s(one) * one.counts.batches for one in alone)
     gap_s = median(_gap_s(one) for one in alone)
-    return Machine(cores, stack, every, max(0.0, begin_s), max(0.0, gap_s), source)
+    share = max(one.cpu["stack_s"] / (one.drain_s - max(0.0, begin_s)) for one in found)
+    return Machine(cores, stack, every, min(1.0, share), max(0.0, begin_s), max(0.0, gap_s), source)
 
 
 def _fit(samples: Sequence[Sample], guess: Work, known: ServiceTimes) -> Work:

@@ -105,7 +105,7 @@ def _machine(wish: Wish, choice: Choice) -> list[Quota]:
     stack, every = machine.busy(choice.expectation.invocations, wish.rate, choice.expectation.writes)
     rests_on = f"batches, events and pages written, each with its CPU: {machine.source}"
     return [
-        Quota("the local stack's process", stack, 1.0, "CPU", rests_on),
+        Quota("the local stack's process", stack, machine.stack_share, "CPU", rests_on),
         Quota("this machine's cores", every, float(machine.cores), "CPU", rests_on),
     ]
 

@@ -23,14 +23,16 @@ class Work(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`stack`: of the one process with all services. `every`: of all processes together, that one and the executions
-    counted. `begin_s`: from enabling a mapping to its first batch, and from the last commit until a load generator has
-    found it. `gap_s`: of a lane between two batches. `source`: what it rests on, in words.
+    """`stack`: of the one process with all services, which uses at most `stack_share` of a core: it is never without
+    waiting. `every`: of all processes together, that one and the executions counted. `begin_s`: from enabling a mapping
+    to its first batch, and from the last commit until a load generator has found it. `gap_s`: of a lane between two
+    batches. `source`: what it rests on, in words.
     """
 
     cores: int
     stack: Work
     every: Work
+    stack_share: float
     begin_s: float
     gap_s: float
     source: str
@@ -45,7 +47,7 @@ class Shared:
 
     def __init__(self, machine: Machine, share: float = 1.0) -> None:
         self._machine = machine
-        self._rates = (share, machine.cores * share)
+        self._rates = (machine.stack_share * share, machine.cores * share)
         self._free_s = [float("-inf"), float("-inf")]
 
     def wait_s(self, events: float, writes: float, now_s: float, alone_s: float) -> float:
@@ -66,6 +68,7 @@ def from_plain(plain: Mapping[str, Any], cores: int) -> Machine:
         cores=cores,
         stack=_work(plain["stack"]),
         every=_work(plain["all_processes"]),
+        stack_share=float(plain["stack_share"]),
         begin_s=float(plain["begin_ms"]) / 1000,
         gap_s=float(plain["gap_ms"]) / 1000,
         source=str(plain["source"]),
@@ -76,6 +79,7 @@ def to_plain(machine: Machine) -> dict[str, Any]:
     return {
         "stack": _plain(machine.stack),
         "all_processes": _plain(machine.every),
+        "stack_share": round(machine.stack_share, 3),
         "begin_ms": round(machine.begin_s * 1000, 3),
         "gap_ms": round(machine.gap_s * 1000, 4),
         "source": machine.source,

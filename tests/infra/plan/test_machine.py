@@ -15,7 +15,7 @@ from infra.plan.measured import runs
 from infra.plan.setup import Setup
 from tests.infra.plan.support import TIMES, report
 
-MACHINE = Machine(2, Work(0.004, 2e-5, 5e-4), Work(0.01, 2e-4, 1.2e-3), 0.6, 0.002, "made up for a test")
+MACHINE = Machine(2, Work(0.004, 2e-5, 5e-4), Work(0.01, 2e-4, 1.2e-3), 0.8, 0.6, 0.002, "made up for a test")
 LOCAL = Setup(1, 4, 50, 1, 1769, read_on_put=True, put_s=0.004, read_s=0.001, invoke_s=0.001)
 AMOUNTS = st.lists(st.tuples(st.floats(0, 0.2), st.integers(1, 500), st.integers(1, 500)), min_size=1, max_size=40)
 
@@ -30,7 +30,7 @@ def test_batches_get_no_more_cpu_than_there_is(batches: list[tuple[float, int, i
         done_s = now_s + shared.wait_s(events, writes, now_s, 0.0)
         stack, every = machine.busy(1, events, writes)
         used = used[0] + stack, used[1] + every
-        assert used[0] <= done_s * share + 1e-9
+        assert used[0] <= done_s * share * 0.8 + 1e-9
         assert used[1] <= done_s * share * cores + 1e-9
 
 
@@ -50,7 +50,7 @@ def test_lanes_cannot_sustain_more_than_the_cores_give(batch_size: int) -> None:
     rate, events = sustained(wish, replace(free, machine=MACHINE), TIMES, None)
     unbound, _ = sustained(wish, free, TIMES, None)
     per_event = max(
-        MACHINE.stack.seconds(1 / batch_size, 1, 1), MACHINE.every.seconds(1 / batch_size, 1, 1) / MACHINE.cores
+        MACHINE.stack.seconds(1 / batch_size, 1, 1) / 0.8, MACHINE.every.seconds(1 / batch_size, 1, 1) / MACHINE.cores
     )
     assert events > 0
     assert rate < unbound
