@@ -6,18 +6,23 @@ the way of an event: what keeps events from being sent or taken comes before wha
 because whoever is kept out has no chance to be slow later on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from loadgen.account import counted
+from loadgen.behind import grown, waited
 from loadgen.series import Series
 
 ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now and then does not limit the load
 LATE = "sender: late"
+ENDPOINT = "the stream's endpoint"
 READS_REFUSED = 0.1  # of the calls that a shard allows: a poller that is refused now and then reads on at once
+BEHIND = "processing: behind"
 LATE_MS = 1_000  # events that leave less late than this are held up for a moment, not limited
 THROTTLED_SECONDS = 0.5  # of the load's: throttled less often than this does not explain a late sender
+SLOW_CALLS = 4  # a sender's connections: of calls in flight when a process itself stood still there are fewer
+EXPLAINED = 0.5  # of the worst lateness, by one call; or of the load's time, by calls that waited
 BUSY = 0.9  # of the lanes, on average over a second
 BUSY_SECONDS = 0.5  # of the seconds in which anything ran: all lanes busy for so long is the function's time
 READS_PER_SHARD_S = 5  # AWS: Kinesis quotas, GetRecords
@@ -56,7 +61,8 @@ class Capacity:
 
 
 class Sent(NamedTuple):
-    """What the sender knows. `attempts`: of Kinesis records. `errors`: other failed attempts, by code."""
+    """What the sender knows. `attempts`: of Kinesis records. `errors`: other failed attempts, by code. `slow_calls`:
+    when calls that took 1 s or more were handed over and answered, us."""
 
     events: int
     late: int
@@ -67,6 +73,7 @@ class Sent(NamedTuple):
     records: int
     size: int
     elapsed_s: float
+    slow_calls: Collection[tuple[int, int]] = ()
 
 
 class Found(NamedTuple):
@@ -115,11 +122,20 @@ def judge(
     seen = [found._replace(share=min(1.0, found.share)) for rule in RULES if (found := rule(evidence)) is not None]
     main = next((found for found in seen if found.share > ENOUGH), None)
     if main is None:
-        none = "no limit was touched by more than 1 % of it"
-        whole = f"the load was taken and processed as it was offered; {none}"
-        reason = whole if is_complete else f"none was seen as far as the load went; {none}"
-        return Judgement("nothing", reason, tuple(seen))
+        return Judgement("nothing", _none(sent, is_complete=is_complete), tuple(seen))
     return Judgement(main.limit, main.reason, tuple(found for found in seen if found is not main))
+
+
+def _none(sent: Sent, *, is_complete: bool) -> str:
+    if sent.events and sent.late / sent.events > ENOUGH:
+        late = f"{sent.late / sent.events:.1%} of it"
+        if is_complete:
+            return f"the load was taken and processed whole, {late} late; nothing held it up for 1 s or more"
+        return f"none was seen that held the load up for 1 s or more, as far as it went; {late} left late"
+    none = "no limit was touched by more than 1 % of it"
+    if is_complete:
+        return f"the load was taken and processed as it was offered; {none}"
+    return f"none was seen as far as the load went; {none}"
 
 
 def _write_quota(evidence: Evidence) -> Found | None:
@@ -171,9 +187,23 @@ def _other_errors(evidence: Evidence) -> Found | None:
         return None
     named = ", ".join(f"{code} ({count:,})" for code, count in sorted(errors.items(), key=lambda pair: -pair[1])[:3])
     return Found(
-        "the stream's endpoint",
-        f"the stream's endpoint: {total:,} attempts of Kinesis records failed: {named}",
+        ENDPOINT,
+        f"{ENDPOINT}: {total:,} attempts of Kinesis records failed: {named}",
         total / evidence.sent.attempts,
+    )
+
+
+def _slow_calls(evidence: Evidence) -> Found | None:
+    """Events that are late because every connection waited for an answer: the sender could not send them."""
+    sent, slow = evidence.sent, waited(evidence.sent.slow_calls)
+    is_explained = slow.longest_ms >= EXPLAINED * sent.late_max_ms or slow.together_s >= EXPLAINED * sent.elapsed_s
+    if not sent.late or slow.calls < SLOW_CALLS or not is_explained:
+        return None
+    return Found(
+        ENDPOINT,
+        f"{ENDPOINT}: {counted(slow.calls, 'call')} took 1 s or more to be answered, at worst {slow.longest_ms:,.0f} "
+        f"ms, and during {slow.together_s:,.1f} s of {sent.elapsed_s:,.1f} s such calls kept later events waiting",
+        sent.late / sent.events,
     )
 
 
@@ -299,6 +329,33 @@ def _keys(evidence: Evidence) -> Found | None:
     )
 
 
+def _backlog(evidence: Evidence) -> Found | None:
+    """Records that grew older for as long as events were sent: less was processed than was accepted."""
+    ages, processed = evidence.series.get("event_age_ms"), evidence.series.get("processed")
+    older = grown(ages.points, evidence.sent.elapsed_s) if ages else None
+    if older is None or processed is None:
+        return None
+    after = sum(count for second, count in processed.points if second >= evidence.sent.elapsed_s)
+    return Found(
+        BEHIND,
+        f"{BEHIND}: the backlog grew: the age of the oldest record at its commit grew from "
+        f"{older.first_ms / 1000:,.1f} s to {older.last_ms / 1000:,.1f} s while events were sent, and {after:,.0f} "
+        f"events were processed after the sending{_with_work(evidence)}",
+        after / processed.total if processed.total else 0.0,
+    )
+
+
+def _with_work(evidence: Evidence) -> str:
+    lanes, work = evidence.capacity.lanes, evidence.series.get("lanes_with_work")
+    if not lanes or work is None or not work.points:
+        return ""
+    full = sum(value >= lanes for _, value in work.points)
+    said = f"; all {lanes:,} lanes had work in {full:,} of {len(work.points):,} seconds"
+    more = ": more shards or a higher parallelization factor, or a faster function"
+    return said + (more if full >= BUSY_SECONDS * len(work.points) else "")
+
+
 RULES: tuple[Rule, ...] = (
-    _write_quota, _other_errors, _late, _table, _quarantine, _concurrency, _read_quota, _failures, _lanes, _keys,
+    _write_quota, _other_errors, _slow_calls, _late, _table, _quarantine, _concurrency, _read_quota, _failures, _lanes,
+    _keys, _backlog,
 )  # fmt: skip

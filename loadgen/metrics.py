@@ -22,6 +22,7 @@ SUMS = (
     "attempts", "size", "throttled_records",
 )  # fmt: skip
 THROTTLED = "ProvisionedThroughputExceededException"
+SLOW_CALL_US = 1_000_000  # calls that were answered so late are kept one by one: a second has few of them
 
 
 class Turn(NamedTuple):
@@ -91,6 +92,7 @@ class Metrics:
         self.copies = self.malformed = 0
         self.records = self.records_failed = self.attempts = self.size = 0
         self.latest_us = self.late_us_max = 0
+        self.slow_calls: set[tuple[int, int]] = set()  # of records taken at the first attempt: handed over, answered
         self._second = 0  # the latest one in which a record ended
 
     def add(self, result: PutResult) -> None:
@@ -122,6 +124,8 @@ class Metrics:
             self.uncertain += events if result.uncertain else 0
             second.failed += events
             return
+        if result.attempts == 1 and result.put_us is not None and result.done_us - result.put_us >= SLOW_CALL_US:
+            self.slow_calls.add((result.put_us, result.done_us))
         self.records += 1
         self.acknowledged += events
         self.size += result.size
@@ -161,6 +165,7 @@ class Metrics:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.latest_us = max(self.latest_us, other.latest_us)
         self.late_us_max = max(self.late_us_max, other.late_us_max)
+        self.slow_calls |= other.slow_calls
 
     def _lateness(self, result: PutResult, late_after_us: int) -> None:
         sent_us = result.done_us if result.put_us is None else result.put_us

@@ -101,6 +101,7 @@ def sent(metrics: Metrics) -> Sent:
         records=metrics.records,
         size=metrics.size,
         elapsed_s=metrics.latest_us / 1e6,
+        slow_calls=metrics.slow_calls,
     )
 
 

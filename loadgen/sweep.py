@@ -16,7 +16,7 @@ from rich.table import Table
 from infra.ops.errors import USAGE, CommandError
 from loadgen import sweep_grid as grids
 from loadgen.interrupts import Interrupts
-from loadgen.limits import judge
+from loadgen.limits import BEHIND, judge
 from loadgen.observation import sent
 from loadgen.observe import Observer
 from loadgen.readback import Stack
@@ -201,7 +201,8 @@ class Sweep:
             probe.started_s, probe.ended_s, AWS_METRICS_WAIT_S if is_aws else LOCAL_METRICS_WAIT_S
         )
         judgement = judge(sent(probe.metrics), [*of_sender(probe.metrics), *found.series], found.capacity)
-        return name_limit((judgement.limited_by, judgement.reason), known, low, probe.machine_busy)
+        seen = "nothing" if judgement.limited_by == BEHIND else judgement.limited_by  # which is what made it too much
+        return name_limit((seen, judgement.reason), known, low, probe.machine_busy)
 
     def _restore(self) -> list[str]:
         _say("restoring the stack's own configuration")

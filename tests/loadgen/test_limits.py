@@ -69,6 +69,76 @@ def test_events_held_up_for_a_moment_limit_nothing_and_are_said_all_the_same() -
     assert [also.limit for also in judgement.also] == ["sender: late"]
 
 
+@pytest.mark.parametrize(
+    ("is_complete", "said"),
+    [(True, "processed whole, 50.0% of it late;"), (False, "50.0% of it left late")],
+)
+def test_a_load_that_was_late_by_less_than_a_limit_is_not_said_to_have_gone_as_it_was_offered(
+    is_complete: bool, said: str
+) -> None:
+    late = QUIET._replace(late=5_000, late_max_ms=300)
+    reason = judge(late, [], CAPACITY, is_complete=is_complete).reason
+    assert said in reason
+    assert "no limit was touched" not in reason
+    assert "as it was offered" not in reason
+
+
+STALL = {(6_000_000 + 3_000 * number, 10_000_000) for number in range(4)}  # us; all connections wait for their answers
+
+
+def test_calls_that_waited_for_their_answer_are_the_endpoints_and_not_the_senders() -> None:
+    sent = QUIET._replace(late=2_000, late_max_ms=3_900, slow_calls=STALL)
+    judgement = judge(sent, [], CAPACITY)
+    assert judgement.limited_by == "the stream's endpoint"
+    assert "4 calls took 1 s or more to be answered, at worst 4,000 ms" in judgement.reason
+    assert "4.0 s of 10.0 s" in judgement.reason
+    assert [also.limit for also in judgement.also] == ["sender: late"]
+
+
+@pytest.mark.parametrize(
+    ("slow_calls", "late_max_ms"),
+    [
+        (set(list(STALL)[:1]), 3_900),  # a process that stood still has its few calls in flight, not all of them
+        (STALL, 20_000),  # much later than the calls explain
+    ],
+)
+def test_a_sender_that_is_later_than_slow_calls_explain_is_late_by_itself(
+    slow_calls: set[tuple[int, int]], late_max_ms: float
+) -> None:
+    judgement = judge(QUIET._replace(late=2_000, late_max_ms=late_max_ms, slow_calls=slow_calls), [], CAPACITY)
+    assert judgement.limited_by == "sender: late"
+
+
+def test_calls_that_wait_most_of_the_time_explain_any_lateness() -> None:
+    calls = {(second * 1_500_000, (second + 1) * 1_500_000) for second in range(6)}
+    judgement = judge(QUIET._replace(late=9_000, late_max_ms=90_000, slow_calls=calls), [], CAPACITY)
+    assert judgement.limited_by == "the stream's endpoint"
+
+
+def test_a_backlog_that_went_on_growing_is_said_with_how_old_and_how_many_and_which_lanes_had_work() -> None:
+    found = (
+        series("event_age_ms", *[1_000.0 * second for second in range(1, 13)], statistic="max"),
+        series("processed", *[800.0] * 10, 1_500.0, 500.0),
+        series("lanes_with_work", *[8.0] * 11, 3.0, statistic="max"),
+    )
+    judgement = judge(QUIET, found, CAPACITY, 2.0)
+    assert judgement.limited_by == "processing: behind"
+    assert "grew from 1.5 s to 9.5 s" in judgement.reason
+    assert "2,000 events were processed after the sending" in judgement.reason
+    assert "all 8 lanes had work in 11 of 12 seconds" in judgement.reason
+    late = judge(QUIET._replace(late=9_000, late_max_ms=9_000), found, CAPACITY, 2.0)
+    assert [also.limit for also in late.also] == ["processing: behind"]
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [[5_000.0, 3_000.0, *[1_000.0] * 8], [1_000.0] * 10, [900.0] * 9 + [2_500.0], [], [0.0] * 5, [1e3, 2e3] * 5],
+)
+def test_ages_that_do_not_go_on_growing_are_no_backlog(ages: list[float]) -> None:
+    processed = series("processed", *[800.0] * 12)
+    assert limited(QUIET, series("event_age_ms", *ages, statistic="max"), processed)[0] == "nothing"
+
+
 def test_failed_calls_are_the_endpoints() -> None:
     sent = QUIET._replace(errors={"ReadTimeoutError": 300, "EndpointConnectionError": 20})
     limit, reason = limited(sent)

@@ -242,3 +242,14 @@ def test_throttled_attempts_are_counted_at_the_shard_and_in_the_second_of_their_
     assert [row["throttled_attempts"] for row in metrics.timeline()] == [1, 1, 1, 0]
     assert metrics.throttled == {"shardId-7": 2, "unknown": 1}
     assert (metrics.named()["throttled_records"], metrics.named()["throttled_attempts"]) == (1, 3)
+
+
+def test_calls_that_were_answered_late_are_counted_once_each_of_all_senders() -> None:
+    senders = Metrics(10_000), Metrics(10_000)
+    for metrics in senders:
+        for number, (put_us, done_us) in enumerate([(0, 999_999), (5, 2_000_005), (5, 2_000_005)]):
+            metrics.add(PutResult("k", (0,), put_us, done_us, 1, 9, 0, 0, "s", str(number), (), None, False))
+        metrics.add(PutResult("k", (0,), 7, 9_000_000, 2, 9, 0, 0, "s", "9", (THROTTLED,), None, False))
+    senders[1].add(PutResult("k", (0,), 6, 1_000_006, 1, 9, 0, 0, "s", "8", (), None, False))
+    senders[0].merge(senders[1])
+    assert senders[0].slow_calls == {(5, 2_000_005), (6, 1_000_006)}
