@@ -7,20 +7,22 @@ from datetime import datetime
 from typing import Any
 
 from loadgen.account import ledger_rows
+from loadgen.headline import is_slow
 from loadgen.report import limit_sentences, notes, number
 from loadgen.timelines import timelines
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--line:#d9dde3;--paper:#fff;--box:#f5f6f8;
---a:#0b62c4;--b:#c2410c;--good:#157f3b;--bad:#b91c1c;--f:#7c3aed;--g:#0e7490}
+--a:#0b62c4;--b:#c2410c;--good:#157f3b;--slow:#9a6700;--bad:#b91c1c;--f:#7c3aed;--g:#0e7490}
 @media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#a3adba;--line:#363e4a;--paper:#14181d;--box:#1d232a;
---a:#6cb0ff;--b:#ff9d5c;--good:#5fd38a;--bad:#ff8080;--f:#c4a7ff;--g:#5fd0e0}}
+--a:#6cb0ff;--b:#ff9d5c;--good:#5fd38a;--slow:#e3b341;--bad:#ff8080;--f:#c4a7ff;--g:#5fd0e0}}
 *{box-sizing:border-box}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:2rem auto;
 padding:0 1.2rem}
 h1{font-size:1.35rem;line-height:1.35;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2.6rem 0 .8rem}
 h3{font-size:.95rem;margin:0 0 .3rem}
 p{margin:.5rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}
+header.late{color:var(--slow)}
 header{border-left:6px solid;padding:.1rem 0 .1rem 1rem}header>*{color:var(--ink)}header .dim{color:var(--dim)}
 header b{display:inline-block;color:var(--paper);border-radius:4px;padding:0 .5rem;font-size:13px;letter-spacing:.03em}
 .good b{background:var(--good)}.bad b{background:var(--bad)}
@@ -111,8 +113,9 @@ def _head(report: Mapping[str, Any]) -> str:
     if started:
         started = f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M:%S} UTC"
     lasted = f"{report['numbers']['elapsed_s']:,.1f} s of load"
+    kind = "bad" if not report["passed"] else "late" if is_slow(report) else "good"
     return (
-        f"<header class={'good' if report['passed'] else 'bad'}><h1>{html.escape(report['verdict'])}</h1>"
+        f"<header class={kind}><h1>{html.escape(report['verdict'])}</h1>"
         f"<p class=dim>{html.escape(', '.join(part for part in (started, lasted) if part))}</p></header>"
         f"<pre>{html.escape(' '.join(report['command']))}</pre>"
     )

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadgen.account import counted, imbalances_of, unverified, whose_rules
+from loadgen.headline import pace
 from loadgen.ledger import Expectations, Findings, Ledger, settle
-from loadgen.limits import LATE, LATE_MS
+from loadgen.limits import ENDPOINT, LATE, LATE_MS
 from loadgen.metrics import Metrics
-from loadgen.observation import Observation, limits
+from loadgen.observation import CONSUMED, Observation, limits
 from loadgen.observation import numbers as observed_numbers
 from loadgen.thresholds import Checked
 
@@ -139,7 +140,12 @@ def known_numbers() -> list[str]:
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """The first thing to read. Whatever makes the exit status another than 0 is in it."""
+    """The first thing to read. Whatever makes the exit status another than 0 is in it, and how slow a slow load was."""
+    said = pace(report)
+    return f"{said} {_account(report)}" if said and not shortcomings(report) else f"{_account(report)} {said}".rstrip()
+
+
+def _account(report: Mapping[str, Any]) -> str:
     sent = report["ledger"]["sent"]
     wrong = shortcomings(report)
     if not wrong:
@@ -174,13 +180,19 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
             f"({'the first is ' if lines > 1 else ''}line {first['line']}: {first['why']})"
         )
     failed = [
-        f"{threshold['expression']} (measured: {number(threshold['value'])})"
+        f"{threshold['expression']} (measured: {number(threshold['value'])}{_why_none(threshold)})"
         for threshold in report["thresholds"]
         if not threshold["passed"]
     ]
     if failed:
         wrong.append(f"{counted(len(failed), 'threshold')} failed: {', '.join(failed)}")
     return wrong
+
+
+def _why_none(threshold: Mapping[str, Any]) -> str:
+    if threshold["value"] is not None or not threshold["expression"].startswith(CONSUMED):
+        return ""
+    return ": DynamoDB's metrics have no such figure; the local stack publishes it only for a table with limits"
 
 
 def notes(report: Mapping[str, Any]) -> list[str]:
@@ -192,11 +204,16 @@ def notes(report: Mapping[str, Any]) -> list[str]:
             f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target "
             f"{_kept_up(numbers['late_share'], numbers['late_max_ms'])}. "
         )
-        is_said = (report.get("limits") or {}).get("limited_by") == LATE  # as what limited the load
+        limited_by = (report.get("limits") or {}).get("limited_by")
+        is_said = limited_by == LATE  # as what limited the load
+        alone = (
+            " To measure the target alone, use a lower --rate, or run loadgen on a machine that does nothing else."
+            if limited_by != ENDPOINT
+            else ""
+        )
         said.append(
             f"{'' if is_said else left}Latencies include {'the wait of late events' if is_said else 'that wait'}; the "
-            "ledger is not touched by it. To measure the target alone, use a lower --rate, or run loadgen on a machine "
-            "that does nothing else."
+            f"ledger is not touched by it.{alone}"
         )
     if numbers["events_late"] is None:
         said.append("With --speed max there is no schedule: latency and lateness mean nothing here.")
