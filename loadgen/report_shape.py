@@ -15,6 +15,7 @@ from loadgen.ledger import Expectations, Findings, Ledger, settle
 from loadgen.metrics import Metrics
 from loadgen.results import COUNT_MAX, TIME_US_MAX
 
+COUNTED = ("lines_unreadable", "events_acknowledged", "events_failed")  # what results.jsonl is held against
 SECONDS_MAX = TIME_US_MAX // 1_000_000
 
 Shape: TypeAlias = Callable[[Any, str], None]
@@ -130,7 +131,7 @@ def _document() -> dict[str, Shape]:
             {"table_write_units_per_s": nullable(number)},
         ),
         "missing": many(text),
-        "series": many(named({**series, "points": points})),
+        "series": many(named({**series, "points": points}, optional={"partial": flag})),
     }
     part = {"part": text, "amount": number, "unit": text, "price": text, "usd": number, "rests_on": text}
     cost = {
@@ -150,7 +151,7 @@ def _document() -> dict[str, Shape]:
         "problem": nullable(text),
         "configuration": named({"late_after_us": nullable(count)}, printable),
         "ledger": named({**ledger, "balanced": flag}),
-        "numbers": named({name: nullable(number) for name in (*own, "lines_unreadable")}, nullable(number)),
+        "numbers": named({name: nullable(number) for name in (*own, *COUNTED)}, nullable(number)),
         "thresholds": many(named({"expression": text, "value": nullable(number), "passed": flag})),
         "unreadable": many(named({"line": count, "why": text})),
         "errors": counts,
