@@ -17,7 +17,7 @@ def current_prices() -> Prices:
 
 
 def bill(results: Path, metrics: Metrics, ledger: Ledger, drain_s: float, observed: Observation) -> Cost | None:
-    """None: what the function did is not known, or `results` cannot be read (it may be a device, which has no end)."""
+    """None: what the function did is not all known, or `results` cannot be read (a device has no end)."""
     if not observed.series or not results.is_file():
         return None
     try:
@@ -30,7 +30,7 @@ def bill(results: Path, metrics: Metrics, ledger: Ledger, drain_s: float, observ
     return cost(
         current_prices(),
         observed.capacity,
-        observed.series,
+        [one for one in observed.series if not one.is_partial],
         put,
         events=metrics.acknowledged,
         quarantined=ledger.quarantined,

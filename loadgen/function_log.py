@@ -34,6 +34,7 @@ class Batch(NamedTuple):
     commit_ms: float
     committed: tuple[str, ...]
     oldest_ms: float
+    quarantined: int = 0
 
 
 class Invocation(NamedTuple):
@@ -88,4 +89,5 @@ def _batch(document: Mapping[str, Any]) -> Batch:
         commit_ms=first("CommitLatency"),
         committed=tuple(str(number) for number in document.get("Committed", ())),
         oldest_ms=max(map(float, document["EventAge"])),
+        quarantined=int(first("EventsQuarantined")) if "EventsQuarantined" in document else 0,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from loadgen import commits, cost
 from loadgen.cost import Cost
+from loadgen.function_log import Batch
 from loadgen.histogram import Histogram
 from loadgen.limits import Capacity, Judgement, Sent, judge
 from loadgen.metrics import THROTTLED, Metrics
@@ -39,27 +40,29 @@ OF_LOG = {"batch_item_failures", "cold_starts", "write_units"}
 
 @dataclass(slots=True)
 class Observation:
-    """`series` of the target's own sources, not the sender's. `missing`: what could not be had, and why. `cost`: None
-    when it is not known."""
+    """`series` of the target's own sources, not the sender's; `batches`: what they are made of. `missing`: what could
+    not be had, and why. `cost`: None when it is not known."""
 
     capacity: Capacity = field(default_factory=Capacity)
     series: Sequence[Series] = ()
     commit_latency: Histogram = field(default_factory=Histogram)
     missing: Sequence[str] = ()
     cost: Cost | None = None
+    batches: Sequence[Batch] = ()
 
     @property
     def has_log(self) -> bool:
-        return any(series.source == LOG for series in self.series)
+        return any(series.source == LOG and not series.is_partial for series in self.series)
 
     @property
     def has_metrics(self) -> bool:
-        return any(series.source.startswith(CLOUDWATCH) for series in self.series)
+        return any(series.source.startswith(CLOUDWATCH) and not series.is_partial for series in self.series)
 
 
 def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float | int | None]:
-    """By their names in report.json; None: its source was not there. Without a schedule nothing was due."""
-    by_name = {series.name: series for series in observed.series}
+    """By their names in report.json; None: its source was not there, or lacks a part of the load. Without a schedule
+    nothing was due."""
+    by_name = {series.name: series for series in observed.series if not series.is_partial}
     found: dict[str, float | int | None] = commits.named(observed.commit_latency if scheduled else Histogram())
     for name, parts in SUMS.items():
         is_known = observed.has_log if name in OF_LOG else observed.has_metrics
@@ -124,12 +127,13 @@ def limits(
 
 
 def rows(series: Iterable[Mapping[str, Any]], seconds: int) -> list[dict[str, float | None]]:
-    """One row per second with a column per series; a sum is per second, anything else holds for its whole period."""
+    """One row per second with a column per series; a sum is per second, anything else holds for its whole period.
+    Where a sum has no point it was 0, unless its source lacks a part of the load."""
     made: list[dict[str, float | None]] = [{} for _ in range(seconds)]
     for one in series:
         name, length = one["name"], one["resolution_s"]
         for row in made:
-            row.setdefault(name, 0.0 if one["statistic"] == "sum" else None)
+            row.setdefault(name, 0.0 if one["statistic"] == "sum" and not one.get("partial") else None)
         for begin, value in one["points"]:
             for second in range(max(0, begin), min(seconds, begin + length)):
                 made[second][name] = value / length if one["statistic"] == "sum" else value

@@ -14,6 +14,7 @@ class Series:
     """`points`: (second of the load at which the period begins, value), ascending; a period without one had none.
 
     `statistic`: what the value is of its period: `sum`, `mean` or `max`. `resolution_s`: the period's length.
+    `is_partial`: its source lacks a part of the load, so of a period without a point nothing is known.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Series:
     source: str
     resolution_s: int
     points: tuple[tuple[int, float], ...]
+    is_partial: bool = False
 
     @property
     def total(self) -> float:
@@ -38,6 +40,7 @@ class Series:
             "statistic": self.statistic,
             "source": self.source,
             "resolution_s": self.resolution_s,
+            "partial": self.is_partial,
             "points": [[second, round(value, 3)] for second, value in self.points],
         }
 

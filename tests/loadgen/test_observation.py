@@ -28,14 +28,14 @@ def batch(at_ms: int, committed: tuple[str, ...] = (), records: int = 10, failed
 def test_the_processors_own_line_is_read_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     report = BatchReport(
         "arn", 4, "1", events_in=9, applied=7, records_failed=1, write_units=3, commit_latency_ms=12.5,
-        effective_parallelism=2, event_ages_ms=[30.0, 20.0], committed=["49", "50"],
+        effective_parallelism=2, event_ages_ms=[30.0, 20.0], committed=["49", "50"], quarantined={"not_json": 2},
     )  # fmt: skip
     Telemetry("service", "StreamProcessor", "INFO").batch(report)
-    (line,) = capsys.readouterr().out.splitlines()
-    found = read(0, line)
+    lines = capsys.readouterr().out.splitlines()
+    ((found, line),) = [(found, line) for line in lines if (found := read(0, line)) is not None]
     assert isinstance(found, Batch)
     assert found.at_ms == json.loads(line)["_aws"]["Timestamp"]
-    assert found[1:] == (4, 1, 9, 7, 3.0, 2, 12.5, ("49", "50"), 30.0)
+    assert found[1:] == (4, 1, 9, 7, 3.0, 2, 12.5, ("49", "50"), 30.0, 2)
 
 
 def test_a_report_line_is_an_invocation_cold_or_warm_in_time_or_not() -> None:
@@ -154,7 +154,7 @@ def test_the_senders_part_of_the_evidence_is_in_the_units_of_its_names() -> None
     metrics = Metrics(10_000)
     errors, attempts = (THROTTLED, "InternalFailure"), ((0, "shardId-4"), (1_000_000, None))
     metrics.add(PutResult("k", [0, 0], 1_500_000, 4_000_000, 3, 700, 0, 0, "s", "1", errors, None, False, attempts))
-    assert sent(metrics) == Sent(2, 2, 1_500.0, 3, {"shardId-4": 1}, {"InternalFailure": 1}, 1, 700, 4.0)
+    assert sent(metrics) == Sent(2, 2, 1_500.0, 3, {"shardId-4": 1}, {"InternalFailure": 1}, 1, 700, 4.0, set())
 
 
 def test_a_row_has_rates_of_sums_and_holds_other_values_for_their_period() -> None:
