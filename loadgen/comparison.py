@@ -3,27 +3,31 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from loadgen.headline import accepted_share, offered_per_s
 from loadgen.report import number
 
 # Beginnings of the names whose lower (higher) values are better; of all others nobody can say.
 LOWER_IS_BETTER = (
     "latency_", "commit_latency_", "late_", "events_late", "events_failed", "events_uncertain", "failed_",
     "records_failed", "throttled_", "lost", "not_yet_found", "duplicates_applied", "drain_s", "read_throttles",
-    "lambda_throttles", "table_throttles", "function_errors", "batch_item_failures", "redelivered_", "cold_starts",
-    "iterator_age_", "event_age_", "lines_unreadable", "cost_",
+    "lambda_throttles", "table_throttles", "function_errors", "batch_item_failures", "redelivered_", "iterator_age_",
+    "event_age_", "lines_unreadable", "cost_",
 )  # fmt: skip
 HIGHER_IS_BETTER = (
-    "acknowledged_events_per_s", "acknowledged_bytes_per_s", "processed_events_per_s", "drain_events_per_s",
+    "accepted_share", "acknowledged_events_per_s", "acknowledged_bytes_per_s", "processed_events_per_s",
+    "drain_events_per_s",
 )  # fmt: skip
 FIRST = (
-    "events_offered", "acknowledged_events_per_s", "processed_events_per_s", "latency_p50_ms", "latency_p90_ms",
-    "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "commit_latency_p50_ms", "commit_latency_p90_ms",
+    "events_offered", "offered_events_per_s", "acknowledged_events_per_s", "accepted_share",
+    "processed_events_per_s", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms",
+    "latency_max_ms", "commit_latency_p50_ms", "commit_latency_p90_ms",
     "commit_latency_p99_ms", "commit_latency_p999_ms", "commit_latency_max_ms", "late_share", "events_failed",
     "throttled_attempts", "read_throttles", "lambda_throttles", "table_throttles", "batch_item_failures",
     "redelivered_records", "function_errors", "iterator_age_max_ms", "event_age_max_ms", "concurrency_max",
     "cold_starts", "write_units", "cost_usd_per_million_events", "drain_s", "lost", "duplicates_applied",
 )  # fmt: skip
 SAME = 0.005  # a change of less than half a percent is none
+ALIKE = ("rate", "duration", "profile", "speed")  # what was asked for; else more is not better, nor less
 OWN = ("run_id", "event_time", "out", "endpoint_url")  # differ between any two loads, and explain nothing
 
 
@@ -44,18 +48,42 @@ class Compared(NamedTuple):
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Compared]:
     """Every number that both reports or one of them have; the telling ones come first."""
-    a, b = first["numbers"], second["numbers"]
+    a, b = _numbers(first), _numbers(second)
+    is_graded = not unlike(first, second)
     names = [name for name in FIRST if name in a or name in b]
     names += [name for name in (*a, *(name for name in b if name not in a)) if name not in FIRST]
-    return [_compared(name, a.get(name), b.get(name)) for name in names]
+    return [_compared(name, a.get(name), b.get(name), is_graded=is_graded) for name in names]
 
 
-def _compared(name: str, first: float | None, second: float | None) -> Compared:
+def unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Why neither is better: they were not asked for the same, or one did not reach its end. None: one may be."""
+    which = [name for name, report in (("A", first), ("B", second)) if report.get("partial")]
+    found = [f"{' and '.join(which)} did not reach {'their' if len(which) > 1 else 'its'} end"] if which else []
+    return found + [f"{name} {a} and {b}" for name, a, b in settings(first, second) if name in ALIKE]
+
+
+def _numbers(report: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """The report's, and how much of what was offered per second was accepted; of a load that ended by itself."""
+    numbers = dict(report["numbers"])
+    if not report.get("partial") and (offered := offered_per_s(report)) is not None:
+        numbers |= {"offered_events_per_s": offered, "accepted_share": accepted_share(report)}
+    return numbers
+
+
+def _compared(name: str, first: float | None, second: float | None, *, is_graded: bool) -> Compared:
     if first is None or second is None:
         return Compared(name, first, second, None, "")
     change = (second - first) / abs(first) if first else None
     is_same = first == second or (change is not None and abs(change) < SAME)
-    wanted = -1 if name.startswith(LOWER_IS_BETTER) else 1 if name.startswith(HIGHER_IS_BETTER) else 0
+    wanted = (
+        0
+        if not is_graded
+        else -1
+        if name.startswith(LOWER_IS_BETTER)
+        else 1
+        if name.startswith(HIGHER_IS_BETTER)
+        else 0
+    )
     if is_same:
         return Compared(name, first, second, change, "same")
     return Compared(name, first, second, change, ("worse", "", "better")[1 + wanted * (1 if second > first else -1)])
@@ -95,6 +123,11 @@ def sentences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     for which, report in (("A", first), ("B", second)):
         started = report["started_at"] or "at an unknown time"
         said.append(f"{which}, {started}: limited by {limited(report)}. {report['verdict']}")
+    if reasons := unlike(first, second):
+        said.append(
+            f"Neither is graded, for they are not alike: {'; '.join(reasons)}. Compare the shares of what was offered."
+        )
+        return said
     counted = f"B is better in {len(better)} and worse in {len(worse)} of the telling numbers"
     differ = "" if settings(first, second) else ", with the same settings: what differs is the run"
     said.append(f"{counted}{differ}. Each is one run: repeat both before a small difference means anything.")

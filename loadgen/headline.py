@@ -27,9 +27,9 @@ def _length_s(configuration: Mapping[str, Any], seconds: int) -> float:
 
 
 def accepted_share(report: Mapping[str, Any]) -> float | None:
-    """Accepted per second, as a share of what was offered per second."""
+    """Accepted per second, as a share of what was offered per second; at most 1, however the last second ended."""
     offered, accepted = offered_per_s(report), report["numbers"].get("acknowledged_events_per_s")
-    return accepted / offered if offered and accepted is not None else None
+    return min(1.0, accepted / offered) if offered and accepted is not None else None
 
 
 def is_slow(report: Mapping[str, Any]) -> bool:

@@ -56,6 +56,37 @@ def test_the_other_way_round_better_is_worse(a: dict[str, Any], b: dict[str, Any
     assert set(judged(first, first).values()) <= {"same", ""}
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"configuration": {"rate": "1200"}}, "rate 200 and 1200"),
+        ({"configuration": {"rate": "200", "duration": "9"}}, "duration - and 9"),
+        ({"partial": True}, "B did not reach its end"),
+    ],
+)
+def test_loads_that_were_not_asked_for_the_same_or_did_not_end_are_not_graded(
+    changed: dict[str, Any], why: str
+) -> None:
+    first = observed_report(observed()) | {"configuration": {"rate": "200"}}
+    second = observed_report(observed()) | {"configuration": {"rate": "200"}} | changed
+    second["numbers"] = {**second["numbers"], "latency_p99_ms": 9e9}
+    assert set(judged(first, second).values()) <= {"same", ""}
+    said = comparison.sentences(first, second)[-1]
+    assert said.startswith("Neither is graded")
+    assert why in said
+    assert "better" not in said
+
+
+def test_what_was_accepted_is_compared_as_a_share_of_what_was_offered() -> None:
+    rows = {row.name: row for row in comparison.compare(observed_report(observed()), observed_report(observed()))}
+    assert rows["offered_events_per_s"].first == 1.0
+    assert rows["accepted_share"].first == 1.0
+
+
+def test_cold_starts_have_no_good_direction() -> None:
+    assert judged(with_numbers(cold_starts=8), with_numbers(cold_starts=0)) == {"cold_starts": ""}
+
+
 def test_settings_that_differ_are_listed_and_what_always_differs_is_not() -> None:
     first, second = observed_report(observed()), observed_report(observed())
     first["configuration"] = {"rate": "100", "run_id": "a", "processes": "1"}

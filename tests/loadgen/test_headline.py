@@ -29,6 +29,7 @@ def of_seconds(late: int, of: int = 20, failed: int = 0) -> Metrics:
 
 def test_a_late_load_whose_ledger_balances_says_first_what_was_offered_accepted_and_late() -> None:
     document = made(metrics=of_seconds(late=10))
+    assert accepted_share(document) == pytest.approx(2000 / 24.005 / 100)
     assert document["passed"], "how fast it was fails a load only with a threshold"
     assert document["verdict"].startswith(
         "83 of 100 offered events/s were accepted, 50.0% of the events left late, by up to 5,000 ms. "
