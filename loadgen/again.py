@@ -11,7 +11,7 @@ from loadgen.comparison_page import comparison_page
 from loadgen.metrics import Metrics
 from loadgen.recording_file import regular
 from loadgen.results import ResultsError, decode_all
-from loadgen.written import RESULTS, say, summarize, whole, write
+from loadgen.written import RESULTS, say, summarize, whole, width, write
 
 REPORT = "report.json"
 
@@ -49,7 +49,7 @@ def compare(first: Path, second: Path, html: Path | None) -> int:
     """Two loads beside each other on stdout, and as a page. Raises CommandError (usage) alike; OSError: no page."""
     a, b = _added_up(first), _added_up(second)
     names = (str(first), str(second))
-    say("\n".join(comparison.lines(names, a, b)))
+    say("\n".join(comparison.lines(names, a, b, width())))
     if html is not None:
         whole(html, comparison_page(names, a, b))
         say(f"\nPage: {html}")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from loadgen.headline import accepted_share, offered_per_s
 from loadgen.report import number
+from loadgen.summary import wrapped
 
 # Beginnings of the names whose lower (higher) values are better; of all others nobody can say.
 LOWER_IS_BETTER = (
@@ -134,8 +135,10 @@ def sentences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def lines(names: Sequence[str], first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
-    """For a terminal. `names`: the two folders."""
+def lines(
+    names: Sequence[str], first: Mapping[str, Any], second: Mapping[str, Any], width: int | None = None
+) -> Iterator[str]:
+    """For a terminal of `width` characters (None: it is none). `names`: the two folders."""
     yield from (f"{which}  {name}" for which, name in zip("AB", names, strict=True))
     changed = settings(first, second)
     yield ""
@@ -146,7 +149,7 @@ def lines(names: Sequence[str], first: Mapping[str, Any], second: Mapping[str, A
     ]
     yield from _table((("measured", "A", "B", "change", ""), *measured))
     for sentence in sentences(first, second):
-        yield f"\n{sentence}"
+        yield f"\n{wrapped(sentence, width)}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

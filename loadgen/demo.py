@@ -10,6 +10,7 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,10 +28,21 @@ def command(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
+def shown(program: str, arguments: list[str], width: int) -> str:
+    """The command as it can be pasted, broken between its words at the terminal's width."""
+    rows = [f"$ {program}"]
+    for word in map(shlex.quote, arguments):
+        if len(rows[-1]) + len(word) + len("  \\") <= width:
+            rows[-1] += f" {word}"
+        else:
+            rows.append(f"    {word}")
+    return " \\\n".join(rows)
+
+
 @contextlib.contextmanager
 def local_stack(arguments: list[str]) -> Iterator[dict[str, object]]:
     """`infra up` on a free port; yields its ready line and stops it at the end."""
-    print("$ infra up", shlex.join(arguments), file=sys.stderr)
+    print(shown("infra", ["up", *arguments], shutil.get_terminal_size().columns), file=sys.stderr)
     stack = subprocess.Popen([command("infra"), "up", *arguments], stdout=subprocess.PIPE, text=True)
     try:
         assert stack.stdout is not None
@@ -86,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
         load += ["--aggregate", "100", "--keys", "1000", "--skew", "1.1", "--duplicates", "0.05", "--malformed", "0.01"]
         load += ["--out", options.out]
-        print("$ loadgen", shlex.join(load), file=sys.stderr)
+        print(shown("loadgen", load, shutil.get_terminal_size().columns), file=sys.stderr)
         began = time.monotonic()
         children_before = os.times()
         status = subprocess.run([command("loadgen"), *load], check=False).returncode

@@ -1,5 +1,6 @@
 """PURE: a report as the lines that a terminal shows when a load has ended."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,8 +18,17 @@ IF_OBSERVED = (
 AT_LAST = ("late_share", "throttled_attempts", "events_failed", "drain_s")
 
 
-def lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """The account, the most important numbers, the thresholds, and the sentences; the verdict is the last one."""
+def wrapped(sentence: str, width: int | None) -> str:
+    """Broken between words; None: one line."""
+    if width is None:
+        return sentence
+    return textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
+
+
+def lines(document: Mapping[str, Any], width: int | None = None) -> Iterator[str]:
+    """The account, the most important numbers, the thresholds, and the sentences; the verdict is the last one.
+
+    `width`: the terminal's, in characters; None: it is none, and sentences are one line each."""
     yield ""
     for row in ledger_rows(document):
         yield f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}"
@@ -30,4 +40,4 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     for threshold in document["thresholds"]:
         yield f"  threshold {threshold['expression']:<46} {'passed' if threshold['passed'] else 'FAILED':>14}"
     for sentence in (*limit_sentences(document), *notes(document), document["verdict"]):
-        yield f"\n{sentence}"
+        yield f"\n{wrapped(sentence, width)}"

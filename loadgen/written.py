@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +57,12 @@ def try_to_write(out: Path, document: Mapping[str, Any]) -> str | None:
 
 def summarize(document: Mapping[str, Any], last_line: str = "") -> None:
     """The account, the most important numbers and the verdict on stdout."""
-    say("\n".join((*lines(document), last_line)))
+    say("\n".join((*lines(document, width()), last_line)))
+
+
+def width() -> int | None:
+    """Characters of a line of the terminal that reads stdout; None: no terminal does."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def say(text: str) -> None:
