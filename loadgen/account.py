@@ -61,7 +61,7 @@ def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
     ledger = report["ledger"]
     before, misfiled, refused = ledger["stored_before"], ledger["misfiled"].values(), ledger["refused"].values()
     waited = [Row("lost", ledger["lost"], wrong=ledger["lost"] > 0)]
-    unwaited = [Row("not yet found, not waited for", ledger["not_yet_found"])]
+    unwaited = [Row("not yet found when the load ended", ledger["not_yet_found"])]
     return [
         Row("sent (distinct events acknowledged by the stream)", ledger["sent"], total=True),
         Row("stored in the results table", ledger["stored"], 1),

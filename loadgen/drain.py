@@ -18,7 +18,8 @@ class Shown(Protocol):
 
 class Drain:
     """Fills `findings`. `took_s`: until the last of what was found was found; `waited`: it was not cut short;
-    `found_meanwhile`: distinct events found in that time (with `from_zero`: all that were found)."""
+    `began_at_s`, `ended_at_s`: Unix times. `found_meanwhile`: distinct events found in that time, when nothing can have
+    been there before (`from_zero`); else None, because the first reading takes time in which more come."""
 
     def __init__(
         self,
@@ -32,13 +33,15 @@ class Drain:
         self._shown, self._is_interrupted = shown, is_interrupted
         self.took_s = 0.0
         self.waited = False
-        self.found_meanwhile = 0
+        self.began_at_s = self.ended_at_s = 0.0
+        self.found_meanwhile: int | None = None
 
     def run(self, timeout_s: float, settle_s: float, *, from_zero: bool = False) -> None:
         """`timeout_s`: give up so long after the last progress. `settle_s`: wait so long before the final account.
         Raises CommandError when the tables do not answer."""
-        began_s = time.monotonic()
+        began_s, self.began_at_s = time.monotonic(), time.time()
         moved_s = self._poll(began_s, timeout_s, from_zero=from_zero)
+        self.ended_at_s = time.time()
         if not self._is_interrupted() and self._expected.distinct_events:
             self._pause(settle_s)
         self._readback.refresh(self._findings, everything=True)
@@ -50,7 +53,6 @@ class Drain:
     def _poll(self, began_s: float, timeout_s: float, *, from_zero: bool) -> float:
         """Until everything was found or nothing more comes; returns when the last of it was found."""
         moved_s = began_s
-        first: int | None = None
         found = -1
         while not self._is_interrupted():
             try:
@@ -63,8 +65,7 @@ class Drain:
             now_s = time.monotonic()
             if self._findings.found() > found:
                 found, moved_s = self._findings.found(), now_s
-            first = found if first is None else first
-            self.found_meanwhile = found - (0 if from_zero else first)
+            self.found_meanwhile = found if from_zero else None
             self._shown.draining(now_s - began_s, found, self._expected.distinct_events)
             if found >= self._expected.distinct_events or now_s - moved_s > timeout_s:
                 break

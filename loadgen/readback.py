@@ -78,6 +78,20 @@ class Readback:
         self._since = (since - CLOCKS_APART).replace(microsecond=0)
         self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
 
+    def check(self) -> None:
+        """The tables are there, as far as one may ask."""
+        from botocore.exceptions import ClientError
+
+        for table in (self._stack.results_table, self._stack.quarantine_table):
+            with explained(str(self._target)):
+                try:
+                    self._dynamodb.describe_table(TableName=table)
+                except self._dynamodb.exceptions.ResourceNotFoundException as error:
+                    why = "is not there although the stack has it: deploy the stack again. Nothing was sent"
+                    raise CommandError(f"{self._target}: the table {table} {why}", ENVIRONMENT) from error
+                except ClientError:  # a right that lacks, or a throttled call: reading will show
+                    continue
+
     def before(self, keys: Sequence[WindowKey], items: Sequence[ItemKey] = ()) -> int:
         """Note what these windows and items have before the load; returns how many identities the windows have."""
         found = 0

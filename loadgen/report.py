@@ -50,13 +50,13 @@ def document(
     metrics: Metrics,
     ledger: Ledger,
     drain_s: float,
-    drained: int = 0,
+    drained: int | None = None,
     checked: Sequence[Checked],
     unread: Unread,
     observed: Observation | None = None,
 ) -> dict[str, Any]:
     """The whole report as plain data. `drain_s`: from the last acknowledgement (of a backlog: from enabling the
-    mapping) until everything was found; `drained`: distinct events found in that time.
+    mapping) until everything was there; `drained`: distinct events that came in that time, None: not known.
 
     `problem`: why the run did not reach its end, or what it left could not be read (it is `partial`); else None.
     """
@@ -96,7 +96,7 @@ def numbers(
     ledger: Ledger,
     drain_s: float,
     unread: Unread,
-    drained: int = 0,
+    drained: int | None = None,
     observed: Observation | None = None,
 ) -> dict[str, float | int | None]:
     """Every named number (docs/loadgen-report.md)."""
@@ -108,14 +108,16 @@ def numbers(
     }
 
 
-def ledger_numbers(ledger: Ledger, metrics: Metrics, drain_s: float, drained: int) -> dict[str, float | int | None]:
+def ledger_numbers(
+    ledger: Ledger, metrics: Metrics, drain_s: float, drained: int | None
+) -> dict[str, float | int | None]:
     """The ledger's part of the named numbers. `processed_events_per_s` counts until everything was found.
 
-    Neither is known when the tables were not waited for. When an event that was there before is processed again is not
-    to be seen: with such events there is no such rate.
+    Nothing drained when nothing was found, and it is not known when the tables were not waited for. When an event that
+    was there before is processed again is not to be seen: with such events there is no such rate.
     """
     is_drained = not ledger.not_yet_found
-    has_news = not ledger.stored_before or ledger.stored_before < ledger.stored + ledger.quarantined
+    has_news = ledger.stored_before < ledger.stored + ledger.quarantined
     whole_s = metrics.latest_us / 1e6 + drain_s
     processed = metrics.acknowledged - ledger.lost
     return {
@@ -168,7 +170,7 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
     if ledger["not_yet_found"]:
         wrong.append(
             f"{ledger['not_yet_found']:,} of {counted(ledger['sent'], 'event')} were not yet found in the tables "
-            "and not waited for"
+            f"when it ended{'' if report['partial'] else _never_processed(report['numbers'])}"
         )
     if imbalances := imbalances_of(ledger):
         wrong.append(f"the ledger does not balance for {counted(ledger['sent'], 'event')}: {', '.join(imbalances)}")
@@ -187,6 +189,11 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
     if failed:
         wrong.append(f"{counted(len(failed), 'threshold')} failed: {', '.join(failed)}")
     return wrong
+
+
+def _never_processed(numbers: Mapping[str, Any]) -> str:
+    ran, refused = (number(numbers.get(name)) for name in ("invocations_observed", "lambda_throttles"))
+    return f": they are still in the stream (the function ran {ran} times, Lambda refused it {refused} times)"
 
 
 def _why_none(threshold: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from loadgen import report
 from loadgen.backlog import Switch
 from loadgen.billing import bill
 from loadgen.commits import CommitLatency, commits, latencies
+from loadgen.covered import Drained, are_in_stream, drained, weigh
 from loadgen.drain import Drain
 from loadgen.interrupts import SIGNALS, Interrupts
 from loadgen.items import ItemKey
-from loadgen.ledger import Expectations, Findings, WindowKey, settle
+from loadgen.ledger import Expectations, Findings, Ledger, WindowKey, settle
 from loadgen.metrics import Metrics
 from loadgen.observation import Observation
 from loadgen.observe import Observer
@@ -99,9 +100,10 @@ class Load:
         """Returns the exit status; the files are in `options.out` whatever it is, unless it was interrupted twice.
 
         `before`: the same events once more, for a load whose events may be in the tables already: what their windows
-        have is read before anything is sent.
+        have is read before anything is sent. Raises CommandError when the tables are not there: nothing is sent then.
         """
         out = self._options.out
+        self._readback.check()
         prepare(out)
         try:
             with self._interrupts:
@@ -163,15 +165,34 @@ class Load:
         except (OSError, ResultsError) as error:
             latency = CommitLatency()
             found.missing.append(f"latency to the commit: {error}")
-        return Observation(found.capacity, [*found.series, *latency.series()], latency.whole, found.missing)
+        series = [*found.series, *latency.series()]
+        return Observation(found.capacity, series, latency.whole, found.missing, batches=found.batches)
+
+    def _account(self, why: str | None, observed: Observation) -> tuple[Ledger, Observation]:
+        """What was not found is only lost when it was waited for, and when the function can have had it."""
+        metrics, drain = self._metrics, self._drain
+        ledger = settle(self._expected, self._findings, waited=drain.waited and why is None)
+        observed = weigh(observed, ledger, metrics)
+        if ledger.lost and are_in_stream(observed, metrics, drain.ended_at_s - self._sending.started_s):
+            ledger = replace(ledger, lost=0, not_yet_found=ledger.lost)
+        return ledger, observed
+
+    def _drained(self, ledger: Ledger, observed: Observation) -> Drained:
+        """From the last acknowledgement on; a backlog from the enabling of the mapping on."""
+        drain, began_at_s = self._drain, self._drain.began_at_s
+        if not self._options.backlog:
+            began_at_s = self._sending.started_s + self._metrics.latest_us / 1e6
+        by_reading = Drained(max(0.0, drain.began_at_s - began_at_s) + drain.took_s, drain.found_meanwhile)
+        return drained(observed.batches, ledger, began_at_s, by_reading)
 
     def _report(self, problem: CommandError | None, observed: Observation) -> int:
-        options, metrics, drain = self._options, self._metrics, self._drain
+        options, metrics = self._options, self._metrics
         self._unread = self._sending.unread or self._unread
         why = self._why_partial(problem)
-        ledger = settle(self._expected, self._findings, waited=drain.waited)
+        ledger, observed = self._account(why, observed)
+        drain = self._drained(ledger, observed)
         observed.cost = bill(options.out / RESULTS, metrics, ledger, drain.took_s, observed)
-        numbers = report.numbers(metrics, ledger, drain.took_s, self._unread, drain.found_meanwhile, observed)
+        numbers = report.numbers(metrics, ledger, drain.took_s, self._unread, drain.events, observed)
         document = report.document(
             command=options.command,
             started_at=self._started.isoformat(timespec="milliseconds"),
@@ -185,7 +206,7 @@ class Load:
             metrics=metrics,
             ledger=ledger,
             drain_s=drain.took_s,
-            drained=drain.found_meanwhile,
+            drained=drain.events,
             checked=check(options.thresholds, numbers),
             unread=self._unread,
             observed=observed,
