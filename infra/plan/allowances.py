@@ -59,7 +59,8 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
             "function time", wish.rate, expected.sustained, "events/s",
             f"backlog run in virtual time: the busiest of {_count(setup.lanes, 'lane')} has "
             f"{choice.spread.hottest_lane_share:.2%} of the load, a full batch of "
-            f"{full:,.0f} events takes {full_s:,.2f} s (measured service times)",
+            f"{full:,.0f} events takes {full_s:,.2f} s (measured service times)"
+            + ("" if setup.machine is None else ", and waits for this machine's CPU"),
         ),
         Quota(
             "function timeout", full_s, TEMPLATE_TIMEOUT_S, "s a batch",
@@ -98,15 +99,17 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
 
 
 def _machine(wish: Wish, choice: Choice) -> list[Quota]:
-    """What the local stack shares; nothing on AWS. A batch costs CPU, too: fuller ones take more, so a bound is low."""
+    """What the local stack shares; nothing on AWS. Where it is used up is in *function time*: the batches of a backlog
+    are fuller, and cost less for each event.
+    """
     machine = choice.setup.machine
     if machine is None:
         return []
     stack, every = machine.busy(choice.expectation.invocations, wish.rate, choice.expectation.writes)
     rests_on = f"batches, events and pages written, each with its CPU: {machine.source}"
     return [
-        Quota("the local stack's process", stack, machine.stack_share, "CPU", rests_on),
-        Quota("this machine's cores", every, float(machine.cores), "CPU", rests_on),
+        Quota("the local stack's process", stack, machine.stack_share, "CPU", rests_on, grows=False),
+        Quota("this machine's cores", every, float(machine.cores), "CPU", rests_on, grows=False),
     ]
 
 

@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.plan import check
+from infra.plan.allowances import quotas_of
+from infra.plan.basis import Basis
 from infra.plan.command import on_machine
 from infra.plan.expect import expect, sustained
 from infra.plan.load import Wish
 from infra.plan.machine import Machine, Shared, Work, from_plain, to_plain
 from infra.plan.measured import runs
+from infra.plan.search import Aims, choose
 from infra.plan.setup import Setup
-from tests.infra.plan.support import TIMES, report
+from tests.infra.plan.support import PRICES, TIMES, report
 
 MACHINE = Machine(2, Work(0.004, 2e-5, 5e-4), Work(0.01, 2e-4, 1.2e-3), 0.8, 0.6, 0.002, "made up for a test")
 LOCAL = Setup(1, 4, 50, 1, 1769, read_on_put=True, put_s=0.004, read_s=0.001, invoke_s=0.001)
@@ -79,3 +82,16 @@ def test_a_plan_for_aws_has_no_machine() -> None:
 
 def test_a_machine_is_the_same_after_its_file() -> None:
     assert from_plain(to_plain(MACHINE), 2) == MACHINE
+
+
+def test_a_local_plan_names_the_machine_and_one_for_aws_does_not() -> None:
+    wish = Wish(200, keys=500, skew=0)
+    found = []
+    for surroundings in (replace(LOCAL, machine=MACHINE), replace(LOCAL, machine=None)):
+        choice = choose(wish, TIMES, Aims(0.75, 5.0, surroundings), PRICES)
+        quotas = quotas_of(wish, choice, Basis(times=TIMES, prices=PRICES, held_out={}))
+        found.append({quota.name: quota for quota in quotas if quota.unit == "CPU"})
+    local, aws = found
+    assert not aws
+    assert local["this machine's cores"].allowed == MACHINE.cores
+    assert 0 < local["the local stack's process"].used < local["this machine's cores"].used
