@@ -256,11 +256,18 @@ def _concurrency(evidence: Evidence) -> Found | None:
     used, allowed = evidence.highest("concurrent_executions"), capacity.concurrency
     in_use = f"{used or 0:,.0f}{f' of {allowed:,}' if allowed is not None else ''} in use"
     lanes = f", {capacity.lanes} lanes want one each" if capacity.lanes else ""
+    before = used is not None and allowed is not None and used < allowed and _began_before(evidence, "lambda_throttles")
+    whose = "; all in a period that began before the load: they may be an earlier load's" if before else ""
     return Found(
         kind,
-        f"{kind}: {in_use}, {throttles:,.0f} throttles{lanes}",
-        throttles / (throttles + evidence.total("invocations")),
+        f"{kind}: {in_use}, {throttles:,.0f} throttles{lanes}{whose}",
+        0.0 if before else throttles / (throttles + evidence.total("invocations")),
     )
+
+
+def _began_before(evidence: Evidence, name: str) -> bool:
+    """CloudWatch counts by periods: all that it counted is in one that had begun when the load did."""
+    return all(second < 0 for second, count in evidence.series[name].points if count)
 
 
 def _read_quota(evidence: Evidence) -> Found | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.limits import Capacity, Sent, judge
+from loadgen.limits import Capacity, Judgement, Sent, judge
 from loadgen.series import Series
 
 CAPACITY = Capacity("PROVISIONED", shards=2, parallelization_factor=4, batch_size=1000, account_concurrency=1000)
@@ -144,6 +144,21 @@ def test_failed_calls_are_the_endpoints() -> None:
     limit, reason = limited(sent)
     assert limit == "the stream's endpoint"
     assert "320 attempts of Kinesis records failed: ReadTimeoutError (300), EndpointConnectionError (20)" in reason
+
+
+@pytest.mark.parametrize(("begun_s", "used", "limit"), [(-9, 8.0, "nothing"), (1, 8.0, "account concurrency")])
+def test_throttles_of_a_period_that_began_before_the_load_limit_it_only_when_all_concurrency_was_in_use(
+    begun_s: int, used: float, limit: str
+) -> None:
+    throttles = Series("lambda_throttles", "", "sum", "a test", 10, ((begun_s, 4.0), (11, 0.0)))
+
+    def judged(in_use: float) -> Judgement:
+        return judge(QUIET, [throttles, series("concurrent_executions", in_use, statistic="max")], CAPACITY)
+
+    assert judged(used).limited_by == limit
+    assert judged(1000.0).limited_by == "account concurrency"
+    (said,) = [judged(used).reason, *(also.reason for also in judged(used).also)][-1:]
+    assert ("they may be an earlier load's" in said) == (begun_s < 0)
 
 
 @pytest.mark.parametrize(("reserved", "limit"), [(4, "reserved concurrency"), (None, "account concurrency")])
