@@ -11,10 +11,10 @@ from infra.plan.allowances import quotas_of
 from infra.plan.basis import Basis
 from infra.plan.command import on_machine
 from infra.plan.expect import expect, sustained
-from infra.plan.load import Wish
+from infra.plan.load import Wish, spread
 from infra.plan.machine import Machine, Shared, Work, from_plain, to_plain
 from infra.plan.measured import runs
-from infra.plan.search import Aims, choose
+from infra.plan.search import Choice
 from infra.plan.setup import Setup
 from tests.infra.plan.support import PRICES, TIMES, report
 
@@ -87,8 +87,9 @@ def test_a_machine_is_the_same_after_its_file() -> None:
 def test_a_local_plan_names_the_machine_and_one_for_aws_does_not() -> None:
     wish = Wish(200, keys=500, skew=0)
     found = []
-    for surroundings in (replace(LOCAL, machine=MACHINE), replace(LOCAL, machine=None)):
-        choice = choose(wish, TIMES, Aims(0.75, 5.0, surroundings), PRICES)
+    for setup in (replace(LOCAL, machine=MACHINE), replace(LOCAL, machine=None)):
+        placed = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+        choice = Choice(setup, expect(wish, setup, TIMES), placed, True, ())
         quotas = quotas_of(wish, choice, Basis(times=TIMES, prices=PRICES, held_out={}))
         found.append({quota.name: quota for quota in quotas if quota.unit == "CPU"})
     local, aws = found
