@@ -41,7 +41,7 @@ def weigh(observed: Observation, ledger: Ledger, metrics: Metrics) -> Observatio
         series, latency = _marked(series, LOG), Histogram()
     put = by_name.get("records_put")
     if put is not None and put.total < metrics.records:
-        missing.append(_lacks(CLOUDWATCH, int(put.total), metrics.records, "Kinesis records of this load"))
+        missing.append(_lacks(CLOUDWATCH, int(put.total), metrics.records, "acknowledged Kinesis records"))
         series = _marked(series, CLOUDWATCH)
     return replace(observed, series=series, commit_latency=latency, missing=missing)
 
