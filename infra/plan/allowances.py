@@ -6,7 +6,6 @@ from infra.plan.expect import Expectation, batch_events_max, pages_of
 from infra.plan.load import Wish, keys_of
 from infra.plan.quotas import (
     ACCOUNT_CONCURRENCY,
-    ACCOUNT_SHARDS,
     ACCOUNT_UNRESERVED_MIN,
     EVENT_BYTES_MAX,
     MEMORY_MB_AT_FULL_PAYLOAD,
@@ -17,9 +16,9 @@ from infra.plan.quotas import (
     SHARD_WRITE_BYTES_PER_S,
     SHARD_WRITE_RECORDS_PER_S,
     TABLE_WRITE_UNITS_PER_S,
-    TEMPLATE_SHARDS_MAX,
     TEMPLATE_TIMEOUT_S,
     Quota,
+    account_shards,
 )
 from infra.plan.search import Choice
 from processor.core.chain import SEALED_AT
@@ -81,8 +80,8 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
             grows=False, can_be_raised=True,
         ),
         Quota(
-            "account shards", setup.shards, min(ACCOUNT_SHARDS, TEMPLATE_SHARDS_MAX), "shards",
-            "AWS: 500 an account in most regions; the template's ShardCount has the same limit",
+            "account shards", setup.shards, account_shards(basis.prices.region), "shards",
+            f"AWS: an account's default in {basis.prices.region}; 20,000 in three regions, 1,000 or 6,000 elsewhere",
             grows=False, can_be_raised=True,
         ),
         Quota(

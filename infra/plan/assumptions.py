@@ -29,6 +29,9 @@ def assumptions(wish: Wish, choice: Choice, basis: Basis) -> list[str]:
         f"Latency is from when an event is due until its batch is committed; {expected.simulated_shards:,} of "
         f"{setup.shards:,} shard{'s' if setup.shards > 1 else ''} ran in virtual time, "
         f"{expected.simulated_events:,} events.",
+        "A quota is used up at the rate to which its use grows in proportion; bytes and records of shards, and the "
+        "hottest item, by how aggregates and pages fill at that rate. Far above the wished rate that is too early: "
+        "batches have more events of a key then, and fewer pages for each event.",
         f"Prices of {basis.prices.date}, {basis.prices.region}, list price without free tier, tax and discounts.",
     ]
     if expected.writes_peak > NEW_TABLE_WRITE_UNITS_PER_S:

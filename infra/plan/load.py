@@ -27,8 +27,9 @@ class WishError(ValueError):
     """What was asked for makes no sense; the text names the option."""
 
 
+EVENT_BYTES_MIN = 98  # the shortest JSON that `processor.core.events.parse` takes
 LIMITS: dict[str, tuple[float, float]] = {
-    "rate": (0.01, 1_000_000), "event_bytes": (1, 262_144), "keys": (1, 10_000_000), "skew": (0, 10),
+    "rate": (0.01, 1_000_000), "event_bytes": (EVENT_BYTES_MIN, 262_144), "keys": (1, 10_000_000), "skew": (0, 10),
     "aggregate": (1, 10_000), "linger_s": (0, 60), "producers": (1, 100_000), "duplicates": (0, 0.99),
     "malformed": (0, 0.99), "pause_s": (0, 899),
 }  # fmt: skip
@@ -54,7 +55,7 @@ class Wish:
             value = getattr(self, name, None)
             if value is not None and not low <= value <= high:
                 option = f"--{name.removesuffix('_s').replace('_', '-')}"
-                raise WishError(f"{option} is {value:g}; accepted: {low:,g} to {high:,.0f}")
+                raise WishError(f"{option} is {value:,.12g}; accepted: {low:,g} to {high:,.0f}")
 
     @property
     def producer_count(self) -> int:

@@ -17,8 +17,10 @@ ACCOUNT_CONCURRENCY, ACCOUNT_UNRESERVED_MIN = 1_000, 100  # fact 8.1
 PARTITION_WRITE_UNITS_PER_S = 1_000  # fact 10.3
 NEW_TABLE_WRITE_UNITS_PER_S = 4_000  # fact 10.5
 TABLE_WRITE_UNITS_PER_S = 40_000  # AWS: DynamoDB quotas, per table
-ACCOUNT_SHARDS = 500  # AWS: Kinesis quotas; 20,000 in the largest regions, the smaller one is planned with
-TEMPLATE_SHARDS_MAX, TEMPLATE_TIMEOUT_S = 500, 60
+# AWS: Kinesis quotas and limits, the default; other regions have 1,000 or 6,000, the smaller one is planned with
+ACCOUNT_SHARDS = {"us-east-1": 20_000, "us-west-2": 20_000, "eu-west-1": 20_000}
+ACCOUNT_SHARDS_ELSEWHERE = 1_000
+TEMPLATE_SHARDS_MAX, TEMPLATE_TIMEOUT_S = 20_000, 60
 MEMORY_MB_AT_FULL_PAYLOAD = 98  # benchmarks.memory: an environment's peak with a batch of 6 MB
 
 
@@ -60,6 +62,11 @@ class Quota:
             "can_be_raised": self.can_be_raised,
             "rests_on": self.rests_on,
         }
+
+
+def account_shards(region: str) -> int:
+    """Open shards of provisioned streams that an account begins with."""
+    return ACCOUNT_SHARDS.get(region, ACCOUNT_SHARDS_ELSEWHERE)
 
 
 def batch_records_max(batch_size: int, record_bytes: float) -> int:

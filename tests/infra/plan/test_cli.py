@@ -10,7 +10,8 @@ import pytest
 
 from infra import blueprint
 from infra.cli import main
-from infra.plan import expect
+from infra.model.stream_account import SHARDS_MAX
+from infra.plan import expect, quotas, search
 from tests.infra.plan.support import PRICES_PLAIN, ROOT, report
 
 TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
@@ -73,6 +74,22 @@ def test_the_parameters_are_the_templates_and_it_takes_them(capsys: pytest.Captu
     assert loaded.functions[0].reserved_concurrency == int(parameters["ReservedConcurrency"])
 
 
+def test_the_template_takes_as_many_shards_as_are_ever_planned_and_as_an_account_begins_with() -> None:
+    for shards in (1_387, search.SHARDS_MAX, quotas.ACCOUNT_SHARDS["us-east-1"]):
+        parameters = {"ShardCount": str(shards)}
+        loaded = blueprint.load(TEMPLATE, parameters, stack_name="planned", account_id="0" * 12, region="us-east-1")
+        assert loaded.streams[0].shard_count == shards
+    declared = TEMPLATE.partition("\n  ShardCount:\n")[2].partition("\n  RetentionHours:")[0]
+    assert f"MaxValue: {quotas.TEMPLATE_SHARDS_MAX}\n" in declared
+    assert quotas.ACCOUNT_SHARDS["us-east-1"] == SHARDS_MAX
+
+
+def test_the_accounts_shards_are_those_of_the_region_whose_prices_are_planned_with() -> None:
+    assert [quotas.account_shards(region) for region in ("us-east-1", "eu-west-1", "eu-central-1")] == [
+        20_000, 20_000, 1_000,
+    ]  # fmt: skip
+
+
 def test_the_same_command_prints_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(capsys) == plan(capsys)
 
@@ -125,10 +142,11 @@ def test_predictions_beside_measurements(tmp_path: Path, capsys: pytest.CaptureF
     [
         ([], "--rate is needed"),
         (["--rate", "0"], "--rate is 0; accepted: 0.01 to 1,000,000"),
-        (["--rate", "2e6"], "--rate is 2e+06"),
+        (["--rate", "1000001"], "--rate is 1,000,001; accepted: 0.01 to 1,000,000"),
+        (["--rate", "1", "--event-bytes", "97"], "--event-bytes is 97; accepted: 98 to 262,144"),
         (["--rate", "nan"], "--rate is nan"),
         (["--rate", "1", "--keys", "0"], "--keys is 0"),
-        (["--rate", "1", "--event-bytes", "999999"], "--event-bytes is 999999"),
+        (["--rate", "1", "--event-bytes", "999999"], "--event-bytes is 999,999"),
         (["--rate", "1", "--aggregate", "many"], "--aggregate many: a number from 1 to 10000, or off"),
         (["--rate", "1", "--aggregate", "0"], "--aggregate is 0"),
         (["--rate", "1", "--utilisation", "0"], "--utilisation is 0; accepted: 0.05 to 1"),

@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.plan.load import Keys, Wish, WishError, events_per_record, outer_lanes_for, record_bytes, spread
+from infra.plan.load import (
+    EVENT_BYTES_MIN,
+    Keys,
+    Wish,
+    WishError,
+    events_per_record,
+    outer_lanes_for,
+    record_bytes,
+    spread,
+)
 from infra.plan.packing import pack
+from processor.core.events import parse
 from processor.core.packing import Packer, PackingSettings
 
 SHARDS, FACTORS = st.integers(1, 12), st.integers(1, 10)
@@ -46,6 +56,12 @@ def test_different_keys_are_counted_as_if_one_by_one(keys: int, skew: float) -> 
         assert found.different(events) == pytest.approx(exact, rel=0.03)
 
 
+def test_the_smallest_event_that_is_planned_for_is_the_smallest_that_is_one() -> None:
+    least = b'{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"k","time":"2026-11-23T09:00:00Z"}'
+    assert parse(least).subject == "k"
+    assert len(least) == EVENT_BYTES_MIN
+
+
 @given(st.floats(0.1, 1e6), st.floats(1.0, 4.0), st.integers(1, 500))
 def test_more_load_fills_aggregates_and_puts_more_records(rate: float, more: float, lanes: int) -> None:
     wish = Wish(1.0, producers=1)
@@ -82,7 +98,7 @@ def test_packed_are_all_events_of_the_slice_each_once(shards: int, aggregate: in
 @pytest.mark.parametrize(
     ("given_", "named"),
     [({"rate": 0}, "--rate is 0"), ({"rate": 2e6}, "--rate"), ({"keys": 0}, "--keys"), ({"skew": -1}, "--skew"),
-     ({"event_bytes": 0}, "--event-bytes"), ({"aggregate": 0}, "--aggregate"), ({"producers": 0}, "--producers"),
+     ({"event_bytes": 97}, "--event-bytes"), ({"aggregate": 0}, "--aggregate"), ({"producers": 0}, "--producers"),
      ({"rate": float("nan")}, "--rate"), ({"linger_s": -1}, "--linger")],
 )  # fmt: skip
 def test_a_wish_that_makes_no_sense_names_its_option(given_: dict[str, float], named: str) -> None:

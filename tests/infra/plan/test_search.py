@@ -36,7 +36,7 @@ def chosen(wish: Wish, aims: Aims = AIMS) -> Choice:
 @settings(max_examples=10, deadline=None)
 @given(
     st.floats(0.5, 30_000), st.floats(1.0, 10.0), st.sampled_from([1, 50, 600]), st.sampled_from([0.0, 0.6]),
-    st.sampled_from([1, 100]), st.integers(1, 4000), st.sampled_from([0.0, 0.4]),
+    st.sampled_from([1, 100]), st.integers(98, 4000), st.sampled_from([0.0, 0.4]),
 )  # fmt: skip
 def test_more_load_never_needs_fewer_shards(
     rate: float, more: float, keys: int, skew: float, aggregate: int, event_bytes: int, pause_s: float
@@ -96,7 +96,7 @@ def test_a_latency_that_nothing_meets_is_said_and_the_quickest_shown() -> None:
     assert plan["meets_latency"] is False
 
 
-@pytest.mark.parametrize("wish", [Wish(3_000, skew=0, pause_s=10.0), Wish(1_700, 56, 20_000, pause_s=14.0)])
+@pytest.mark.parametrize("wish", [Wish(3_000, skew=0, pause_s=10.0), Wish(1_700, 98, 20_000, pause_s=14.0)])
 def test_a_function_that_pauses_for_longer_than_the_wished_latency_never_meets_it(wish: Wish) -> None:
     choice = chosen(wish, replace(AIMS, p99_s=wish.pause_s / 2))
     assert not choice.meets
