@@ -33,7 +33,7 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
     key_rate = wish.rate * keys_of(wish.keys, wish.skew).weights[0]
     lane_cycles = expected.invocations / setup.lanes
     key_writes = min(key_rate, lane_cycles + key_rate / SEALED_AT)
-    event_bytes = min(EVENT_BYTES_MAX, expected.events_per_batch * _event_size(wish, expected))
+    event_bytes = min(EVENT_BYTES_MAX, expected.hottest_events_per_batch * _event_size(wish, expected))
     return [
         Quota(
             "shard write bytes", expected.bytes * share, SHARD_WRITE_BYTES_PER_S, "bytes/s",
@@ -55,8 +55,8 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
             "the mapping polls once per second, four times with a backlog; AWS: 5 a shard", grows=False,
         ),
         Quota(
-            "function time", wish.rate, expected.sustained, "events/s",
-            f"backlog run in virtual time: the busiest of {_count(setup.lanes, 'lane')} has "
+            "function time", wish.rate, expected.function_rate, "events/s",
+            f"backlog run in virtual time, reads aside: the busiest of {_count(setup.lanes, 'lane')} has "
             f"{choice.spread.hottest_lane_share:.2%} of the load, a full batch of "
             f"{full:,.0f} events takes {full_s:,.2f} s (measured service times)"
             + ("" if setup.machine is None else ", and waits for this machine's CPU"),
@@ -67,7 +67,7 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
         ),
         Quota(
             "invocation payload", event_bytes, EVENT_BYTES_MAX, "bytes",
-            "an average batch as base64; AWS: 6 MB; a batch is cut there, so this limits nothing but its size",
+            "the hottest shard's average batch as base64; AWS: 6 MB; a batch is cut there: this limits only its size",
             grows=False,
         ),
         Quota(

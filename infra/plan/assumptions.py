@@ -1,13 +1,14 @@
 """PURE: everything that a plan's figures take for granted, as sentences."""
 
 from infra.plan.basis import Basis
+from infra.plan.levers import too_much_for_a_producer
 from infra.plan.load import Wish
 from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, SHARD_READ_BYTES_PER_S
-from infra.plan.search import Choice
+from infra.plan.search import Aims, Choice
 from infra.plan.service import WHOLE_CPU_MB
 
 
-def assumptions(wish: Wish, choice: Choice, basis: Basis) -> list[str]:
+def assumptions(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> list[str]:
     """Everything that the figures take for granted, as sentences."""
     setup, expected = choice.setup, choice.expectation
     poll = "read at once after a put, as the local stack does" if setup.read_on_put else "polled once per second"
@@ -34,6 +35,15 @@ def assumptions(wish: Wish, choice: Choice, basis: Basis) -> list[str]:
         "batches have more events of a key then, and fewer pages for each event.",
         f"Prices of {basis.prices.date}, {basis.prices.region}, list price without free tier, tax and discounts.",
     ]
+    too_much = too_much_for_a_producer(wish)
+    if too_much:
+        said.append(too_much)
+    if expected.busy > aims.utilisation * setup.lanes:
+        said.append(
+            f"{expected.busy:,.2f} of {setup.lanes:,} executions are busy because a lane that is done takes at once "
+            f"what there is, with a batch's own time each; with full batches they do "
+            f"{wish.rate / expected.function_rate:.0%} of what they can, which is what --utilisation is about."
+        )
     if expected.writes_peak > NEW_TABLE_WRITE_UNITS_PER_S:
         said.append(
             f"A new on-demand table serves {NEW_TABLE_WRITE_UNITS_PER_S:,} write units/s; {expected.writes_peak:,.0f} "

@@ -36,7 +36,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     add("--malformed", type=float, default=0.0, metavar="P", help="share of events that go to quarantine (default 0)")
     add("--latency-p99-ms", type=float, default=5000.0, metavar="MS", help="from due to committed (default 5000)")
-    add("--utilisation", type=float, default=0.75, metavar="SHARE", help="of any quota or lane, at most (default 0.75)")
+    add(
+        "--utilisation",
+        type=float,
+        default=0.75,
+        metavar="SHARE",
+        help="of any quota, and of what a lane does with full batches, at most (default 0.75)",
+    )
     add(
         "--function-pause-ms",
         type=float,

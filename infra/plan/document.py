@@ -10,6 +10,7 @@ from infra.plan.assumptions import assumptions
 from infra.plan.basis import Basis
 from infra.plan.check import summary, writable
 from infra.plan.costs import Usage, bill
+from infra.plan.levers import levers
 from infra.plan.load import Wish, events_per_record
 from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, Quota
 from infra.plan.search import Aims, Choice
@@ -26,13 +27,6 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
     parts = bill(usage, basis.prices)
     per_month = wish.rate * basis.prices.hours_per_month * 3600
     usd = sum(part.usd for part in parts)
-    # What the load needs to be raised is taken as raised: it is said beside.
-    growing = [
-        (at, quota)
-        for quota in quotas
-        if not (quota.can_be_raised and quota.utilisation > 1.0) and (at := quota.at_rate(wish.rate)) is not None
-    ]
-    at, first = min(growing, key=lambda found: found[0])
     return {
         "schema": SCHEMA,
         "wish": {
@@ -74,7 +68,8 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
         "expected": expected_json(wish, choice),
         "meets_latency": choice.meets,
         "quotas": [quota.as_json(wish.rate) for quota in quotas],
-        "first_limit": {"name": first.name, "events_per_s": round(at, 1), "rests_on": first.rests_on},
+        "first_limit": _first(quotas, wish.rate),
+        "first_fixed_limit": _first([quota for quota in quotas if not quota.can_be_raised], wish.rate),
         "to_be_raised": _to_be_raised(quotas),
         "dollars": {
             "currency": "USD",
@@ -98,7 +93,8 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
             "calibration_runs": summary(basis.calibrated),
             "runs": [one.as_json() for one in basis.calibrated],
         },
-        "assumptions": assumptions(wish, choice, basis),
+        "assumptions": assumptions(wish, aims, choice, basis),
+        "levers": levers(wish, aims.p99_s, choice),
         "tried": list(choice.tried),
     }
 
@@ -113,11 +109,14 @@ def expected_json(wish: Wish, choice: Choice) -> dict[str, Any]:
         "latency_p99_ms": round(expected.p99_s * 1000, 1),
         "sustained_events_per_s": round(min(expected.sustained, write_s), 1),
         "drain_events_per_s": round(expected.sustained, 1),
+        "drain_limited_by": "function time" if expected.function_rate <= expected.sustained else "shard read bytes",
         "drain_of_one_hour_s": None if expected.drain_s is None else round(expected.drain_s, 1),
         "invocations_per_s": round(expected.invocations, 3),
         "events_per_batch": round(expected.events_per_batch, 1),
         "batch_ms": round(expected.batch_s * 1000, 1),
         "executions_busy": round(expected.busy, 3),
+        "hottest_shard_events_per_batch": round(expected.hottest_events_per_batch, 1),
+        "hottest_shard_batch_ms": round(expected.hottest_batch_s * 1000, 1),
         "write_units_per_event": round(expected.writes / wish.rate, 5),
         "records_per_s": round(expected.records, 2),
         "record_bytes": round(expected.record_bytes, 1),
@@ -147,6 +146,13 @@ def usage_of(wish: Wish, choice: Choice, basis: Basis) -> Usage:
         event_bytes=wish.event_bytes,
         put_units=expected.put_units,
     )
+
+
+def _first(quotas: Sequence[Quota], rate: float) -> dict[str, Any]:
+    """The one that is used up at the lowest rate, be it below the wished one."""
+    growing = [(at, quota) for quota in quotas if (at := quota.at_rate(rate)) is not None]
+    at, first = min(growing, key=lambda found: found[0])
+    return {"name": first.name, "events_per_s": round(at, 1), "rests_on": first.rests_on}
 
 
 def _to_be_raised(quotas: Sequence[Quota]) -> list[dict[str, Any]]:

@@ -8,10 +8,11 @@ window by estimated cost, and the first whose run in virtual time meets the late
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, floor, log10
 
 from infra.plan.costs import Usage, monthly_usd
 from infra.plan.expect import Expectation, batch_events_max, expect, pages_of
-from infra.plan.load import Spread, Wish, events_per_record, keys_of, outer_lanes_for, record_bytes, spread
+from infra.plan.load import Spread, Wish, WishError, events_per_record, keys_of, outer_lanes_for, record_bytes, spread
 from infra.plan.prices import Prices
 from infra.plan.quotas import (
     BATCH_SIZE_MAX,
@@ -29,7 +30,9 @@ BATCH_SIZES = (10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 EACH = (1, 2, 4, 8, 16)  # of the publisher's lanes for every batch at a time: more are more even, and fill more slowly
 TIMEOUT_SHARE = 0.25  # of the timeout that a full batch may take: the rest is for slow days
 SHARDS_MAX = 5_000
-TRIED_MAX = 8  # runs in virtual time
+TRIED_MAX, TRIED_MORE_MAX = 8, 3  # runs in virtual time: with the least number of shards, with each larger one
+SHARDS_TIMES = (1.0, 1.25, 1.5, 2.0, 3.0)  # of the least number of shards, if that does not meet the latency
+LESS = (1.0, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 
 
 class Unreachable(Exception):  # noqa: N818  # not a fault: an answer
@@ -69,50 +72,89 @@ def shard_counts() -> Iterator[int]:
 
 def choose(wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices) -> Choice:
     """Raises Unreachable."""
-    _check_hottest_key(wish, aims)
     _check_pause(wish)
-    shards = smallest(wish, times, aims)
-    candidates = sorted(_candidates(wish, times, aims, prices, shards), key=lambda found: found[0])
+    least = _least(wish, times, aims)
     tried: list[str] = []
     best: Choice | None = None
-    hopeful = [setup for _, guess_s, setup in candidates if guess_s <= aims.p99_s * 1.25]
-    quick = sorted(candidates, key=lambda found: found[1])[:2]
-    for setup in [*hopeful[:TRIED_MAX], *(found[2] for found in quick)]:
-        expectation = expect(wish, setup, times)
-        spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
-        keeps_up = expectation.sustained * aims.utilisation >= wish.rate * 0.95
-        meets = expectation.p99_s <= aims.p99_s and keeps_up
-        found = Choice(setup, expectation, spread_, meets, tuple(tried))
-        if meets:
-            return found
-        tried.append(_why_not(setup, expectation, keeps_up=keeps_up))
-        if best is None or expectation.p99_s < best.expectation.p99_s:
-            best = found
+    for shards in dict.fromkeys(ceil(least * times_as_many) for times_as_many in SHARDS_TIMES):
+        for setup in _promising(wish, times, aims, prices, shards, is_least=shards == least):
+            expectation = expect(wish, setup, times)
+            spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+            keeps_up = expectation.sustained * aims.utilisation >= wish.rate
+            meets = expectation.p99_s <= aims.p99_s and keeps_up
+            found = Choice(setup, expectation, spread_, meets, tuple(tried))
+            if meets:
+                return found
+            tried.append(_why_not(setup, expectation, keeps_up=keeps_up))
+            if best is None or expectation.p99_s < best.expectation.p99_s:
+                best = found
     assert best is not None
     return Choice(best.setup, best.expectation, best.spread, False, tuple(tried))
 
 
+def _promising(
+    wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices, shards: int, *, is_least: bool
+) -> Iterator[Setup]:
+    """What is worth a run in virtual time, the cheapest first, and the quickest by estimate."""
+    candidates = sorted(_candidates(wish, times, aims, prices, shards), key=lambda found: found[0])
+    hopeful = [setup for _, guess_s, setup in candidates if guess_s <= aims.p99_s * 1.25]
+    yield from hopeful[: TRIED_MAX if is_least else TRIED_MORE_MAX]
+    if is_least or not hopeful:
+        yield from (found[2] for found in sorted(candidates, key=lambda found: found[1])[: 2 if is_least else 1])
+
+
+def _least(wish: Wish, times: ServiceTimes, aims: Aims) -> int:
+    """The smallest number of shards that fits. Raises Unreachable, with a rate for which there is one."""
+    try:
+        _check_hottest_key(wish, aims)
+        return smallest(wish, times, aims)
+    except Unreachable as error:
+        most = _most(wish, times, aims)
+        raise Unreachable(f"{error}{f', or plan at most {most:,.10g} events/s' if most else ''}") from error
+
+
+def _most(wish: Wish, times: ServiceTimes, aims: Aims) -> float | None:
+    """A rate of three digits that has been seen to fit, not far below the highest one."""
+    highest = min(wish.rate, _hottest_key(wish, aims)[1])
+    for share in LESS:
+        unit = 10.0 ** (floor(log10(highest * share)) - 2)
+        rate = round(floor(highest * share / unit) * unit, 6)
+        try:
+            slower = replace(wish, rate=rate)
+            _check_hottest_key(slower, aims)
+            smallest(slower, times, aims)
+        except (Unreachable, WishError):
+            continue
+        return rate
+    return None
+
+
 def _why_not(setup: Setup, expectation: Expectation, *, keeps_up: bool) -> str:
-    what = f"factor {setup.factor}, window {setup.window_s} s, {setup.memory_mb} MB"
+    what = f"{setup.shards:,} x {setup.factor}, window {setup.window_s} s, {setup.memory_mb} MB"
     if not keeps_up:
         return f"{what}: its busiest lane sustains {expectation.sustained:,.0f} events/s"
     return f"{what}: p99 {expectation.p99_s:.1f} s"
 
 
-def _check_hottest_key(wish: Wish, aims: Aims) -> None:
-    """A key is in one shard and in one batch at a time, whatever else is configured."""
+def _hottest_key(wish: Wish, aims: Aims) -> tuple[float, float]:
+    """Events per second of one key that a shard takes, and the rate of the whole load at which the hottest has them."""
     share = keys_of(wish.keys, wish.skew).weights[0]
     each = events_per_record(wish, 1) if wish.aggregate > 1 else 1.0
     size = record_bytes(wish, each) / each
     allowed = SHARD_WRITE_BYTES_PER_S * aims.utilisation / size
     if wish.aggregate == 1:
         allowed = min(allowed, SHARD_WRITE_RECORDS_PER_S * aims.utilisation)
-    if wish.rate * share > allowed:
+    return allowed, allowed / share
+
+
+def _check_hottest_key(wish: Wish, aims: Aims) -> None:
+    """A key is in one shard and in one batch at a time, whatever else is configured."""
+    allowed, most = _hottest_key(wish, aims)
+    if wish.rate > most:
         raise Unreachable(
-            f"the hottest of the {wish.keys:,} keys has {wish.rate * share:,.0f} events/s, and a key is in one shard, "
-            f"which takes {allowed:,.0f} events/s of this size at {aims.utilisation:.0%}: no number of shards helps. "
-            f"Split that key, make events smaller{', aggregate them' if wish.aggregate == 1 else ''}, or plan at most "
-            f"{allowed / share:,.0f} events/s"
+            f"the hottest of the {wish.keys:,} keys has {wish.rate / most * allowed:,.0f} events/s, and a key is in "
+            f"one shard, which takes {allowed:,.0f} events/s of this size at {aims.utilisation:.0%}: no number of "
+            f"shards helps. Split that key, make events smaller{', aggregate them' if wish.aggregate == 1 else ''}"
         )
 
 

@@ -28,8 +28,9 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from _expected(expected)
     if not plan["meets_latency"]:
         yield from _wrapped(
-            "NOT MET: no configuration with this number of shards was found to meet the wished p99; the quickest is "
-            "shown. A lower --utilisation gives more shards and lanes. Tried: " + "; ".join(plan["tried"]),
+            "NOT MET: neither with the fewest shards that take this load nor with up to three times as many was the "
+            f"wished p99 met; the quickest that was run is shown. What helps: {'; '.join(plan['levers'])}. "
+            f"Tried (shards x factor): {'; '.join(plan['tried'])}",
             "  ",
         )
     yield ""
@@ -64,9 +65,10 @@ def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
         "latency p50 / p90 / p99",
         " / ".join(f"{expected[f'latency_{which}_ms']:,.0f}" for which in ("p50", "p90", "p99")) + " ms",
     )
-    yield _row("sustained at most", f"{expected['sustained_events_per_s']:,.0f} events/s")
+    sustained = f"{expected['sustained_events_per_s']:,.0f} events/s"
+    yield _row("sustained at most", f"{sustained} by shards and function; what can be raised does not count")
     drain_s = expected["drain_of_one_hour_s"]
-    how = f"at {expected['drain_events_per_s']:,.0f} events/s while the load goes on"
+    how = f"at {expected['drain_events_per_s']:,.0f} events/s ({expected['drain_limited_by']}) while the load goes on"
     yield _row(
         "one hour's backlog drains in",
         "never: the load is all it can do" if drain_s is None else f"{_time(drain_s)}, {how}",
@@ -75,6 +77,10 @@ def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
         "batches",
         f"{expected['invocations_per_s']:,.2f}/s of {expected['events_per_batch']:,.0f} events, "
         f"{expected['batch_ms']:,.0f} ms each; {expected['executions_busy']:,.2f} executions busy",
+    )
+    yield _row(
+        "the hottest shard's batches",
+        f"{expected['hottest_shard_events_per_batch']:,.0f} events, {expected['hottest_shard_batch_ms']:,.0f} ms each",
     )
     yield _row("write units", f"{expected['write_units_per_event']:g} per event")
 
@@ -99,16 +105,24 @@ def _quotas(plan: Mapping[str, Any]) -> Iterator[str]:
             f"{quota['utilisation']:>8.0%}  {reached or quota['unit']}"
         ).rstrip()
         yield from _wrapped(quota["rests_on"], "      ")
-    first = plan["first_limit"]
-    yield from _wrapped(
-        f"If the load grows, {first['name']} is used up first, at {first['events_per_s']:,.0f} events/s.", "  "
-    )
+    yield from _wrapped(_first(plan), "  ")
     for more in plan["to_be_raised"]:
         yield from _wrapped(
             f"To be raised before: {more['name']}, {more['needed']:,} {more['unit']} are needed and "
             f"{more['default']:,} are there.",
             "  ",
         )
+
+
+def _first(plan: Mapping[str, Any]) -> str:
+    first, fixed = plan["first_limit"], plan["first_fixed_limit"]
+    below = first["events_per_s"] < plan["wish"]["events_per_s"]
+    grows = "Below this load already" if below else "If the load grows"
+    said = f"{grows}, {first['name']} is used up first, at {first['events_per_s']:,.0f} events/s."
+    if fixed["name"] == first["name"]:
+        return said
+    then = f"{fixed['name']} is the first, at {fixed['events_per_s']:,.0f} events/s."
+    return f"{said} It can be raised; of what cannot, {then}"
 
 
 def _dollars(dollars: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ lanes and checkpoints are a shard's: at a million events per second one shard of
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from random import Random
 from typing import Any
@@ -32,6 +33,7 @@ START_S = 1_795_425_000.0
 RESEND_S = 0.25
 STEPS_MAX = 20_000_000
 UNLIMITED = Quotas(write_records=10**9, write_bytes=10**12)
+UNREAD = replace(UNLIMITED, read_bytes=10**12)
 _OK = b'{"batchItemFailures":[]}'
 
 
@@ -47,8 +49,11 @@ class Slice:
         *,
         backlog: bool = False,
         fleet: int = 0,
+        reads: bool = True,
     ) -> None:
-        """`fleet`: environments that other shards use too; 0: these shards have theirs to themselves."""
+        """`reads`: whether their quota counts. `fleet`: environments that other shards use too; 0: these shards have
+        theirs to themselves.
+        """
         self._setup, self._function = setup, function
         self._records, self._backlog, self._fleet = records, backlog, fleet
         self._random = Random("environments")  # noqa: S311 - repeatable, not secret
@@ -58,7 +63,7 @@ class Slice:
             region=REGION,
             shard_count=shards,
             now=START_S,
-            quotas=UNLIMITED if backlog else None,
+            quotas=(UNLIMITED if reads else UNREAD) if backlog else None,
         )
         self._machine = EventSourceMapping(setup.mapping(), RequestIds("plan"))
         self._middles = [(2 * shard + 1) * HASH_KEYS // (2 * shards) for shard in range(shards)]

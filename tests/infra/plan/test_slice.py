@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.plan import expect as expect_module
 from infra.plan.expect import expect, function
 from infra.plan.function import Before, Pages, Table
 from infra.plan.load import Wish
@@ -57,6 +58,51 @@ def test_what_the_function_does_not_limit_is_limited_by_the_reads() -> None:
     wish = Wish(500, event_bytes=1000, keys=100, skew=0, aggregate=100)
     expected = expect(wish, Setup(1, 10, 10_000, 0, 1769, read_s=0.001), FIXED)
     assert expected.sustained * expected.bytes / wish.rate == pytest.approx(2 * 1024 * 1024, rel=0.35)
+
+
+@pytest.mark.parametrize("wish", [Wish(3_000), Wish(5_000, keys=20_000, aggregate=1), Wish(4_000, keys=9_000, skew=0)])
+def test_batches_multiply_up_to_the_load_and_to_the_executions_that_are_busy(wish: Wish) -> None:
+    setup = Setup(8, 1, 10_000, 2, 1769)
+    expected = expect(wish, setup, TIMES)
+    assert expected.simulated_shards < setup.shards
+    assert expected.invocations * expected.events_per_batch == pytest.approx(wish.rate)
+    assert expected.invocations * expected.batch_s == pytest.approx(expected.busy)
+
+
+def test_of_an_uneven_load_counts_are_those_of_all_its_shards() -> None:
+    """The hottest shard and an average one, scaled, agree with all shards run together."""
+    wish, setup = Wish(3_000, keys=500, aggregate=1), Setup(6, 1, 10_000, 1, 1769)
+    records, _ = pack(wish, wish.rate, 12.0, list(range(6)), 6, 16, "whole")
+    whole = Slice(setup, 6, records, function(wish, setup, TIMES, None, long_running=True)).run()
+    inside = [commit for commit in whole.commits if commit[0] >= 4.0]
+    events = sum(commit[1] for commit in inside)
+    expected = expect(wish, setup, TIMES)
+    assert expected.simulated_shards == 2
+    assert expected.writes / wish.rate == pytest.approx(sum(commit[3] for commit in inside) / events, rel=0.15)
+    assert expected.invocations / wish.rate == pytest.approx(len(inside) / events, rel=0.15)
+    assert expected.busy / wish.rate == pytest.approx(sum(commit[2] for commit in inside) / events, rel=0.15)
+    assert expected.hottest_events_per_batch > 1.5 * expected.events_per_batch
+
+
+def test_a_lane_that_is_never_idle_is_looked_at_when_its_batches_have_grown() -> None:
+    """A run that is twice as long says the same."""
+    wish, setup = Wish(5_000, keys=50_000, skew=0), Setup(4, 1, 10_000, 0, 1769)
+    slow = replace(TIMES, event_s=1e-4)
+    once = expect(wish, setup, slow)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expect_module, "STEADY_S", 60.0)
+        patch.setattr(expect_module, "STEADY_S_MIN", 50.0)
+        twice = expect(wish, setup, slow)
+    assert twice.simulated_events > once.simulated_events
+    assert once.p50_s == pytest.approx(twice.p50_s, rel=0.1)
+    assert once.invocations == pytest.approx(twice.invocations, rel=0.1)
+
+
+def test_a_drain_is_never_faster_than_the_reads_and_the_function_is_told_apart_from_them() -> None:
+    wish = Wish(500, event_bytes=1000, keys=100, skew=0, aggregate=100)
+    expected = expect(wish, Setup(1, 10, 10_000, 0, 1769, read_s=0.001), FIXED)
+    assert expected.sustained * expected.bytes / wish.rate == pytest.approx(2 * 1024 * 1024)
+    assert expected.function_rate > 1.5 * expected.sustained
 
 
 def test_a_table_with_fewer_write_units_is_what_limits() -> None:
