@@ -1,8 +1,9 @@
 """PURE: what to expect of one configuration under one load: two runs in virtual time, scaled to all shards.
 
 *Steady*: the load as it is wished, for latency, batches, writes. *Backlog*: far more than can be processed is there
-when the mapping begins, for the highest rate that the function, its lanes and the shards' reads sustain. Where the
-whole load is too many events for a run, the hottest shard stands for all: the others are not slower.
+when the mapping begins, for the highest rate that the function and its lanes sustain. Where the whole load is too
+many events for a run, the hottest shard stands for all, for the others are not slower; beside it an average one is run
+for batches and writes if that has much less to do.
 """
 
 from dataclasses import dataclass, replace
