@@ -99,8 +99,7 @@ def _promising(
     candidates = sorted(_candidates(wish, times, aims, prices, shards), key=lambda found: found[0])
     hopeful = [setup for _, guess_s, setup in candidates if guess_s <= aims.p99_s * 1.25]
     yield from hopeful[: TRIED_MAX if is_least else TRIED_MORE_MAX]
-    if is_least or not hopeful:
-        yield from (found[2] for found in sorted(candidates, key=lambda found: found[1])[: 2 if is_least else 1])
+    yield from (found[2] for found in sorted(candidates, key=lambda found: found[1])[: 2 if is_least else 1])
 
 
 def _least(wish: Wish, times: ServiceTimes, aims: Aims) -> int:
