@@ -14,22 +14,16 @@ from infra.model.function.refusals import RefusedError
 from infra.model.function.tags import no_mapping
 from infra.model.mapping import MappingInUseError
 from infra.model.mapping.errors import MappingError, mapping_not_found, serialization
-from infra.model.mapping.listing import page
+from infra.model.mapping.listing import Mapped, page
 from infra.model.mapping.response import not_json
 from infra.model.mapping.settings import Settings
 
 _COLLECTION = "/event-source-mappings"
 
 
-class Described(Protocol):
+class Described(Mapped, Protocol):
     """One mapping as it is now; `last_modified_s` is epoch seconds."""
 
-    @property
-    def uuid(self) -> str: ...
-    @property
-    def event_source_arn(self) -> str: ...
-    @property
-    def function_arn(self) -> str: ...
     @property
     def settings(self) -> Settings: ...
     @property
