@@ -27,14 +27,14 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from infra.ops.outputs import Target, connect
-from loadgen.books import Books
-from loadgen.events import EventOptions
-from loadgen.ledger import Expectations
-from loadgen.metrics import Metrics
+from loadgen.offer.events import EventOptions
+from loadgen.offer.truth import Known
+from loadgen.outcome.books import Books
+from loadgen.outcome.ledger import Expectations
+from loadgen.outcome.metrics import Metrics
 from loadgen.run import late_after_us
-from loadgen.sender import Sender, collect_rarely
-from loadgen.sources import GeneratedSource
-from loadgen.truth import Known
+from loadgen.sending.sender import Sender, collect_rarely
+from loadgen.sending.sources import GeneratedSource
 from processor.adapters.publisher import PutRecords
 from processor.adapters.put_records import encoded
 from processor.core.packing import Packer, PackingSettings

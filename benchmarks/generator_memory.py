@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from infra.ops.outputs import Target, connect
-from loadgen.events import EventOptions
-from loadgen.ledger import Expectations
-from loadgen.metrics import Metrics, Turn
+from loadgen.offer.events import EventOptions
+from loadgen.outcome.ledger import Expectations
+from loadgen.outcome.metrics import Metrics, Turn
 from loadgen.run import late_after_us
-from loadgen.sending import Sending
-from loadgen.sources import GeneratedSource
+from loadgen.sending.load import Sending
+from loadgen.sending.sources import GeneratedSource
 from processor.core.packing import PackingSettings
 from processor.core.rule_api import RuleSettings
 from tests.support.kinesis_sink import in_own_process

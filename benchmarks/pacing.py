@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from infra.ops.outputs import Target, connect
-from loadgen.events import EventOptions
-from loadgen.histogram import Histogram
-from loadgen.ledger import Expectations
-from loadgen.metrics import Metrics
-from loadgen.results import decode_all
+from loadgen.offer.events import EventOptions
+from loadgen.outcome.histogram import Histogram
+from loadgen.outcome.ledger import Expectations
+from loadgen.outcome.metrics import Metrics
+from loadgen.outcome.results import decode_all
 from loadgen.run import late_after_us
-from loadgen.sending import Sending
-from loadgen.sources import GeneratedSource
+from loadgen.sending.load import Sending
+from loadgen.sending.sources import GeneratedSource
 from processor.core.packing import PackingSettings
 from processor.core.rule_api import RuleSettings
 from tests.support.kinesis_sink import KinesisSink, in_own_process

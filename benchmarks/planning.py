@@ -28,9 +28,9 @@ from infra.plan import check, command, machine, service, show
 from infra.plan.check import Compared
 from infra.plan.machine import Machine
 from infra.plan.measured import Run
-from loadgen.readback import find_stack
-from loadgen.sweep_quotas import Point
-from loadgen.sweep_stack import Tuner
+from loadgen.observing.readback import find_stack
+from loadgen.sweep.quotas import Point
+from loadgen.sweeping.stack import Tuner
 
 BIN = Path(sys.executable).parent
 PAUSES = "pauses.json"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from infra.ops.errors import USAGE, CommandError
-from loadgen import comparison, report_shape
-from loadgen.comparison_page import comparison_page
-from loadgen.metrics import Metrics
-from loadgen.recording_file import regular
-from loadgen.results import ResultsError, decode_all
+from loadgen.outcome.metrics import Metrics
+from loadgen.outcome.results import ResultsError, decode_all
+from loadgen.sending.recording_file import regular
+from loadgen.showing import comparison, report_shape
+from loadgen.showing.comparison_page import comparison_page
 from loadgen.written import RESULTS, say, summarize, whole, width, write
 
 REPORT = "report.json"

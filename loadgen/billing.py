@@ -5,10 +5,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from infra.plan.prices import Prices, prices
-from loadgen.cost import Cost, Puts, cost, puts
-from loadgen.ledger import Ledger
-from loadgen.metrics import Metrics
-from loadgen.observation import Observation
+from loadgen.outcome.ledger import Ledger
+from loadgen.outcome.metrics import Metrics
+from loadgen.target.cost import Cost, Puts, cost, puts
+from loadgen.target.observation import Observation
 
 
 def current_prices() -> Prices:

@@ -15,20 +15,23 @@ from typing import Any
 
 from infra.ops.errors import USAGE, CommandError, check_words
 from infra.ops.outputs import Connection, Target, add_target_arguments, target_of
-from loadgen import again, interrupts, recordings, report, sweep_cli
+from loadgen import again, interrupts
 from loadgen.arguments import folder
-from loadgen.events import EventOptions
-from loadgen.foreseen import FIRST, foresee, how_long
-from loadgen.metrics import SCHEDULED_ONLY
-from loadgen.pacer import PROFILES, total_events
-from loadgen.readback import Stack, find_stack
-from loadgen.recorded import Recording
-from loadgen.results import ResultsError
-from loadgen.rules_module import effects_of
+from loadgen.observing.readback import Stack, find_stack
+from loadgen.offer import recordings
+from loadgen.offer.events import EventOptions
+from loadgen.offer.pacer import PROFILES, total_events
+from loadgen.outcome.foreseen import FIRST, foresee, how_long
+from loadgen.outcome.metrics import SCHEDULED_ONLY
+from loadgen.outcome.results import ResultsError
 from loadgen.run import INTERRUPTED, Load, Options
-from loadgen.sender import Due
-from loadgen.sources import GeneratedSource, Part, RecordedSource, Source
-from loadgen.thresholds import Threshold, ThresholdError, parse
+from loadgen.sending.recorded import Recording
+from loadgen.sending.rules_module import effects_of
+from loadgen.sending.sender import Due
+from loadgen.sending.sources import GeneratedSource, Part, RecordedSource, Source
+from loadgen.showing import report
+from loadgen.showing.thresholds import Threshold, ThresholdError, parse
+from loadgen.sweeping import cli as sweep_cli
 from processor.core.packing import PackingSettings
 
 THRESHOLD_HELP = (

@@ -12,10 +12,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from loadgen.live import Live
-from loadgen.metrics import Turn
-from loadgen.moving import BARS, PLAIN_BARS, bars
-from loadgen.watch import Watch
+from loadgen.observing.watch import Watch
+from loadgen.outcome.metrics import Turn
+from loadgen.showing.live import Live
+from loadgen.showing.moving import BARS, PLAIN_BARS, bars
 
 PLAIN_EVERY_S = 5.0
 LOOKS_EVERY_S = 1.0  # at the target, for the live view; for plain lines as often as they come

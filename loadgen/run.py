@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.ops.errors import CommandError
-from loadgen import report
 from loadgen.backlog import Switch
 from loadgen.billing import bill
-from loadgen.commits import CommitLatency, commits, latencies
-from loadgen.covered import Drained, are_in_stream, drained, weigh
-from loadgen.drain import Drain
 from loadgen.interrupts import SIGNALS, Interrupts
-from loadgen.items import ItemKey
-from loadgen.ledger import Expectations, Findings, Ledger, WindowKey, settle
-from loadgen.metrics import Metrics
-from loadgen.observation import Observation
-from loadgen.observe import Observer
+from loadgen.observing.drain import Drain
+from loadgen.observing.observe import Observer
+from loadgen.observing.readback import Readback, Stack
+from loadgen.observing.watch import Watch
+from loadgen.offer.items import ItemKey
+from loadgen.outcome.ledger import Expectations, Findings, Ledger, WindowKey, settle
+from loadgen.outcome.metrics import Metrics
+from loadgen.outcome.results import ResultsError
 from loadgen.progress import Progress
-from loadgen.readback import Readback, Stack
-from loadgen.results import ResultsError
-from loadgen.sender import CONNECTIONS, Due
-from loadgen.sending import Sending
-from loadgen.sources import Source
-from loadgen.thresholds import Threshold, check
-from loadgen.watch import Watch
+from loadgen.sending.load import Sending
+from loadgen.sending.sender import CONNECTIONS, Due
+from loadgen.sending.sources import Source
+from loadgen.showing import report
+from loadgen.showing.thresholds import Threshold, check
+from loadgen.target.commits import CommitLatency, commits, latencies
+from loadgen.target.covered import Drained, are_in_stream, drained, weigh
+from loadgen.target.observation import Observation
 from loadgen.written import RESULTS, prepare, summarize, try_to_write
 from processor.core.packing import PackingSettings
 

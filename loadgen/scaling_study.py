@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loadgen.arguments import folder
 from loadgen.demo import command, local_stack
-from loadgen.scaling_document import PARTS, Part, insert, markdown
+from loadgen.sweep.scaling_document import PARTS, Part, insert, markdown
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 TABLE = "study.md"

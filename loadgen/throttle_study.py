@@ -19,10 +19,10 @@ from infra.ops.errors import CommandError
 from infra.ops.outputs import DEFAULT_STACK_NAME, Connection, Target
 from loadgen.arguments import folder
 from loadgen.demo import command, local_stack
-from loadgen.readback import find_stack
-from loadgen.scaling_document import insert
-from loadgen.sweep_stack import Tuner
-from loadgen.throttling import CASES, Case, Outcome, document, judge, markdown
+from loadgen.observing.readback import find_stack
+from loadgen.sweep.scaling_document import insert
+from loadgen.sweep.throttling import CASES, Case, Outcome, document, judge, markdown
+from loadgen.sweeping.stack import Tuner
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 READ_EVERY_S = 0.05

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
-from loadgen.page import page
-from loadgen.summary import lines
+from loadgen.showing.page import page
+from loadgen.showing.summary import lines
 
 RESULTS = "results.jsonl"
 REPORTS = ("report.json", "report.html")

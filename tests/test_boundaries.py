@@ -16,14 +16,7 @@ IMPURE = {
 }  # fmt: skip
 PURE = [
     "processor/core", "processor/rules.py", "infra/blueprint", "infra/intrinsics.py", "infra/model",
-    "loadgen/pacer.py", "loadgen/events.py", "loadgen/results.py", "loadgen/metrics.py", "loadgen/report.py",
-    "loadgen/ledger.py", "loadgen/truth.py", "loadgen/recordings.py", "loadgen/thresholds.py", "loadgen/page.py",
-    "loadgen/chart.py", "loadgen/histogram.py", "loadgen/identities.py", "loadgen/books.py", "loadgen/tallies.py",
-    "loadgen/schedule.py", "loadgen/metered.py",
-    "loadgen/function_log.py", "loadgen/series.py", "loadgen/limits.py", "loadgen/commits.py", "loadgen/observation.py",
-    "loadgen/timelines.py", "loadgen/items.py", "loadgen/windows.py", "loadgen/account.py", "loadgen/summary.py", "loadgen/lanes.py", "loadgen/cost.py", "loadgen/comparison.py", "loadgen/comparison_page.py", "loadgen/live.py", "loadgen/moving.py", "loadgen/seen.py", "loadgen/foreseen.py", "loadgen/scaling.py", "loadgen/sweep_search.py", "loadgen/sweep_quotas.py",
-    "loadgen/sweep_samples.py", "loadgen/sweep_grid.py", "loadgen/sweep_chart.py", "loadgen/sweep_page.py",
-    "loadgen/scaling_document.py", "loadgen/throttling.py",
+    "loadgen/offer", "loadgen/outcome", "loadgen/target", "loadgen/showing", "loadgen/sweep",
     *(f"infra/plan/{name}.py" for name in (
         "__init__", "allowances", "assumptions", "basis", "check", "costs", "document", "expect", "function", "load",
         "measured", "packing", "prices", "quotas", "search", "service", "setup", "show", "slice",
@@ -44,6 +37,11 @@ ARROWS = {
     "infra.ops": ["infra.ops", "processor.core", "processor.adapters.publisher"],
     "infra": [],
     "infra.cli": ["infra"],
+    "loadgen.offer": ["loadgen.offer", "processor.core", "processor.rules"],
+    "loadgen.outcome": ["loadgen.outcome", "loadgen.offer", "processor.core"],
+    "loadgen.target": ["loadgen.target", "loadgen.outcome", "processor.core", "infra.plan.costs", "infra.plan.prices"],
+    "loadgen.showing": ["loadgen.showing", "loadgen.target", "loadgen.outcome", "processor.core"],
+    "loadgen.sweep": ["loadgen.sweep", "loadgen.showing", "loadgen.target", "loadgen.outcome", "loadgen.offer"],
     "loadgen": [
         "loadgen",
         "processor.adapters.publisher",
@@ -115,5 +113,7 @@ def test_arrows_between_rooms_point_one_way(path: Path) -> None:
     "path", [p for p in modules("processor", "infra", "loadgen") if p.name == "__init__.py"], ids=name_of
 )
 def test_every_package_says_what_it_is(path: Path) -> None:
-    if path.parent.name in {"core", "model", "adapters", "local", "ops", "plan", "sim"}:
+    if path.parent.name in {"core", "model", "adapters", "local", "ops", "plan", "sim"} or "loadgen" in str(
+        path.parent.parent.name
+    ):
         assert (ast.get_docstring(ast.parse(path.read_text())) or "").startswith(("PURE:", "SHELL:", "DRIVER:"))

@@ -15,7 +15,7 @@ from infra import intrinsics
 from infra.ops.errors import CommandError
 from infra.ops.outputs import Connection
 from loadgen import cli as loadgen
-from loadgen.recordings import TSV_COLUMNS
+from loadgen.offer.recordings import TSV_COLUMNS
 
 PARSE = functools.cache(intrinsics.parse)  # the template is read hundreds of times
 ODD = {

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loadgen import cli, report
+from loadgen import cli
 from loadgen.billing import current_prices
-from loadgen.cost import Puts, cost
-from loadgen.ledger import Expectations, Findings, settle
-from loadgen.limits import Capacity
-from loadgen.metrics import Metrics
-from loadgen.observation import Observation
-from loadgen.results import PutResult, ResultsError, decode, encode
-from loadgen.series import LOG, Series
-from loadgen.thresholds import check, parse
+from loadgen.outcome.ledger import Expectations, Findings, settle
+from loadgen.outcome.metrics import Metrics
+from loadgen.outcome.results import PutResult, ResultsError, decode, encode
+from loadgen.showing import report
+from loadgen.showing.thresholds import check, parse
+from loadgen.target.cost import Puts, cost
+from loadgen.target.evidence import Capacity
+from loadgen.target.observation import Observation
+from loadgen.target.series import LOG, Series
 
 RESULTS = [
     PutResult("lane", (0, 500_000), 510_000, 1_200_000, 2, 512, 1, 0, "s", "49", ("T",), None, False, ((9, "s"),)),

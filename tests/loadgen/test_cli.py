@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from infra.model.mapping import Pace
-from loadgen import cli, report
-from loadgen.ledger import Expectations, Findings, settle
-from loadgen.metrics import Metrics
-from loadgen.recordings import TSV_COLUMNS
-from loadgen.results import PutResult, encode
+from loadgen import cli
+from loadgen.offer.recordings import TSV_COLUMNS
+from loadgen.outcome.ledger import Expectations, Findings, settle
+from loadgen.outcome.metrics import Metrics
+from loadgen.outcome.results import PutResult, encode
 from loadgen.run import late_after_us
-from loadgen.thresholds import check, parse
+from loadgen.showing import report
+from loadgen.showing.thresholds import check, parse
 from processor.core.packing import PackingSettings
 from tests.support.deployed import Deployed
 

@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from loadgen import cli, report
-from loadgen.thresholds import parse
+from loadgen import cli
+from loadgen.showing import report
+from loadgen.showing.thresholds import parse
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "load-on-aws.md").read_text()

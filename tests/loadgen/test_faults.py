@@ -15,19 +15,20 @@ from botocore.exceptions import EndpointConnectionError
 from infra.ops.errors import CommandError, explained
 from infra.ops.outputs import Target, connect
 from loadgen.backlog import Switch
-from loadgen.books import Books
-from loadgen.events import EventOptions, Generator
-from loadgen.ledger import Expectations, Findings
-from loadgen.limits import Capacity, judge
-from loadgen.metrics import THROTTLED, Metrics
-from loadgen.observation import sent as observed_sent
-from loadgen.readback import Readback, Stack
-from loadgen.results import PutResult
+from loadgen.observing.readback import Readback, Stack
+from loadgen.offer.events import EventOptions, Generator
+from loadgen.offer.truth import Truths
+from loadgen.outcome.books import Books
+from loadgen.outcome.ledger import Expectations, Findings
+from loadgen.outcome.metrics import THROTTLED, Metrics
+from loadgen.outcome.results import PutResult
 from loadgen.run import Load, Options
-from loadgen.sender import Due
-from loadgen.sending import Sending
-from loadgen.sources import GeneratedSource
-from loadgen.truth import Truths
+from loadgen.sending.load import Sending
+from loadgen.sending.sender import Due
+from loadgen.sending.sources import GeneratedSource
+from loadgen.target.evidence import Capacity
+from loadgen.target.limits import judge
+from loadgen.target.observation import sent as observed_sent
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
 from tests.loadgen.test_run import COUNT, load, schedule
@@ -128,7 +129,7 @@ def all_throttled(_call: int, asked: int) -> tuple[int, dict[str, Any]]:
 def test_a_stream_that_throttles_everything_ends_the_load_and_the_shard_is_named(
     deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("loadgen.sending.RetryPolicy", partial(RetryPolicy, deadline_s=1.0))
+    monkeypatch.setattr("loadgen.sending.load.RetryPolicy", partial(RetryPolicy, deadline_s=1.0))
     with KinesisSink(all_throttled) as sink:
         full = connect(Target(sink.endpoint_url, None, "stack"))
         deployed.connection._clients["kinesis", 1] = full.client("kinesis", attempts=1)

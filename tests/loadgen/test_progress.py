@@ -10,9 +10,9 @@ from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 
 from infra.ops.outputs import Connection, Target
-from loadgen.metrics import Turn
+from loadgen.observing.watch import Watch
+from loadgen.outcome.metrics import Turn
 from loadgen.progress import Progress
-from loadgen.watch import Watch
 from tests.support.deployed import STACK
 
 KNOWN = STACK._replace(function="stream", mapping_id="uuid")

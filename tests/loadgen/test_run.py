@@ -14,14 +14,14 @@ from botocore.exceptions import EndpointConnectionError
 
 from infra.ops.errors import CommandError
 from loadgen import cli
-from loadgen.events import EventOptions, Generator
-from loadgen.report import Unread
-from loadgen.results import decode_all
+from loadgen.offer.events import EventOptions, Generator
+from loadgen.offer.truth import Truths
+from loadgen.outcome.results import decode_all
 from loadgen.run import Load, Options
-from loadgen.sender import Due
-from loadgen.truth import Truths
+from loadgen.sending.sender import Due
+from loadgen.showing.report import Unread
 from processor.core.packing import PackingSettings
-from tests.loadgen.test_verdict import made
+from tests.loadgen.showing.test_verdict import made
 from tests.support.deployed import STACK, Deployed
 
 COUNT = 40

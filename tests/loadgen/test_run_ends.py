@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from infra.ops.errors import CommandError
-from loadgen.function_log import Batch
-from loadgen.observation import Observation
 from loadgen.run import Load
-from loadgen.series import CLOUDWATCH, Series, of_function
+from loadgen.target.function_log import Batch
+from loadgen.target.observation import Observation
+from loadgen.target.series import CLOUDWATCH, Series, of_function
 from tests.loadgen.test_run import COUNT, load, schedule
 from tests.support.deployed import Deployed
 

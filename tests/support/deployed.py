@@ -8,7 +8,7 @@ import boto3
 from moto import mock_aws
 
 from infra.ops.outputs import Connection, Target
-from loadgen.readback import Stack
+from loadgen.observing.readback import Stack
 from processor.core.rule_api import RuleSettings
 
 STACK = Stack("events", "results", "quarantine", "failures", RuleSettings(("bytes", "quantity"), 3600))

@@ -1,0 +1,1 @@
+"""SHELL: asks the target: CloudWatch, logs, tables."""

@@ -1,0 +1,106 @@
+"""SHELL: asks CloudWatch, CloudWatch Logs and the services themselves what happened during a load.
+
+The same calls on AWS and locally. Whatever cannot be had (no permission, no such operation) is left out and said in
+`missing`: a load's account does not depend on it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from infra.ops.errors import CommandError, explained
+from loadgen.observing.readback import Stack
+from loadgen.observing.stack_log import FunctionLog
+from loadgen.observing.stack_metrics import StackMetrics
+from loadgen.target.evidence import Capacity
+from loadgen.target.function_log import Batch, Invocation
+from loadgen.target.lanes import at_once
+from loadgen.target.series import Series, of_function
+
+if TYPE_CHECKING:
+    from infra.ops.outputs import Connection
+
+AWS_LOGS_WAIT_S = 10.0  # log lines are searchable after seconds; metrics are there after one to three minutes
+
+
+@dataclass(slots=True)
+class Observed:
+    """What was there to be had. `missing`: sentences on what was not."""
+
+    capacity: Capacity = field(default_factory=Capacity)
+    series: list[Series] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+class Observer:
+    """Asks about one stack. `is_interrupted` ends waiting and paging early."""
+
+    def __init__(self, connection: "Connection", stack: Stack, is_interrupted: Callable[[], bool]) -> None:
+        self._connection, self._stack, self._is_interrupted = connection, stack, is_interrupted
+        self._where = str(connection.target)
+
+    def observe(self, started_s: float, ended_s: float, metrics_wait_s: float) -> Observed:
+        """Everything between two Unix times. Never raises CommandError."""
+        found = Observed()
+        self._try(found, "the stack's capacity", lambda: self._capacity(found))
+        self._wait(ended_s + (0.0 if self._connection.target.endpoint_url else AWS_LOGS_WAIT_S))
+        self._try(found, "the function's log", lambda: self._log(found, started_s, ended_s))
+        self._wait(ended_s + metrics_wait_s)
+        self._try(found, "CloudWatch's metrics", lambda: self._metrics(found, started_s, ended_s))
+        found.series += of_function(found.batches, found.invocations, started_s, found.capacity.batch_size)
+        found.series += at_once(found.invocations, started_s)
+        return found
+
+    def _try(self, found: Observed, what: str, ask: Callable[[], None]) -> None:
+        try:
+            with explained(self._where):
+                ask()
+        except CommandError as error:
+            found.missing.append(f"{what}: {error}")
+
+    def _wait(self, until_s: float) -> None:
+        while not self._is_interrupted() and (left_s := until_s - time.time()) > 0:
+            time.sleep(min(left_s, 0.2))
+
+    def _capacity(self, found: Observed) -> None:
+        found.capacity = capacity_of(self._connection, self._stack)
+
+    def _log(self, found: Observed, started_s: float, ended_s: float) -> None:
+        log = FunctionLog(self._connection, self._stack.function, self._is_interrupted)
+        for said in log.between(int(started_s * 1000), int(ended_s * 1000) + 1):
+            if isinstance(said, Batch):
+                found.batches.append(said)
+            else:
+                found.invocations.append(said)
+
+    def _metrics(self, found: Observed, started_s: float, ended_s: float) -> None:
+        found.series += StackMetrics(self._connection, self._stack).between(started_s, ended_s)
+
+
+def capacity_of(connection: "Connection", stack: Stack) -> Capacity:
+    """What the stack is allowed, as its services say. Raises botocore's errors and CommandError."""
+    client = connection.client
+    summary = client("kinesis").describe_stream_summary(StreamName=stack.stream)["StreamDescriptionSummary"]
+    mapping = client("lambda").get_event_source_mapping(UUID=stack.mapping_id)
+    function = client("lambda").get_function_configuration(FunctionName=stack.function)
+    reserved = client("lambda").get_function_concurrency(FunctionName=stack.function)
+    account = client("lambda").get_account_settings()["AccountLimit"]
+    table = client("dynamodb").describe_table(TableName=stack.results_table)["Table"]
+    provisioned = table.get("ProvisionedThroughput", {}).get("WriteCapacityUnits") or None
+    on_demand = table.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits")
+    return Capacity(
+        stream_mode=summary.get("StreamModeDetails", {}).get("StreamMode"),
+        shards=summary["OpenShardCount"],
+        parallelization_factor=mapping.get("ParallelizationFactor", 1),
+        batch_size=mapping["BatchSize"],
+        batching_window_s=mapping.get("MaximumBatchingWindowInSeconds", 0),
+        timeout_s=function["Timeout"],
+        memory_mb=function["MemorySize"],
+        architecture=next(iter(function.get("Architectures", ())), None),
+        reserved_concurrency=reserved.get("ReservedConcurrentExecutions"),
+        account_concurrency=account["ConcurrentExecutions"],
+        table_write_units_per_s=provisioned or (on_demand if on_demand and on_demand > 0 else None),
+    )

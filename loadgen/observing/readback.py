@@ -1,0 +1,277 @@
+"""SHELL: reads back from the stack's tables what a load must have left there.
+
+The results table is read by key: every expected item and page 0 of every expected window with BatchGetItem, and only
+where that page is sealed the rest of its chain with Query. All of these reads are strongly consistent. Quarantine is
+read by position. Only when identities are missing in the end, the results table is scanned for them, within bounds.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NamedTuple
+
+from infra.ops.errors import ENVIRONMENT, CommandError, explained
+from infra.ops.outputs import Connection, describe
+from loadgen.offer.items import Item, ItemKey, content_of
+from loadgen.offer.truth import RULES_MODULE
+from loadgen.outcome.ledger import Expectations, Findings, Page, Position, WindowKey, reconcile
+from processor.core.effects import Scalar
+from processor.core.errors import Malformed
+from processor.core.events import parse
+from processor.core.pages import SEALED_AT
+from processor.core.records import deaggregate, from_lambda
+from processor.core.rule_api import RuleSettings
+from processor.core.rule_results import RESERVED
+
+BATCH_GET_KEYS_MAX = 100  # AWS: BatchGetItem
+BATCH_ROUNDS_MAX = 50  # UnprocessedKeys come back while a table is throttled; each round asks for what is left
+SCANNED_PAGES_MAX = 50  # of 1 MB each: some 100,000 items, and a fraction of a cent
+WHOLE = "whole"
+# The target's clock may be behind ours. Older findings do no harm: only what is missing is looked for among them.
+CLOCKS_APART = timedelta(minutes=5)
+
+
+class Stack(NamedTuple):
+    """What a load needs to know of a deployed stack."""
+
+    stream: str
+    results_table: str
+    quarantine_table: str
+    failure_bucket: str
+    settings: RuleSettings
+    function: str = ""
+    mapping_id: str = ""
+    rules_module: str = RULES_MODULE
+
+
+def find_stack(connection: Connection) -> Stack:
+    """Names from the stack's outputs, rule settings from its parameters. Raises CommandError."""
+    description = describe(connection)
+    found = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in description["Parameters"]}
+    name = connection.target.stack_name
+    try:
+        measures = tuple(measure.strip() for measure in parameters["Measures"].split(",") if measure.strip())
+        settings = RuleSettings(measures, int(parameters["WindowSeconds"]))
+        stack = Stack(
+            found["StreamName"],
+            found["ResultsTableName"],
+            found["QuarantineTableName"],
+            found["FailureBucketName"],
+            settings,
+            found["FunctionName"],
+            found["MappingId"],
+            parameters["RulesModule"],
+        )
+    except (KeyError, ValueError) as error:
+        raise CommandError(f"the stack {name} is not one of infra/template.yaml: {error}", ENVIRONMENT) from error
+    return stack
+
+
+class Readback:
+    """Fills `Findings` for `Expectations`. Every method raises CommandError when the tables do not answer."""
+
+    def __init__(self, connection: Connection, stack: Stack, expectations: Expectations, since: datetime) -> None:
+        self._target, self._stack, self._expected = connection.target, stack, expectations
+        self._since = (since - CLOCKS_APART).replace(microsecond=0)
+        self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
+
+    def check(self) -> None:
+        """The tables are there, as far as one may ask."""
+        from botocore.exceptions import ClientError
+
+        for table in (self._stack.results_table, self._stack.quarantine_table):
+            with explained(str(self._target)):
+                try:
+                    self._dynamodb.describe_table(TableName=table)
+                except self._dynamodb.exceptions.ResourceNotFoundException as error:
+                    why = "is not there although the stack has it: deploy the stack again. Nothing was sent"
+                    raise CommandError(f"{self._target}: the table {table} {why}", ENVIRONMENT) from error
+                except ClientError:  # a right that lacks, or a throttled call: reading will show
+                    continue
+
+    def before(self, keys: Sequence[WindowKey], items: Sequence[ItemKey] = ()) -> int:
+        """Note what these windows and items have before the load; returns how many identities the windows have."""
+        found = 0
+        with explained(str(self._target)):
+            for key, pages in self._chains(keys):
+                if pages:
+                    self._expected.there_before(key, pages)
+                    found += sum(len(page.ids) for page in pages)
+            self._expected.items_before.update(self._items(items))
+        return found
+
+    def refresh(self, findings: Findings, *, everything: bool = False) -> None:
+        """Read what has not been found yet; `everything`: read all of it again (the final account)."""
+        with explained(str(self._target)):
+            wanted = [
+                key
+                for key in self._expected.windows
+                if everything or key not in findings.checks or not findings.checks[key].complete
+            ]
+            for key, pages in self._chains(wanted):
+                findings.checks[key] = reconcile(self._expected.windows[key], pages)
+            positions = [p for p in self._expected.quarantine if everything or p not in findings.reasons]
+            findings.reasons.update(self._quarantined(positions))
+            self._refresh_items(findings, everything=everything)
+
+    def _refresh_items(self, findings: Findings, *, everything: bool) -> None:
+        findings.itemized = len(self._expected.itemized)
+        wanted = [
+            key
+            for key in self._expected.items
+            if everything or key not in findings.items or not findings.items[key].complete
+        ]
+        found = self._items(wanted)
+        for key in wanted:
+            item = self._expected.items[key]
+            findings.items[key] = item.check(found.get(key), self._expected.items_before.get(key))
+
+    def explain_missing(self, findings: Findings) -> None:
+        """Look for what is not where it belongs: given up by the mapping (on-failure destination), refused by the
+        rules, or put into other windows by rules that are not the ones that we know."""
+        with explained(str(self._target)):
+            self._read_expired(findings)
+            self._read_refused(findings)
+            self._scan(findings)
+
+    def _chains(self, keys: Sequence[WindowKey]) -> Iterator[tuple[WindowKey, list[Page]]]:
+        items = self._get(
+            self._stack.results_table, [{"pk": {"S": pk}, "sk": {"S": window}} for pk, window in keys], None
+        )
+        first = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+        for key in keys:
+            item = first.get(key)
+            chain = [] if item is None else [item]
+            if item is not None and self._page(item).events >= SEALED_AT:
+                chain = self._query(key)
+            yield key, [self._page(page) for page in chain]
+
+    def _query(self, key: WindowKey) -> list[Mapping[str, Any]]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._stack.results_table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :window)",
+            ExpressionAttributeValues={":pk": {"S": key[0]}, ":window": {"S": key[1]}},
+            ConsistentRead=True,
+        )
+        items = (item for page in pages for item in page["Items"])
+        return [item for item in items if item["sk"]["S"] == key[1] or item["sk"]["S"].startswith(f"{key[1]}#")]
+
+    def _page(self, item: Mapping[str, Any]) -> Page:
+        sums = {name: Decimal(value["N"]) for name, value in item.items() if "N" in value and name not in RESERVED}
+        # What is no page at a page's place is not by the rules that we know, and holds none of our identities.
+        events, ids = item.get("events", {}).get("N", 0), item.get("ids", {}).get("SS", ())
+        return Page(int(events), sums, frozenset(ids))
+
+    def _items(self, keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
+        wire = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        items = map(_item, self._get(self._stack.results_table, wire, None))
+        return {(item.pk, item.sk): item for item in items}
+
+    def _scan(self, findings: Findings) -> None:
+        absent = self._expected.quarantine.keys() - findings.reasons.keys()
+        missing = findings.incomplete().union(*(check.missing for check in findings.checks.values()))
+        missing |= {self._expected.refused[where] for where in absent if where in self._expected.refused}
+        missing -= findings.refused.keys() | findings.expired_digests
+        if not missing:
+            return
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._stack.results_table, ProjectionExpression="pk, sk, ids"
+        )
+        for item in (item for page in islice(pages, SCANNED_PAGES_MAX) for item in page["Items"] if "ids" in item):
+            here = missing.intersection(item["ids"]["SS"])
+            window = self._expected.windows.get((item["pk"]["S"], item["sk"]["S"].partition("#")[0]))
+            findings.elsewhere |= here if window is None else {one for one in here if not window.has(one)}
+
+    def _quarantined(self, positions: Iterable[Position]) -> dict[Position, str]:
+        keys = {_quarantine_key(self._stack.stream, position): position for position in positions}
+        items = self._get(
+            self._stack.quarantine_table,
+            [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys],
+            "pk, sk, reason",
+        )
+        return {keys[item["pk"]["S"], item["sk"]["S"]]: item["reason"]["S"] for item in items}
+
+    def _get(
+        self, table: str, keys: Sequence[Mapping[str, Any]], projection: str | None
+    ) -> Iterator[Mapping[str, Any]]:
+        remaining = iter(keys)
+        while chunk := list(islice(remaining, BATCH_GET_KEYS_MAX)):
+            for _ in range(BATCH_ROUNDS_MAX):
+                request: dict[str, Any] = {"Keys": chunk, "ConsistentRead": True}
+                if projection:
+                    request["ProjectionExpression"] = projection
+                answer = self._dynamodb.batch_get_item(RequestItems={table: request})
+                yield from answer["Responses"].get(table, [])
+                chunk = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+                if not chunk:
+                    break
+            else:
+                raise CommandError(f"the table {table} throttled {BATCH_ROUNDS_MAX} reads in a row; try again later")
+
+    def _read_expired(self, findings: Findings) -> None:
+        listing = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._stack.failure_bucket, Prefix="aws/lambda/"
+        )
+        for entry in (entry for page in listing for entry in page.get("Contents", [])):
+            if entry["LastModified"] < self._since:
+                continue
+            body = self._s3.get_object(Bucket=self._stack.failure_bucket, Key=entry["Key"])["Body"].read()
+            for record in map(from_lambda, json.loads(json.loads(body)["payload"])["Records"]):
+                try:
+                    users = deaggregate(record)
+                except Malformed:
+                    findings.expired_positions.add(Position(record.shard_id, record.sequence_number, None))
+                    continue
+                for user in users:
+                    where = Position(record.shard_id, record.sequence_number, user.subsequence_number)
+                    findings.expired_positions.add(where)
+                    if identity := _identity(user.data):
+                        findings.expired_digests.add(identity)
+
+    def _read_refused(self, findings: Findings) -> None:
+        for reason in ("rules_refused", "rules_error"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._stack.quarantine_table,
+                IndexName="by-reason",
+                KeyConditionExpression="reason = :reason AND arrived_at >= :since",
+                ExpressionAttributeValues={
+                    ":reason": {"S": reason},
+                    ":since": {"S": self._since.strftime("%Y-%m-%dT%H:%M:%S")},
+                },
+            )
+            keys = [{"pk": item["pk"], "sk": item["sk"]} for page in pages for item in page["Items"]]
+            for item in self._get(self._stack.quarantine_table, keys, "payload"):
+                if "payload" in item and (identity := _identity(item["payload"]["B"])):
+                    findings.refused[identity] = reason
+
+
+def _item(wire: Mapping[str, Any]) -> Item:
+    """An item as the table has it; the processor's own attributes are no part of its contents."""
+    values = {name: _scalar(value) for name, value in wire.items() if not name.startswith("_")}
+    pk, sk = values.pop("pk"), values.pop("sk")
+    assert isinstance(pk, str)
+    assert isinstance(sk, str)
+    version = values.pop("version") if "_shape" in wire else None
+    return Item(pk, sk, content_of(values), version)
+
+
+def _scalar(value: Mapping[str, Any]) -> Scalar:
+    ((kind, content),) = value.items()
+    if kind == "N":
+        return Decimal(content)
+    return None if kind == "NULL" else content if kind in {"S", "BOOL"} else f"{kind} {content!r}"
+
+
+def _identity(payload: bytes) -> str | None:
+    try:
+        return parse(payload).digest
+    except Malformed:
+        return None
+
+
+def _quarantine_key(stream: str, position: Position) -> tuple[str, str]:
+    number = position.subsequence_number
+    return f"{stream}/{position.shard_id}:{position.sequence_number}", WHOLE if number is None else f"{number:06d}"

@@ -1,0 +1,1 @@
+"""SHELL: sends what is due, by one process or several; reads recordings."""

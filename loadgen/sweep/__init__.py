@@ -1,0 +1,1 @@
+"""PURE: the search for the sustainable rate, the scaling law, the quotas' arithmetic, and their pages."""

@@ -1,0 +1,291 @@
+"""PURE: which limit a load ran into, and how that is known.
+
+Every limit has one rule that looks at the measured series and says how much of it there was, or nothing. The first rule
+that finds more than `ENOUGH` of its load names the limit; everything else that was seen is said beside it. The order is
+the way of an event: what keeps events from being sent or taken comes before what keeps them from being processed,
+because whoever is kept out has no chance to be slow later on.
+"""
+
+from collections.abc import Callable, Sequence
+
+from loadgen.outcome.account import counted
+from loadgen.target.behind import grown, waited
+from loadgen.target.evidence import Capacity, Evidence, Found, Judgement, Sent
+from loadgen.target.series import Series
+
+ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now and then does not limit the load
+LATE = "sender: late"
+ENDPOINT = "the stream's endpoint"
+READS_REFUSED = 0.1  # of the calls that a shard allows: a poller that is refused now and then reads on at once
+BEHIND = "processing: behind"
+LATE_MS = 1_000  # events that leave less late than this are held up for a moment, not limited
+THROTTLED_SECONDS = 0.5  # of the load's: throttled less often than this does not explain a late sender
+SLOW_CALLS = 4  # a sender's connections: of calls in flight when a process itself stood still there are fewer
+EXPLAINED = 0.5  # of the worst lateness, by one call; or of the load's time, by calls that waited
+BUSY = 0.9  # of the lanes, on average over a second
+BUSY_SECONDS = 0.5  # of the seconds in which anything ran: all lanes busy for so long is the function's time
+READS_PER_SHARD_S = 5  # AWS: Kinesis quotas, GetRecords
+RECORDS_PER_SHARD_S, BYTES_PER_SHARD_S = 1_000, 1024 * 1024  # AWS: Kinesis quotas, a shard's writes
+
+
+Rule = Callable[[Evidence], Found | None]
+
+
+def judge(
+    sent: Sent,
+    series: Sequence[Series],
+    capacity: Capacity,
+    drain_s: float | None = None,
+    *,
+    is_complete: bool = True,
+) -> Judgement:
+    """Name the limit. `drain_s`: None when it was not waited for. `is_complete`: all of the load was taken and found;
+    without it nobody can say that nothing held it up."""
+    evidence = Evidence(sent, {one.name: one for one in series}, capacity, drain_s)
+    seen = [found._replace(share=min(1.0, found.share)) for rule in RULES if (found := rule(evidence)) is not None]
+    main = next((found for found in seen if found.share > ENOUGH), None)
+    if main is None:
+        return Judgement("nothing", _none(sent, is_complete=is_complete), tuple(seen))
+    return Judgement(main.limit, main.reason, tuple(found for found in seen if found is not main))
+
+
+def _none(sent: Sent, *, is_complete: bool) -> str:
+    if sent.events and sent.late / sent.events > ENOUGH:
+        late = f"{sent.late / sent.events:.1%} of it"
+        if is_complete:
+            return f"the load was taken and processed whole, {late} late; nothing held it up for 1 s or more"
+        return f"none was seen that held the load up for 1 s or more, as far as it went; {late} left late"
+    none = "no limit was touched by more than 1 % of it"
+    if is_complete:
+        return f"the load was taken and processed as it was offered; {none}"
+    return f"none was seen as far as the load went; {none}"
+
+
+def _write_quota(evidence: Evidence) -> Found | None:
+    sent = evidence.sent
+    total = sum(sent.throttled.values())
+    if not total:
+        return None
+    shard_id, most = max(sent.throttled.items(), key=lambda pair: pair[1])
+    shards = evidence.capacity.shards
+    where = f"on {shard_id}" if len(sent.throttled) == 1 else f"on {len(sent.throttled)} shards, most on {shard_id}"
+    hot = ""
+    if shards and shards > 1 and most > 2 * total / shards:
+        hot = f", {most / total:.0%} of them on that one of {shards} shards: the keys are spread unevenly"
+    return Found(
+        "shard write quota",
+        f"shard write quota: {total:,} attempts of Kinesis records throttled {where} ({total / sent.attempts:.1%} of "
+        f"all attempts){hot}; {_which_quota(evidence)}",
+        0.0 if _is_late_by_itself(evidence) else total / sent.attempts,
+    )
+
+
+def _is_late_by_itself(evidence: Evidence) -> bool:
+    late = _late(evidence)
+    if late is None or late.share <= ENOUGH:
+        return False
+    throttled = {
+        second
+        for name, one in evidence.series.items()
+        if name.startswith("write_throttles ")
+        for second, _ in one.points
+    }
+    return len(throttled) < THROTTLED_SECONDS * evidence.sent.elapsed_s
+
+
+def _which_quota(evidence: Evidence) -> str:
+    sent, shards = evidence.sent, evidence.capacity.shards
+    if not shards or not sent.elapsed_s:
+        return f"a shard takes {RECORDS_PER_SHARD_S:,} records and 1 MiB per second"
+    records = sent.records / sent.elapsed_s / (shards * RECORDS_PER_SHARD_S)
+    size = sent.size / sent.elapsed_s / (shards * BYTES_PER_SHARD_S)
+    what = "bytes" if size > records else "records"
+    return f"what was taken is {records:.0%} of all shards' records and {size:.0%} of their bytes: {what} run out first"
+
+
+def _other_errors(evidence: Evidence) -> Found | None:
+    errors = evidence.sent.errors
+    total = sum(errors.values())
+    if not total:
+        return None
+    named = ", ".join(f"{code} ({count:,})" for code, count in sorted(errors.items(), key=lambda pair: -pair[1])[:3])
+    return Found(
+        ENDPOINT,
+        f"{ENDPOINT}: {total:,} attempts of Kinesis records failed: {named}",
+        total / evidence.sent.attempts,
+    )
+
+
+def _slow_calls(evidence: Evidence) -> Found | None:
+    """Events that are late because every connection waited for an answer: the sender could not send them."""
+    sent, slow = evidence.sent, waited(evidence.sent.slow_calls)
+    is_explained = slow.longest_ms >= EXPLAINED * sent.late_max_ms or slow.together_s >= EXPLAINED * sent.elapsed_s
+    if not sent.late or slow.calls < SLOW_CALLS or not is_explained:
+        return None
+    return Found(
+        ENDPOINT,
+        f"{ENDPOINT}: {counted(slow.calls, 'call')} took 1 s or more to be answered, at worst {slow.longest_ms:,.0f} "
+        f"ms, and during {slow.together_s:,.1f} s of {sent.elapsed_s:,.1f} s such calls kept later events waiting",
+        sent.late / sent.events,
+    )
+
+
+def _late(evidence: Evidence) -> Found | None:
+    sent = evidence.sent
+    if not sent.late:
+        return None
+    return Found(
+        LATE,
+        f"sender: late: {sent.late:,} of {sent.events:,} events left later than the schedule explains, at worst "
+        f"{sent.late_max_ms:,.0f} ms: this machine or the connections to the target did not keep up",
+        sent.late / sent.events if sent.late_max_ms >= LATE_MS else 0.0,
+    )
+
+
+def _table(evidence: Evidence) -> Found | None:
+    throttled = evidence.total("table_write_throttles") + evidence.total("table_read_throttles")
+    if not throttled:
+        return None
+    units = evidence.total("table_write_units") or evidence.total("write_units")
+    limit = evidence.capacity.table_write_units_per_s
+    allowed = f" of {limit:,} provisioned" if limit else ""
+    return Found(
+        "table write capacity",
+        f"table write capacity: {throttled:,.0f} accesses throttled; highest use "
+        f"{evidence.highest('write_units') or 0:,.0f} write units in one second{allowed}",
+        throttled / (throttled + units),
+    )
+
+
+def _quarantine(evidence: Evidence) -> Found | None:
+    throttled = evidence.total("quarantine_throttles")
+    if not throttled:
+        return None
+    units = evidence.total("quarantine_write_units")
+    return Found(
+        "quarantine write capacity",
+        f"quarantine write capacity: {throttled:,.0f} accesses throttled, {units:,.0f} write units used: so many "
+        "malformed events at a time are more than the quarantine's table takes",
+        throttled / (throttled + units),
+    )
+
+
+def _concurrency(evidence: Evidence) -> Found | None:
+    throttles = evidence.total("lambda_throttles")
+    if not throttles:
+        return None
+    capacity = evidence.capacity
+    kind = "account concurrency" if capacity.reserved_concurrency is None else "reserved concurrency"
+    used, allowed = evidence.highest("concurrent_executions"), capacity.concurrency
+    in_use = f"{used or 0:,.0f}{f' of {allowed:,}' if allowed is not None else ''} in use"
+    lanes = f", {capacity.lanes} lanes want one each" if capacity.lanes else ""
+    before = used is not None and allowed is not None and used < allowed and _began_before(evidence, "lambda_throttles")
+    whose = "; all in a period that began before the load: they may be an earlier load's" if before else ""
+    return Found(
+        kind,
+        f"{kind}: {in_use}, {throttles:,.0f} throttles{lanes}{whose}",
+        0.0 if before else throttles / (throttles + evidence.total("invocations")),
+    )
+
+
+def _began_before(evidence: Evidence, name: str) -> bool:
+    """CloudWatch counts by periods: all that it counted is in one that had begun when the load did."""
+    return all(second < 0 for second, count in evidence.series[name].points if count)
+
+
+def _read_quota(evidence: Evidence) -> Found | None:
+    throttled = evidence.total("read_throttles")
+    if not throttled:
+        return None
+    calls = READS_PER_SHARD_S * (evidence.capacity.shards or 1) * evidence.sent.elapsed_s
+    share = throttled / (throttled + calls)
+    return Found(
+        "shard read quota",
+        f"shard read quota: GetRecords was refused {counted(round(throttled), 'time')}; a shard gives 5 calls and "
+        "2 MiB per second, shared by all consumers without enhanced fan-out",
+        share if share > READS_REFUSED else 0.0,
+    )
+
+
+def _failures(evidence: Evidence) -> Found | None:
+    failed, errors = evidence.total("batch_item_failures"), evidence.total("function_errors")
+    if not failed and not errors:
+        return None
+    batches = evidence.total("invocations") or evidence.total("batches")
+    parts = [f"{failed:,.0f} Kinesis records reported as batch item failures"] if failed else []
+    parts += [f"{errors:,.0f} invocations that ended in an error"] if errors else []
+    processed = evidence.total("batch_records")
+    share = max(failed / processed if processed else 0.0, errors / batches if batches else 0.0)
+    return Found("failing batches", f"failing batches: {' and '.join(parts)}, all of them delivered again", share)
+
+
+def _lanes(evidence: Evidence) -> Found | None:
+    """All lanes busy: the function's own time is what limits, and more lanes or a shorter time would help."""
+    lanes, allowed = evidence.capacity.lanes, evidence.capacity.concurrency
+    running = evidence.series.get("concurrency")
+    if lanes is None or running is None or not running.points:
+        return None
+    wanted = lanes if allowed is None else min(lanes, allowed)
+    if wanted <= 0:
+        return None
+    busy = [second for second, value in running.points if value >= BUSY * wanted]
+    share = len(busy) / len(running.points)
+    if share < BUSY_SECONDS:
+        return None
+    return Found(
+        "function time",
+        f"function time: all lanes busy: {BUSY:.0%} or more of {wanted:,} lanes ran in {len(busy):,} of "
+        f"{len(running.points):,} seconds; more shards or a higher parallelization factor, or a faster function",
+        share,
+    )
+
+
+def _keys(evidence: Evidence) -> Found | None:
+    """A batch with a single outer partition key, again and again: a lane has no company to share its work with."""
+    keys, size = evidence.series.get("effective_parallelism"), evidence.series.get("batch_size")
+    lanes, running = evidence.capacity.lanes, evidence.series.get("concurrency")
+    if keys is None or size is None or running is None or not lanes or not (evidence.drain_s and evidence.drain_s > 5):
+        return None
+    most = running.highest or 0.0
+    mean_size = size.total / len(size.points)
+    mean_keys = keys.total / len(keys.points)
+    if mean_keys > 1.5 or mean_size < 10 or most > 0.5 * lanes:
+        return None
+    return Found(
+        "partition keys",
+        f"partition keys: batches of {mean_size:,.0f} Kinesis records have {mean_keys:.1f} outer partition keys, and "
+        f"at most {most:.1f} of {lanes:,} lanes had work: one key is never in two lanes",
+        1.0 - most / lanes,
+    )
+
+
+def _backlog(evidence: Evidence) -> Found | None:
+    """Records that grew older for as long as events were sent: less was processed than was accepted."""
+    ages, processed = evidence.series.get("event_age_ms"), evidence.series.get("processed")
+    older = grown(ages.points, evidence.sent.elapsed_s) if ages else None
+    if older is None or processed is None:
+        return None
+    after = sum(count for second, count in processed.points if second >= evidence.sent.elapsed_s)
+    return Found(
+        BEHIND,
+        f"{BEHIND}: the backlog grew: the age of the oldest record at its commit grew from "
+        f"{older.first_ms / 1000:,.1f} s to {older.last_ms / 1000:,.1f} s while events were sent, and {after:,.0f} "
+        f"events were processed after the sending{_with_work(evidence)}",
+        after / processed.total if processed.total else 0.0,
+    )
+
+
+def _with_work(evidence: Evidence) -> str:
+    lanes, work = evidence.capacity.lanes, evidence.series.get("lanes_with_work")
+    if not lanes or work is None or not work.points:
+        return ""
+    full = sum(value >= lanes for _, value in work.points)
+    said = f"; all {lanes:,} lanes had work in {full:,} of {len(work.points):,} seconds"
+    more = ": more shards or a higher parallelization factor, or a faster function"
+    return said + (more if full >= BUSY_SECONDS * len(work.points) else "")
+
+
+RULES: tuple[Rule, ...] = (
+    _write_quota, _other_errors, _slow_calls, _late, _table, _quarantine, _concurrency, _read_quota, _failures, _lanes,
+    _keys, _backlog,
+)  # fmt: skip

@@ -1,0 +1,76 @@
+"""What cannot be asked of the target is said, and everything else is found all the same."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.ops.outputs import Connection, Target
+from loadgen.observing.observe import Observer
+from tests.support.deployed import STACK
+
+KNOWN = STACK._replace(function="stream", mapping_id="uuid")
+REPORT = "REPORT RequestId: one\tDuration: 500.00 ms\tBilled Duration: 500 ms\tMemory Size: 512 MB\t"
+LIMITS = {"OpenShardCount": 2, "Timeout": 60, "MemorySize": 512, "BatchSize": 100, "ConcurrentExecutions": 9}
+WHAT = {
+    "describe_stream_summary": "the stack's capacity",
+    "get_account_settings": "the stack's capacity",
+    "filter_log_events": "the function's log",
+    "get_metric_data": "CloudWatch's metrics",
+}
+
+
+class Refusing:
+    """A target that refuses one operation."""
+
+    def __init__(self, refused: str) -> None:
+        self.refused = refused
+
+    def client(self, _service: str) -> "Refusing":
+        return self
+
+    def get_paginator(self, name: str) -> "Refusing":
+        self._answer(name)
+        return self
+
+    def paginate(self, **_: object) -> list[dict[str, Any]]:
+        return []
+
+    def _answer(self, name: str) -> None:
+        if name == self.refused:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, name)
+
+    def __getattr__(self, name: str) -> Any:
+        def answer(**asked: Any) -> dict[str, Any]:
+            self._answer(name)
+            if name == "filter_log_events":
+                is_report = asked["filterPattern"] == "REPORT"
+                return {"events": [{"timestamp": asked["startTime"] + 700, "message": REPORT}] if is_report else []}
+            groups = ("StreamDescriptionSummary", "AccountLimit")
+            more = {
+                **dict.fromkeys(groups, LIMITS),
+                "Table": {},
+                "ParallelizationFactor": 4,
+                "Architectures": ["arm64"],
+            }
+            return {**LIMITS, **more}
+
+        return answer
+
+
+@pytest.mark.parametrize("refused", [*WHAT, "nothing"])
+def test_a_right_that_lacks_costs_its_part_and_no_other(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    connection, target = Connection(Target("http://127.0.0.1:9", None, "stack")), Refusing(refused)
+    monkeypatch.setattr(connection, "client", target.client)
+    found = Observer(connection, KNOWN, lambda: False).observe(1000.0, 1002.0, 0.0)
+    assert [missing.split(":")[0] for missing in found.missing] == ([WHAT[refused]] if refused in WHAT else [])
+    assert all("AccessDeniedException: not authorized" in missing for missing in found.missing)
+    assert (found.capacity.lanes is None) == (WHAT.get(refused) == "the stack's capacity")
+    assert {"concurrency", "lanes_with_work"} <= {one.name for one in found.series} or refused == "filter_log_events"
+    assert found.capacity.architecture == "arm64" or found.capacity.lanes is None
+
+
+def test_an_interrupt_ends_the_wait_for_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, target = Connection(Target("http://127.0.0.1:9", None, "stack")), Refusing("nothing")
+    monkeypatch.setattr(connection, "client", target.client)
+    assert Observer(connection, KNOWN, lambda: True).observe(1000.0, 1002.0, 1e10).missing == []

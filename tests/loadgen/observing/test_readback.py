@@ -1,0 +1,225 @@
+"""Reading back: every page of a chain, every position, and where what is missing can be found instead."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+
+from loadgen.observing.readback import Readback
+from loadgen.offer.events import EventOptions, Generated, Generator
+from loadgen.offer.items import Item, content_of
+from loadgen.offer.truth import More, Truth, Truths
+from loadgen.outcome.ledger import Expectations, Findings, Position, settle
+from processor.core.effects import Scalar
+from processor.core.errors import Reason
+from processor.core.pages import SEALED_AT
+from tests.support.deployed import STACK, Deployed
+
+PK, WINDOW = "loadgen.metered#r/key-000000", "2023-11-14T22:00:00Z"
+
+
+def events(count: int) -> list[tuple[Generated, Truth]]:
+    generator, truths = Generator(EventOptions("r", 1, 1.7e9, keys=1)), Truths(STACK.settings)
+    made = [generator.next(0.0) for _ in range(count)]
+    return [(event, truths.of_generated(event, 0)) for event in made]
+
+
+def expecting(truths: Iterable[Truth]) -> Expectations:
+    expected = Expectations()
+    expected.acknowledged(truths, "shardId-0", "49")
+    return expected
+
+
+def write_page(deployed: Deployed, truths: Sequence[Truth], number: int = 0) -> None:
+    names = ("sum_bytes", "sum_quantity")
+    sums = [sum((Decimal(truth.amounts[name]) for truth in truths), Decimal(0)) for name in names]
+    deployed.client("dynamodb").put_item(
+        TableName="results",
+        Item={
+            "pk": {"S": PK},
+            "sk": {"S": f"{WINDOW}#{number:05d}" if number else WINDOW},
+            "events": {"N": str(len(truths))},
+            "ids": {"SS": [truth.digest for truth in truths]},
+            "sum_bytes": {"N": str(sums[0])},
+            "sum_quantity": {"N": str(sums[1])},
+        },
+    )
+
+
+def read(deployed: Deployed, expected: Expectations) -> Findings:
+    findings = Findings()
+    readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
+    readback.refresh(findings)
+    readback.explain_missing(findings)
+    return findings
+
+
+@pytest.mark.parametrize("count", [1, SEALED_AT - 1, SEALED_AT, 3 * SEALED_AT + 1])
+def test_a_window_is_read_with_every_page_of_its_chain(deployed: Deployed, count: int) -> None:
+    truths = [truth for _, truth in events(count)]
+    for number in range(0, count, SEALED_AT):
+        write_page(deployed, truths[number : number + SEALED_AT], number // SEALED_AT)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.lost, ledger.sums_different) == (count, 0, 0)
+    assert ledger.balanced
+
+
+@pytest.mark.parametrize("count", [SEALED_AT, 2 * SEALED_AT + 1])
+def test_what_is_there_before_a_load_is_read_with_every_page_and_the_load_adds_to_it(
+    deployed: Deployed, count: int
+) -> None:
+    truths = [truth for _, truth in events(count + 1)]
+    for number in range(0, count, SEALED_AT):
+        write_page(deployed, truths[:count][number : number + SEALED_AT], number // SEALED_AT)
+    expected = Expectations()
+    keys = sorted({(truth.pk, truth.window) for truth in truths} | {("nobody", WINDOW)})
+    readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
+    assert readback.before(keys) == count
+    expected.acknowledged(truths, "shardId-0", "49")
+    write_page(deployed, truths[count:], (count + SEALED_AT - 1) // SEALED_AT)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.stored_before, ledger.windows) == (count + 1, count, 1)
+    assert ledger.balanced
+
+
+def test_an_identity_in_two_pages_is_seen(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(SEALED_AT + 1)]
+    write_page(deployed, truths[:SEALED_AT])
+    write_page(deployed, truths[SEALED_AT - 1 :], 1)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert ledger.duplicates_applied == 1
+    assert not ledger.balanced
+
+
+def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: Deployed) -> None:
+    made = [(event, truth._replace(pk=f"t#{i:03d}")) for i, (event, truth) in enumerate(events(230))]
+    for _, truth in made:
+        deployed.client("dynamodb").put_item(
+            TableName="results",
+            Item={
+                "pk": {"S": truth.pk},
+                "sk": {"S": truth.window},
+                "events": {"N": "1"},
+                "ids": {"SS": [truth.digest]},
+                "sum_bytes": {"N": str(truth.amounts["sum_bytes"])},
+                "sum_quantity": {"N": str(truth.amounts["sum_quantity"])},
+            },
+        )
+    bad = [Truth(0, "", "", "", {}, reason=Reason.NOT_JSON) for _ in range(120)]
+    for number in range(120):
+        quarantine(deployed, f"{number:06d}", Reason.NOT_JSON, b"x")
+    expected = expecting([*bad, *(truth for _, truth in made)])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.quarantined, ledger.balanced) == (230, 120, True)
+
+
+def quarantine(deployed: Deployed, sk: str, reason: Reason, payload: bytes) -> None:
+    deployed.client("dynamodb").put_item(
+        TableName="quarantine",
+        Item={
+            "pk": {"S": "events/shardId-0:49"},
+            "sk": {"S": sk},
+            "reason": {"S": reason},
+            "arrived_at": {"S": datetime.now(UTC).isoformat()},
+            "payload": {"B": payload},
+        },
+    )
+
+
+def test_malformed_input_is_looked_for_at_its_position_as_a_whole_or_as_a_user_record(deployed: Deployed) -> None:
+    quarantine(deployed, "whole", Reason.DIGEST, b"x")
+    expected = expecting([Truth(0, "", "", "", {}, reason=Reason.DIGEST, whole=True)])
+    assert read(deployed, expected).reasons == {Position("shardId-0", "49", None): Reason.DIGEST}
+    elsewhere = expecting([Truth(0, "", "", "", {}, reason=Reason.DIGEST, whole=False)])
+    assert settle(elsewhere, read(deployed, elsewhere)).lost == 1
+
+
+def test_a_well_formed_event_that_the_rules_refused_is_found_in_quarantine(deployed: Deployed) -> None:
+    ((event, truth),) = events(1)
+    quarantine(deployed, "000000", Reason.RULES_ERROR, event.payload)
+    expected = expecting([truth])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.lost, ledger.refused, ledger.balanced) == (0, {"rules_error": 1}, False)
+
+
+def test_what_the_mapping_gave_up_counts_as_expired_unless_it_was_stored_before(deployed: Deployed) -> None:
+    made = events(3)
+    write_page(deployed, [made[0][1]])  # the batch failed after its first event was stored
+    records = [
+        {
+            "eventID": f"shardId-0:{50 + i}",
+            "kinesis": {
+                "sequenceNumber": str(50 + i),
+                "partitionKey": "k",
+                "approximateArrivalTimestamp": 1.0,
+                "data": b64encode(event.payload).decode(),
+            },
+        }
+        for i, (event, _) in enumerate(made[:2])
+    ]
+    body = json.dumps({"version": "1.0", "payload": json.dumps({"Records": records})})
+    deployed.client("s3").put_object(Bucket="failures", Key="aws/lambda/uuid/shardId-0/x", Body=body.encode())
+    expected = expecting([truth for _, truth in made])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.expired, ledger.lost) == (1, 1, 1)
+
+
+def put(deployed: Deployed, pk: str, sk: str, **values: object) -> None:
+    """As the processor writes it."""
+    item = {"pk": {"S": pk}, "sk": {"S": sk}, **{name: TypeSerializer().serialize(v) for name, v in values.items()}}
+    deployed.client("dynamodb").put_item(TableName="results", Item=item)
+
+
+def test_records_and_latest_values_are_read_as_the_processor_writes_them(deployed: Deployed) -> None:
+    values: dict[str, Scalar] = {"size": 7, "part": Decimal("0.50"), "name": "x", "is_big": False, "nothing": None}
+    record, state = Item("event", "1", content_of(values)), Item("state", "s", content_of(values), 12)
+    expected = expecting([Truth(0, "", "", "id-0", {}, more=More((), (record, state)))])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.lost, ledger.items) == (1, 2)
+    put(deployed, "event", "1", **values)
+    put(deployed, "state", "s", **values, version=12, _shape="is_big,name,nothing,part,size")
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.balanced) == (1, True)
+    put(deployed, "event", "1", **values, more=1)
+    assert settle(expected, read(deployed, expected)).items_different == 1
+
+
+def test_an_item_of_before_the_load_is_known_as_such(deployed: Deployed) -> None:
+    put(deployed, "event", "1", size=7)
+    record = Item("event", "1", content_of({"size": 8}))
+    expected = expecting([Truth(0, "", "", "id-0", {}, more=More((), (record,)))])
+    assert settle(expected, read(deployed, expected)).items_different == 1
+    Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC)).before([], [("event", "1")])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.items_different, ledger.stored_before, ledger.balanced) == (0, 1, True)
+
+
+def test_an_identity_in_a_window_that_is_not_its_own_is_elsewhere_and_not_lost(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(5)]
+    write_page(deployed, truths[1:3], 1)
+    write_page(deployed, truths[3:])
+    expected = expecting([truth._replace(pk="t#other") for truth in truths])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.elsewhere, ledger.lost, ledger.balanced) == (4, 1, False)
+
+
+def test_a_window_whose_name_begins_like_another_ones_is_not_taken_for_it(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(SEALED_AT + 1)]
+    write_page(deployed, truths[:SEALED_AT])
+    write_page(deployed, truths[SEALED_AT:], 1)
+    put(deployed, PK, f"{WINDOW}-more", events=1, ids={"foreign"})
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.foreign, ledger.balanced) == (SEALED_AT + 1, 0, True)
+
+
+def test_an_item_that_is_no_page_where_one_is_expected_holds_nothing(deployed: Deployed) -> None:
+    put(deployed, PK, WINDOW, size=7)
+    expected = expecting([events(1)[0][1]])
+    assert settle(expected, read(deployed, expected)).lost == 1
