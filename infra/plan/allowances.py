@@ -1,8 +1,9 @@
 """PURE: every quota that a plan is held against, with what it uses and what that rests on."""
 
 from infra.plan.basis import Basis
+from infra.plan.batches import batch_events_max, pages_of
 from infra.plan.check import used_up_at
-from infra.plan.expect import Expectation, batch_events_max, pages_of
+from infra.plan.expect import Expectation
 from infra.plan.load import Wish, keys_of
 from infra.plan.quotas import (
     ACCOUNT_CONCURRENCY,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from infra.plan.expect import function, sustained
+from infra.plan.backlog import sustained
+from infra.plan.extent import function
 from infra.plan.load import Wish, events_per_record, record_bytes, spread
 from infra.plan.measured import Run
 from infra.plan.packing import pack

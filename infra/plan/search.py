@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 
+from infra.plan.batches import batch_events_max, pages_of
 from infra.plan.costs import Usage, monthly_usd
-from infra.plan.expect import Expectation, batch_events_max, expect, pages_of
+from infra.plan.expect import Expectation, expect
 from infra.plan.load import Spread, Wish, WishError, events_per_record, keys_of, outer_lanes_for, record_bytes, spread
 from infra.plan.prices import Prices
 from infra.plan.quotas import (

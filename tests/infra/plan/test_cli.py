@@ -11,7 +11,7 @@ import pytest
 from infra import blueprint
 from infra.cli import main
 from infra.model.stream_account import SHARDS_MAX
-from infra.plan import expect, quotas, search
+from infra.plan import extent, quotas, search
 from tests.infra.plan.support import PRICES_PLAIN, ROOT, report
 
 TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
@@ -20,8 +20,8 @@ TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
 @pytest.fixture(autouse=True, scope="module")
 def short_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(expect, "EVENTS_MAX", 2_000)
-        patch.setattr(expect, "RECORDS_MAX", 800)
+        patch.setattr(extent, "EVENTS_MAX", 2_000)
+        patch.setattr(extent, "RECORDS_MAX", 800)
         yield
 
 

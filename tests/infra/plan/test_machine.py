@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from infra.plan import check
 from infra.plan.allowances import quotas_of
+from infra.plan.backlog import sustained
 from infra.plan.basis import Basis
 from infra.plan.command import on_machine
-from infra.plan.expect import expect, sustained
+from infra.plan.expect import expect
 from infra.plan.load import Wish, spread
 from infra.plan.machine import Machine, Shared, Work, from_plain, to_plain
 from infra.plan.measured import runs

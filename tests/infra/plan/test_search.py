@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.plan import expect, search
+from infra.plan import extent, search
 from infra.plan.allowances import quotas_of
 from infra.plan.basis import Basis
 from infra.plan.document import document
+from infra.plan.expect import expect
 from infra.plan.load import Wish
 from infra.plan.search import Aims, Choice, Unreachable, choose, fitting, shard_counts, smallest
 from infra.plan.setup import Seen, Setup
@@ -24,8 +25,8 @@ BASIS = Basis(TIMES, PRICES, {})
 def short_runs() -> Iterator[None]:
     """A tenth of the events in virtual time: what is chosen is to be sound, not precise."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(expect, "EVENTS_MAX", 2_000)
-        patch.setattr(expect, "RECORDS_MAX", 800)
+        patch.setattr(extent, "EVENTS_MAX", 2_000)
+        patch.setattr(extent, "RECORDS_MAX", 800)
         patch.setattr(search, "SHARDS_MAX", 600)
         yield
 
@@ -108,7 +109,7 @@ def test_a_function_that_pauses_for_longer_than_the_wished_latency_never_meets_i
 
 def test_the_wait_for_an_aggregate_is_in_the_latency() -> None:
     setup = Setup(1, 1, 10_000, 0, 1769)
-    seen = expect.expect(Wish(100, keys=1000, skew=0, aggregate=10_000, linger_s=20.0), setup, TIMES)
+    seen = expect(Wish(100, keys=1000, skew=0, aggregate=10_000, linger_s=20.0), setup, TIMES)
     assert 8.0 < seen.p50_s < 14.0
     assert 18.0 < seen.p99_s < 24.0
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.plan import expect as expect_module
-from infra.plan.expect import expect, function
+from infra.plan import steady as steady_module
+from infra.plan.expect import expect
+from infra.plan.extent import function
 from infra.plan.function import Before, Pages, Table
 from infra.plan.load import Wish
 from infra.plan.packing import pack
@@ -90,8 +91,8 @@ def test_a_lane_that_is_never_idle_is_looked_at_when_its_batches_have_grown() ->
     slow = replace(TIMES, event_s=1e-4)
     once = expect(wish, setup, slow)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(expect_module, "STEADY_S", 60.0)
-        patch.setattr(expect_module, "STEADY_S_MIN", 50.0)
+        patch.setattr(steady_module, "STEADY_S", 60.0)
+        patch.setattr(steady_module, "STEADY_S_MIN", 50.0)
         twice = expect(wish, setup, slow)
     assert twice.simulated_events > once.simulated_events
     assert once.p50_s == pytest.approx(twice.p50_s, rel=0.1)

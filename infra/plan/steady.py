@@ -1,0 +1,160 @@
+"""PURE: the load as it is wished in virtual time, for latency, batches and writes, scaled to all shards.
+
+Where the hottest shard stands for all, an average one is run beside it for batches and writes if that has much less to
+do.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
+
+from infra.plan.batches import environments, steady_batch_s
+from infra.plan.costs import PUT_UNIT_BYTES
+from infra.plan.extent import chosen_shards, events_max, function
+from infra.plan.load import Spread, Wish, aggregate_wait_s, spread
+from infra.plan.packing import pack
+from infra.plan.service import ServiceTimes
+from infra.plan.setup import Seen, Setup
+from infra.plan.slice import Slice
+
+STEADY_S, STEADY_S_MIN, SETTLING_S, STEADY_EVENTS_MIN, STEADY_S_MAX = 20.0, 8.0, 3.0, 500, 300.0
+SETTLING_BATCHES = 5.0
+UNEVEN = 1.1  # the hottest shard's load over the average from which on another one is run beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """What was seen of a load that goes on. `invocations`, `work` (seconds of the function), `writes`: per second, of
+    all shards. `writes_peak`: the highest second; where one shard stood for n, its peaks above the average count
+    1 / sqrt(n), for the others peak at other times. `hottest`: of the shards that were run first.
+    """
+
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    invocations: float
+    work: float
+    writes: float
+    writes_peak: float
+    batch_max_s: float
+    hottest: "ForEachEvent"
+    put_units: float | None
+    lambda_throttles: int
+    shards: int
+    events: int
+
+
+class ForEachEvent(NamedTuple):
+    """What one event costs on average: batches, seconds of the function, pages written."""
+
+    batches: float
+    seconds: float
+    writes: float
+
+
+def steady(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None = None) -> Steady:
+    """The same arguments give the same figures."""
+    spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+    shards, seconds, settling_s = _extent(wish, setup, times, spread_)
+    seen, share = _run(wish, setup, times, shards, seconds, table_units_per_s)
+    p50_s, p90_s, p99_s = seen.quantiles((0.5, 0.9, 0.99), from_s=settling_s, to_s=seconds - settling_s / 2)
+    inside = _inside(seen, settling_s, seconds)
+    hottest = _for_each_event(inside)
+    other, others_seen = hottest, 0
+    beside = _beside(spread_, shards)
+    if beside is not None:
+        again, _ = _run(wish, setup, times, [beside], seconds, table_units_per_s)
+        others_seen = len(again.latencies)
+        other = _for_each_event(_inside(again, settling_s, seconds)) if again.commits else hottest
+    invocations, work, writes = (
+        wish.rate * (share * one + (1.0 - share) * another) for one, another in zip(hottest, other, strict=True)
+    )
+    peak = max(0.0, _peak(inside) / share - hottest.writes * wish.rate)
+    return Steady(
+        p50_s=p50_s,
+        p90_s=p90_s,
+        p99_s=p99_s,
+        invocations=invocations,
+        work=work,
+        writes=writes,
+        writes_peak=writes + peak * (len(shards) / setup.shards) ** 0.5,
+        batch_max_s=max((commit[2] for commit in seen.commits), default=0.0),
+        hottest=hottest,
+        put_units=seen.put_units / seen.records if seen.records else None,
+        lambda_throttles=seen.lambda_throttles,
+        shards=len(shards) + (others_seen > 0),
+        events=len(seen.latencies) + others_seen,
+    )
+
+
+def _extent(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) -> tuple[list[int], float, float]:
+    """Which shards are run, for how long, and how much of the beginning does not count."""
+    seconds, settling_s = steady_seconds(wish, setup, times)
+    shards = chosen_shards(wish.rate * seconds, wish, setup, spread_)
+    part_rate = wish.rate * sum(spread_.shards[shard] for shard in shards)
+    if part_rate * seconds > events_max(wish, setup):
+        wait_s = max(wish.pause_s, aggregate_wait_s(wish, setup.outer_lanes))
+        batches_s = 4.0 * steady_batch_s(wish, setup, times)
+        least_s = settling_s + max(STEADY_S_MIN, 2.0 * setup.window_s, 3.0 * wait_s, batches_s)
+        seconds = min(seconds, max(least_s, events_max(wish, setup) / part_rate))
+    return shards, seconds, settling_s
+
+
+def steady_seconds(wish: Wish, setup: Setup, times: ServiceTimes) -> tuple[float, float]:
+    """How long a run lasts, and how much of its beginning does not count: until batches have the size that keeps up."""
+    idle_s, wait_s = wish.pause_s + times.seconds(0, 0, setup.memory_mb), aggregate_wait_s(wish, setup.outer_lanes)
+    batch_s = steady_batch_s(wish, setup, times)
+    settling_s = max(
+        SETTLING_S, 2.0 * setup.window_s + 2.0 * idle_s + SETTLING_BATCHES * (batch_s - idle_s), 2.0 * wait_s
+    )
+    seconds = max(STEADY_S, 6.0 * setup.window_s, 6.0 * batch_s, 3.0 * wait_s, STEADY_EVENTS_MIN / wish.rate)
+    return settling_s + min(seconds, max(STEADY_S_MAX, 6.0 * setup.window_s)), settling_s
+
+
+def _run(
+    wish: Wish, setup: Setup, times: ServiceTimes, shards: list[int], seconds: float, table_units_per_s: float | None
+) -> tuple[Seen, float]:
+    """The load for so many seconds, and the share of it that was run."""
+    records, part = pack(wish, wish.rate, seconds, shards, setup.shards, setup.outer_lanes, "steady")
+    share = part / wish.rate
+    limit = None if table_units_per_s is None else table_units_per_s * share
+    fleet = environments(wish, setup, times) if len(shards) < setup.shards else 0
+    does = function(wish, setup, times, limit, long_running=True, share=share)
+    seen = Slice(setup, len(shards), records, does, fleet=fleet).run(until_s=3.0 * seconds + 60.0)
+    seen.put_units = sum(ceil(record.size / PUT_UNIT_BYTES) for record in records)
+    return seen, share
+
+
+def _for_each_event(commits: list[tuple[float, int, float, int]]) -> ForEachEvent:
+    """By event and not by second: in a steady state as many are committed as come, wherever the run was cut."""
+    events = sum(commit[1] for commit in commits) or 1
+    return ForEachEvent(
+        max(1, len(commits)) / events,
+        sum(commit[2] for commit in commits) / events,
+        sum(commit[3] for commit in commits) / events,
+    )
+
+
+def _inside(seen: Seen, from_s: float, to_s: float) -> list[tuple[float, int, float, int]]:
+    return [commit for commit in seen.commits if from_s <= commit[0] < to_s] or seen.commits
+
+
+def _beside(spread_: Spread, shards: list[int]) -> int | None:
+    """The shard that stands for the others where the hottest one does not: the nearest to their average."""
+    count = len(spread_.shards)
+    if len(shards) == count or spread_.hottest_share * count <= UNEVEN:
+        return None
+    average = (1.0 - spread_.hottest_share) / (count - 1)
+    others = [shard for shard in range(count) if shard not in shards and spread_.shards[shard] > 0]
+    return min(others, key=lambda shard: abs(spread_.shards[shard] - average), default=None)
+
+
+def _peak(commits: list[tuple[float, int, float, int]]) -> float:
+    """The most pages written in one second; a batch's are spread over its time."""
+    by_second: dict[int, float] = {}
+    for at_s, _, seconds, writes in commits:
+        begun_s = at_s - max(seconds, 1e-6)
+        for second in range(int(begun_s // 1), int(at_s // 1) + 1):
+            inside_s = min(at_s, second + 1.0) - max(begun_s, float(second))
+            by_second[second] = by_second.get(second, 0.0) + writes * inside_s / (at_s - begun_s)
+    return max(by_second.values(), default=0.0)
