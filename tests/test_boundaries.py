@@ -18,8 +18,9 @@ PURE = [
     "processor/core", "processor/rules.py", "infra/blueprint", "infra/intrinsics.py", "infra/model",
     "loadgen/offer", "loadgen/outcome", "loadgen/target", "loadgen/showing", "loadgen/sweep",
     *(f"infra/plan/{name}.py" for name in (
-        "__init__", "allowances", "assumptions", "basis", "check", "costs", "document", "expect", "function", "load",
-        "measured", "packing", "prices", "quotas", "search", "service", "setup", "show", "slice",
+        "__init__", "allowances", "assumptions", "backlog", "basis", "batches", "candidates", "check", "costs", "document",
+        "expect", "extent", "function", "levers", "load", "machine", "measured", "packing", "prices", "quotas", "reasons",
+        "search", "service", "setup", "show", "slice", "steady",
     )),
 ]  # fmt: skip
 
