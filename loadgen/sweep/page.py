@@ -9,7 +9,8 @@ from typing import Any
 from loadgen.showing.page import STYLE
 from loadgen.sweep.chart import STYLE as CHART_STYLE
 from loadgen.sweep.chart import Curve, Place, per_lane, places_of, samples, throughput
-from loadgen.sweep.grid import is_unsure, of_group, per_second, sentences
+from loadgen.sweep.curves import is_unsure, of_group, sentences
+from loadgen.sweep.measured import per_second
 from loadgen.sweep.quotas import NOT_REACHED
 
 MORE_STYLE = """

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from loadgen.sweep.grid import per_second, sentences
+from loadgen.sweep.curves import sentences
+from loadgen.sweep.measured import per_second
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 # A function that sleeps makes its lanes the limit, far below what two cores can do: a lane takes 5 events per second.

@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 
 from infra.ops.errors import ENVIRONMENT, USAGE, CommandError, explained
 from loadgen.observing.readback import Stack
-from loadgen.sweep.grid import shard_steps
 from loadgen.sweep.quotas import Point
+from loadgen.sweep.resharding import shard_steps
 
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection

@@ -17,8 +17,10 @@ from infra.ops.errors import USAGE, CommandError
 from loadgen.interrupts import Interrupts
 from loadgen.observing.observe import Observer
 from loadgen.observing.readback import Stack
-from loadgen.sweep import grid as grids
-from loadgen.sweep.grid import Measured
+from loadgen.sweep.curves import sentences
+from loadgen.sweep.document import document
+from loadgen.sweep.grid import GridError, grid
+from loadgen.sweep.measured import COLUMNS, Measured, row
 from loadgen.sweep.page import figures, page
 from loadgen.sweep.quotas import NOT_REACHED, Cost, Limit, Point, guess, name_limit, quotas
 from loadgen.sweep.samples import backlog, cost, growth
@@ -114,8 +116,8 @@ class Sweep:
             "table_write_units": None,
         }
         try:
-            return grids.grid({name: self._options.axes.get(name) or [value] for name, value in own.items()})
-        except grids.GridError as error:
+            return grid({name: self._options.axes.get(name) or [value] for name, value in own.items()})
+        except GridError as error:
             raise CommandError(str(error), USAGE) from error
 
     def _prepare(self) -> None:
@@ -212,7 +214,7 @@ class Sweep:
 
     def _write(self, started: str, points: int, problem: str | None) -> None:
         out = self._options.out
-        document = grids.document(
+        found = document(
             command=self._options.command,
             started_at=started,
             configuration=self._options.configuration,
@@ -222,18 +224,18 @@ class Sweep:
             measured=self._measured,
             points=points,
         )
-        write(out, document)
+        write(out, found)
         show(self._measured)
-        for sentence in grids.sentences(document["scaling"]):
+        for sentence in sentences(found["scaling"]):
             _print(f"\n{sentence}")
         _print(f"\nResults: {out}/{PAGE}, {DOCUMENT}, {LINES}")
         if problem:
             sys.stderr.write(f"loadgen: {problem}\n")
 
 
-def write(out: Path, document: Mapping[str, Any]) -> None:
+def write(out: Path, sweep: Mapping[str, Any]) -> None:
     """sweep.json, sweep.html and the curves as SVG files, each whole or not at all. Raises OSError."""
-    files = {DOCUMENT: json.dumps(document, indent=1) + "\n", PAGE: page(document), **figures(document)}
+    files = {DOCUMENT: json.dumps(sweep, indent=1) + "\n", PAGE: page(sweep), **figures(sweep)}
     for name, text in files.items():
         part = out / f"{name}.part"
         part.write_text(text, encoding="utf-8")
@@ -243,13 +245,13 @@ def write(out: Path, document: Mapping[str, Any]) -> None:
 def show(measured: Sequence[Measured]) -> None:
     """The table on stdout: drawn on a terminal, plain lines separated by tabs elsewhere."""
     console = Console()
-    rows = [grids.row(one) for one in measured]
+    rows = [row(one) for one in measured]
     if not console.is_terminal:
-        _print("\n".join("\t".join(row) for row in (grids.COLUMNS, *rows)))
+        _print("\n".join("\t".join(cells) for cells in (COLUMNS, *rows)))
         return
-    table = Table(*grids.COLUMNS)
-    for row in rows:
-        table.add_row(*row)
+    table = Table(*COLUMNS)
+    for cells in rows:
+        table.add_row(*cells)
     console.print(table)
 
 

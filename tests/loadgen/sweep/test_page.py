@@ -1,6 +1,5 @@
 """sweep.html and the curves' files: what was measured is drawn where it belongs, and nothing is fetched."""
 
-import json
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -10,35 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.sweep.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, Place, per_lane, throughput
-from loadgen.sweep.grid import Measured, document
 from loadgen.sweep.page import figures, page, verdict
-from loadgen.sweep.quotas import Cost, Point, name_limit, quotas
-from loadgen.sweep.search import Bracket
+from loadgen.sweep.quotas import Point
+from tests.support.sweep_points import measured, sweep
 
 RATES = st.floats(0.1, 1e7)
-
-
-def measured(point: Point, low: float, *, is_closed: bool = True, batch_s: float = 1.0) -> Measured:
-    cost = Cost(1.0, 290.0, float(point.batch_size), batch_s, 0.5)
-    known = quotas(point, cost)
-    limit = name_limit(("nothing", ""), known, low, 0.5)
-    bracket = Bracket(low, low * 1.03, 5, is_closed, "found")
-    return Measured(point, bracket, [], limit, known, cost, 1000.0, 0.5)
-
-
-def sweep(*points: Measured, problem: str | None = None, command: str = "--shards 1") -> dict[str, Any]:
-    made = document(
-        command=["loadgen", "sweep", command],
-        started_at="2026-11-23T10:00:00.000+00:00",
-        configuration={"keys": "2000"},
-        original={"shards": 2},
-        restored=True,
-        problem=problem,
-        measured=points,
-        points=len(points),
-    )
-    found: dict[str, Any] = json.loads(json.dumps(made))
-    return found
 
 
 def study() -> dict[str, Any]:

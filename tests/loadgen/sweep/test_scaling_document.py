@@ -11,7 +11,8 @@ from loadgen.sweep.grid import AXES, POINTS_MAX, values
 from loadgen.sweep.quotas import Point
 from loadgen.sweep.scaling_document import BEGIN, COLUMNS, END, PARTS, Part, insert, markdown, row
 from loadgen.sweeping.sweep import write
-from tests.loadgen.sweep.test_page import measured, study, sweep
+from tests.loadgen.sweep.test_page import study
+from tests.support.sweep_points import measured, sweep
 
 STUDY = (Path(__file__).parents[3] / "docs" / "scaling-study.md").read_text()
 
