@@ -15,8 +15,9 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from infra.model.function import FunctionError, InvokeOutcome, ServiceError, Succeeded
+from infra.model.mapping import outgoing
 from infra.model.mapping.batch import Batch, batch_length
-from infra.model.mapping.commands import Deliver, Invoke, Metric, NotSent
+from infra.model.mapping.commands import NotSent
 from infra.model.mapping.context import CALL_FAILED, OK, Context
 from infra.model.mapping.documents import Condition, Failure
 from infra.model.mapping.gathering import gather, last_invocation, window_bytes
@@ -147,8 +148,7 @@ class Lane:
         return True
 
     def _attempt(self, now: float) -> None:
-        context, config, batch = self.context, self.context.config, self.batches[-1]
-        windows = self.shard.windows
+        config, batch, windows = self.context.config, self.batches[-1], self.shard.windows
         if windows is not None and batch.ending is None and windows.state_too_large:
             self._top(last_invocation(self, now))
             return
@@ -166,15 +166,7 @@ class Lane:
             return
         if windows is not None and batch.window is not None:
             windows.enter(batch.window)
-        if batch.records:
-            age_ms = max(0.0, round(now * 1000 - batch.records[-1].arrived_at_ms, 3))
-            context.commands.append(Metric("IteratorAge", age_ms))
-        number = context.number()
-        self.shard.invocations[number] = self
-        shard_id = self.shard.shard_id
-        context.commands.append(
-            Invoke(number, batch.request_id, config.function_arn, shard_id, batch.records, context.encoder, window)
-        )
+        outgoing.invoke(self, window, now)
         self.phase = Phase.INVOKING
 
     def _window_invoke(self, batch: Batch) -> WindowInvoke | None:
@@ -269,24 +261,12 @@ class Lane:
         self._discard(now, Condition.AGE_EXCEEDED)
 
     def _discard(self, now: float, condition: Condition) -> None:
-        config, batch = self.context.config, self.batches[-1]
-        if config.on_failure_destination_arn is None:
+        destination_arn, batch = self.context.config.on_failure_destination_arn, self.batches[-1]
+        if destination_arn is None:
             self.context.count("DroppedEventCount", len(batch))
             self._settle(len(batch))
             return
-        discarded = batch.discarded(
-            config,
-            self.shard.shard_id,
-            condition,
-            at_ms=int(now * 1000),
-            object_name=self.context.new_id(),
-            window=self._window_invoke(batch),
-        )
-        number = self.context.number()
-        self.shard.deliveries[number] = self
-        self.context.commands.append(
-            Deliver(number, config.on_failure_destination_arn, discarded, self.context.encoder)
-        )
+        outgoing.deliver(self, destination_arn, condition, self._window_invoke(batch), now)
         self.phase = Phase.DELIVERING
 
     def _settle(self, count: int) -> None:
