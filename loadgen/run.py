@@ -93,7 +93,12 @@ class Load:
         self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
         self._interrupts = Interrupts(self._sending.stop, SIGNALS)
         self._drain = Drain(
-            self._readback, self._expected, self._findings, self._progress, lambda: self._interrupts.seen
+            self._readback,
+            self._expected,
+            self._findings,
+            self._progress,
+            lambda: self._interrupts.seen,
+            options.out / RESULTS,
         )
 
     def run(self, schedule: Iterator[Due] | Source, before: Iterator[Due] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from infra.ops.errors import CommandError
@@ -17,9 +18,10 @@ class Shown(Protocol):
 
 
 class Drain:
-    """Fills `findings`. `took_s`: until the last of what was found was found; `waited`: it was not cut short;
-    `began_at_s`, `ended_at_s`: Unix times. `found_meanwhile`: distinct events found in that time, when nothing can have
-    been there before (`from_zero`); else None, because the first reading takes time in which more come."""
+    """Fills `findings`. `results`: results.jsonl of what was sent. `took_s`: until the last of what was found was
+    found; `waited`: it was not cut short; `began_at_s`, `ended_at_s`: Unix times. `found_meanwhile`: distinct events
+    found in that time, when nothing can have been there before (`from_zero`); else None, because the first reading
+    takes time in which more come."""
 
     def __init__(
         self,
@@ -28,9 +30,11 @@ class Drain:
         findings: Findings,
         shown: Shown,
         is_interrupted: Callable[[], bool],
+        results: Path,
     ) -> None:
         self._readback, self._expected, self._findings = readback, expected, findings
         self._shown, self._is_interrupted = shown, is_interrupted
+        self._results = results
         self.took_s = 0.0
         self.waited = False
         self.began_at_s = self.ended_at_s = 0.0
@@ -46,6 +50,7 @@ class Drain:
             self._pause(settle_s)
         self._readback.refresh(self._findings, everything=True)
         self.waited = not self._is_interrupted()
+        self._readback.look_into_quarantine(self._findings, self._results)
         if self._findings.found() < self._expected.distinct_events:
             self._readback.explain_missing(self._findings)
         self.took_s = moved_s - began_s

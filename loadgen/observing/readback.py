@@ -2,33 +2,34 @@
 
 The results table is read by key: every expected item and page 0 of every expected window with BatchGetItem, and only
 where that page is sealed the rest of its chain with Query. All of these reads are strongly consistent. Quarantine is
-read by position. Only when identities are missing in the end, the results table is scanned for them, within bounds.
+read by position, and in the end for what else is at positions of the load's own. Only when identities are missing then,
+the results table is scanned for them, within bounds.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra.ops.errors import ENVIRONMENT, CommandError, explained
 from infra.ops.outputs import Connection, describe
+from loadgen.observing.batch_get import batch_get
+from loadgen.observing.quarantine import Quarantine, acknowledged, identity_of, rfc3339
 from loadgen.offer.items import Item, ItemKey, content_of
 from loadgen.offer.truth import RULES_MODULE
 from loadgen.outcome.ledger import Expectations, Findings, Page, Position, WindowKey, reconcile
 from processor.core.effects import Scalar
-from processor.core.errors import Malformed
-from processor.core.events import parse
+from processor.core.errors import Malformed, Reason
 from processor.core.pages import SEALED_AT
 from processor.core.records import deaggregate, from_lambda
 from processor.core.rule_api import RuleSettings
 from processor.core.rule_results import RESERVED
 
-BATCH_GET_KEYS_MAX = 100  # AWS: BatchGetItem
-BATCH_ROUNDS_MAX = 50  # UnprocessedKeys come back while a table is throttled; each round asks for what is left
 SCANNED_PAGES_MAX = 50  # of 1 MB each: some 100,000 items, and a fraction of a cent
-WHOLE = "whole"
+OF_RULES = {Reason.RULES_REFUSED, Reason.RULES_ERROR}
 # The target's clock may be behind ours. Older findings do no harm: only what is missing is looked for among them.
 CLOCKS_APART = timedelta(minutes=5)
 
@@ -75,8 +76,9 @@ class Readback:
 
     def __init__(self, connection: Connection, stack: Stack, expectations: Expectations, since: datetime) -> None:
         self._target, self._stack, self._expected = connection.target, stack, expectations
-        self._since = (since - CLOCKS_APART).replace(microsecond=0)
+        self._started, self._since = since, (since - CLOCKS_APART).replace(microsecond=0)
         self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
+        self._quarantine = Quarantine(self._dynamodb, stack.quarantine_table, stack.stream)
 
     def check(self) -> None:
         """The tables are there, as far as one may ask."""
@@ -114,7 +116,7 @@ class Readback:
             for key, pages in self._chains(wanted):
                 findings.checks[key] = reconcile(self._expected.windows[key], pages)
             positions = [p for p in self._expected.quarantine if everything or p not in findings.reasons]
-            findings.reasons.update(self._quarantined(positions))
+            findings.reasons.update(self._quarantine.reasons(positions))
             self._refresh_items(findings, everything=everything)
 
     def _refresh_items(self, findings: Findings, *, everything: bool) -> None:
@@ -129,18 +131,31 @@ class Readback:
             item = self._expected.items[key]
             findings.items[key] = item.check(found.get(key), self._expected.items_before.get(key))
 
+    def look_into_quarantine(self, findings: Findings, results: Path) -> None:
+        """What is there and was not expected. `results`: results.jsonl, which says what of it is this load's."""
+        with explained(str(self._target)):
+            kept = self._quarantine.since(self._since, self._expected.quarantine)
+            try:
+                ours = acknowledged(results, kept)
+            except OSError as error:
+                raise CommandError(f"{results}: it cannot be read: {error.strerror}") from error
+            started = rfc3339(self._started)
+            findings.unexpected = {position: kept[position].reason for position in ours}
+            findings.others = sum(one.arrived_at >= started for position, one in kept.items() if position not in ours)
+            if findings.found() < self._expected.distinct_events:  # refused by the rules, perhaps
+                wanted = [position for position, one in kept.items() if position in ours or one.reason in OF_RULES]
+                findings.identities = self._quarantine.identities(wanted)
+                findings.refused.update({one: kept[position].reason for position, one in findings.identities.items()})
+
     def explain_missing(self, findings: Findings) -> None:
-        """Look for what is not where it belongs: given up by the mapping (on-failure destination), refused by the
-        rules, or put into other windows by rules that are not the ones that we know."""
+        """Look for what is not where it belongs: given up by the mapping (on-failure destination), or put into other
+        windows by rules that are not the ones that we know."""
         with explained(str(self._target)):
             self._read_expired(findings)
-            self._read_refused(findings)
             self._scan(findings)
 
     def _chains(self, keys: Sequence[WindowKey]) -> Iterator[tuple[WindowKey, list[Page]]]:
-        items = self._get(
-            self._stack.results_table, [{"pk": {"S": pk}, "sk": {"S": window}} for pk, window in keys], None
-        )
+        items = self._get(keys)
         first = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
         for key in keys:
             item = first.get(key)
@@ -166,9 +181,12 @@ class Readback:
         return Page(int(events), sums, frozenset(ids))
 
     def _items(self, keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
-        wire = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
-        items = map(_item, self._get(self._stack.results_table, wire, None))
+        items = map(_item, self._get(keys))
         return {(item.pk, item.sk): item for item in items}
+
+    def _get(self, keys: Sequence[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+        wire = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        return batch_get(self._dynamodb, self._stack.results_table, wire)
 
     def _scan(self, findings: Findings) -> None:
         absent = self._expected.quarantine.keys() - findings.reasons.keys()
@@ -184,32 +202,6 @@ class Readback:
             here = missing.intersection(item["ids"]["SS"])
             window = self._expected.windows.get((item["pk"]["S"], item["sk"]["S"].partition("#")[0]))
             findings.elsewhere |= here if window is None else {one for one in here if not window.has(one)}
-
-    def _quarantined(self, positions: Iterable[Position]) -> dict[Position, str]:
-        keys = {_quarantine_key(self._stack.stream, position): position for position in positions}
-        items = self._get(
-            self._stack.quarantine_table,
-            [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys],
-            "pk, sk, reason",
-        )
-        return {keys[item["pk"]["S"], item["sk"]["S"]]: item["reason"]["S"] for item in items}
-
-    def _get(
-        self, table: str, keys: Sequence[Mapping[str, Any]], projection: str | None
-    ) -> Iterator[Mapping[str, Any]]:
-        remaining = iter(keys)
-        while chunk := list(islice(remaining, BATCH_GET_KEYS_MAX)):
-            for _ in range(BATCH_ROUNDS_MAX):
-                request: dict[str, Any] = {"Keys": chunk, "ConsistentRead": True}
-                if projection:
-                    request["ProjectionExpression"] = projection
-                answer = self._dynamodb.batch_get_item(RequestItems={table: request})
-                yield from answer["Responses"].get(table, [])
-                chunk = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-                if not chunk:
-                    break
-            else:
-                raise CommandError(f"the table {table} throttled {BATCH_ROUNDS_MAX} reads in a row; try again later")
 
     def _read_expired(self, findings: Findings) -> None:
         listing = self._s3.get_paginator("list_objects_v2").paginate(
@@ -228,24 +220,8 @@ class Readback:
                 for user in users:
                     where = Position(record.shard_id, record.sequence_number, user.subsequence_number)
                     findings.expired_positions.add(where)
-                    if identity := _identity(user.data):
+                    if identity := identity_of(user.data):
                         findings.expired_digests.add(identity)
-
-    def _read_refused(self, findings: Findings) -> None:
-        for reason in ("rules_refused", "rules_error"):
-            pages = self._dynamodb.get_paginator("query").paginate(
-                TableName=self._stack.quarantine_table,
-                IndexName="by-reason",
-                KeyConditionExpression="reason = :reason AND arrived_at >= :since",
-                ExpressionAttributeValues={
-                    ":reason": {"S": reason},
-                    ":since": {"S": self._since.strftime("%Y-%m-%dT%H:%M:%S")},
-                },
-            )
-            keys = [{"pk": item["pk"], "sk": item["sk"]} for page in pages for item in page["Items"]]
-            for item in self._get(self._stack.quarantine_table, keys, "payload"):
-                if "payload" in item and (identity := _identity(item["payload"]["B"])):
-                    findings.refused[identity] = reason
 
 
 def _item(wire: Mapping[str, Any]) -> Item:
@@ -263,15 +239,3 @@ def _scalar(value: Mapping[str, Any]) -> Scalar:
     if kind == "N":
         return Decimal(content)
     return None if kind == "NULL" else content if kind in {"S", "BOOL"} else f"{kind} {content!r}"
-
-
-def _identity(payload: bytes) -> str | None:
-    try:
-        return parse(payload).digest
-    except Malformed:
-        return None
-
-
-def _quarantine_key(stream: str, position: Position) -> tuple[str, str]:
-    number = position.subsequence_number
-    return f"{stream}/{position.shard_id}:{position.sequence_number}", WHOLE if number is None else f"{number:06d}"

@@ -6,6 +6,8 @@ An older report of the same schema lacks the terms that were added later; they a
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+REASONS_SHOWN = 3
+
 
 def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -19,6 +21,7 @@ def imbalances_of(ledger: Mapping[str, Any]) -> list[str]:
         (ledger["foreign"], "come into the same windows and not sent by this load"),
         (sum(ledger["misfiled"].values()), "in quarantine for another reason than expected"),
         (sum(ledger["refused"].values()), "well-formed but in quarantine"),
+        (sum(ledger.get("unexpected", {}).values()), f"in quarantine that nobody expected there{_reasons(ledger)}"),
     )
     named = [f"{count:,} {what}" for count, what in found if count]
     if ledger["sums_different"]:
@@ -26,6 +29,13 @@ def imbalances_of(ledger: Mapping[str, Any]) -> list[str]:
     if different := ledger.get("items_different", 0):
         named.append(f"other contents in {counted(different, 'item')}")
     return named
+
+
+def _reasons(ledger: Mapping[str, Any]) -> str:
+    unexpected = sorted(ledger.get("unexpected", {}).items(), key=lambda pair: (-pair[1], pair[0]))
+    return (
+        f" ({', '.join(f'{count:,} {reason}' for reason, count in unexpected[:REASONS_SHOWN])})" if unexpected else ""
+    )
 
 
 def whose_rules(ledger: Mapping[str, Any]) -> list[str]:
@@ -87,9 +97,19 @@ def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
             ledger["foreign_before"],
             Row("in the same windows before, not sent by this load", ledger["foreign_before"]),
         ),
+        *_quarantined_beyond(ledger),
         *_if(ledger["sums_not_checked"], Row("windows whose sums could not be compared", ledger["sums_not_checked"])),
         *_if(ledger["unknown"], Row("answers lost: in the stream or not", ledger["unknown"])),
         *_if(ledger["unknown"], Row("of those found stored", ledger["unknown_stored"], 1)),
+    ]
+
+
+def _quarantined_beyond(ledger: Mapping[str, Any]) -> list[Row]:
+    """An older report has no such terms."""
+    unexpected, others = sum(ledger.get("unexpected", {}).values()), ledger.get("quarantined_others", 0)
+    return [
+        *_if(unexpected, Row("in quarantine and not expected there", unexpected, wrong=True)),
+        *_if(others, Row("in quarantine meanwhile, not known as this load's", others)),
     ]
 
 

@@ -22,7 +22,9 @@ class Ledger:
     `sent`: acknowledged by the stream. `copies`: deliberate duplicates acknowledged on top of that. `unknown`: never
     acknowledged, possibly in the stream; `unknown_stored` of them were found. `misfiled`: malformed and in quarantine
     under another reason than expected, `refused`: well-formed and in quarantine. `stored_before`: of `stored`, there
-    before the load; `foreign_before`: events in the same windows that were, and that it did not send. What is found
+    before the load; `foreign_before`: events in the same windows that were, and that it did not send. `unexpected`:
+    items in quarantine at other positions of its Kinesis records, beyond the `refused`; `quarantined_others`: items
+    that arrived since it began, at positions that it has no acknowledgement of. What is found
     nowhere is `lost` when it was waited for, else `not_yet_found`; these terms always add up:
     sent = stored + quarantined + expired + lost + not_yet_found.
     """
@@ -52,13 +54,16 @@ class Ledger:
     superseded: int = 0
     items: int = 0
     items_different: int = 0
+    unexpected: Mapping[str, int] = field(default_factory=dict)
+    quarantined_others: int = 0
 
     @property
     def balanced(self) -> bool:
-        """Nothing lost, applied twice or there without being sent, every sum right, every refusal for its reason."""
+        """Nothing lost, applied twice or there without being sent, every sum right, every refusal for its reason, and
+        nothing of it in quarantine that does not belong there."""
         twice_or_never_sent = self.duplicates_applied or self.foreign
         different = self.elsewhere or self.sums_different or self.items_different
-        wrong = self.lost or twice_or_never_sent or different or self.misfiled or self.refused
+        wrong = self.lost or twice_or_never_sent or different or self.misfiled or self.refused or self.unexpected
         return not wrong and self.sent == self.stored + self.without_effect + self.quarantined + self.expired
 
 
@@ -75,6 +80,9 @@ class Findings:
     items: dict[ItemKey, ItemCheck] = field(default_factory=dict)
     itemized: int = 0
     elsewhere: set[str] = field(default_factory=set)  # identities in windows that are not theirs
+    unexpected: dict[Position, str] = field(default_factory=dict)  # reasons, in records of this load
+    identities: dict[Position, str] = field(default_factory=dict)  # of well-formed events that were not expected there
+    others: int = 0  # items in quarantine that came meanwhile and are not known to be this load's
 
     def found(self) -> int:
         """How many of the expected events and positions were found, each with all that it changes."""
@@ -137,6 +145,12 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
         superseded=_superseded(expected, missing),
         items=len(expected.items),
         items_different=sum(check.different for check in found.items.values()),
+        unexpected=dict(
+            Counter(
+                reason for position, reason in found.unexpected.items() if found.identities.get(position) not in refused
+            )
+        ),
+        quarantined_others=found.others,
     )
 
 

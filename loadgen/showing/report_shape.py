@@ -16,6 +16,7 @@ from loadgen.outcome.results import COUNT_MAX, TIME_US_MAX
 from loadgen.showing import report
 
 COUNTED = ("lines_unreadable", "events_acknowledged", "events_failed")  # what results.jsonl is held against
+LEDGER_ADDED = ("unexpected", "quarantined_others")  # not in every report of this schema
 SECONDS_MAX = TIME_US_MAX // 1_000_000
 
 Shape: TypeAlias = Callable[[Any, str], None]
@@ -118,6 +119,7 @@ def _document() -> dict[str, Shape]:
     counts = named({}, count)
     hints = get_type_hints(Ledger)
     ledger = {each.name: counts if get_origin(hints[each.name]) is not None else count for each in fields(Ledger)}
+    added = {name: ledger.pop(name) for name in LEDGER_ADDED}
     own = report.ledger_numbers(settle(Expectations(()), Findings()), Metrics(0), 0.0, 0)
     series = {"name": text, "resolution_s": whole(1, SECONDS_MAX), "statistic": text}
     points = many(pair(whole(-SECONDS_MAX, SECONDS_MAX), number))
@@ -150,7 +152,7 @@ def _document() -> dict[str, Shape]:
         "partial": flag,
         "problem": nullable(text),
         "configuration": named({"late_after_us": nullable(count)}, printable),
-        "ledger": named({**ledger, "balanced": flag}),
+        "ledger": named({**ledger, "balanced": flag}, optional=added),
         "numbers": named({name: nullable(number) for name in (*own, *COUNTED)}, nullable(number)),
         "thresholds": many(named({"expression": text, "value": nullable(number), "passed": flag})),
         "unreadable": many(named({"line": count, "why": text})),

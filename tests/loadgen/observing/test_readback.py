@@ -1,10 +1,12 @@
 """Reading back: every page of a chain, every position, and where what is missing can be found instead."""
 
 import json
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
@@ -14,11 +16,13 @@ from loadgen.offer.events import EventOptions, Generated, Generator
 from loadgen.offer.items import Item, content_of
 from loadgen.offer.truth import More, Truth, Truths
 from loadgen.outcome.ledger import Expectations, Findings, Position, settle
+from loadgen.outcome.results import PutResult, encode
 from processor.core.effects import Scalar
 from processor.core.errors import Reason
 from processor.core.pages import SEALED_AT
 from tests.support.deployed import STACK, Deployed
 
+NOWHERE = Path(os.devnull)
 PK, WINDOW = "loadgen.metered#r/key-000000", "2023-11-14T22:00:00Z"
 
 
@@ -50,10 +54,14 @@ def write_page(deployed: Deployed, truths: Sequence[Truth], number: int = 0) -> 
     )
 
 
-def read(deployed: Deployed, expected: Expectations) -> Findings:
+def read(
+    deployed: Deployed, expected: Expectations, results: Path = NOWHERE, since: datetime | None = None
+) -> Findings:
+    """As when a load has ended; `results`: none is like one that acknowledged nothing."""
     findings = Findings()
-    readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
+    readback = Readback(deployed.connection, deployed.stack, expected, since or datetime.now(UTC))
     readback.refresh(findings)
+    readback.look_into_quarantine(findings, results)
     readback.explain_missing(findings)
     return findings
 
@@ -119,11 +127,11 @@ def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: 
     assert (ledger.stored, ledger.quarantined, ledger.balanced) == (230, 120, True)
 
 
-def quarantine(deployed: Deployed, sk: str, reason: Reason, payload: bytes) -> None:
+def quarantine(deployed: Deployed, sk: str, reason: Reason, payload: bytes, place: str = "shardId-0:49") -> None:
     deployed.client("dynamodb").put_item(
         TableName="quarantine",
         Item={
-            "pk": {"S": "events/shardId-0:49"},
+            "pk": {"S": f"events/{place}"},
             "sk": {"S": sk},
             "reason": {"S": reason},
             "arrived_at": {"S": datetime.now(UTC).isoformat()},
@@ -146,6 +154,66 @@ def test_a_well_formed_event_that_the_rules_refused_is_found_in_quarantine(deplo
     expected = expecting([truth])
     ledger = settle(expected, read(deployed, expected))
     assert (ledger.lost, ledger.refused, ledger.balanced) == (0, {"rules_error": 1}, False)
+
+
+def results_of(folder: Path, *places: tuple[str, str]) -> Path:
+    """A load's lines, which acknowledge Kinesis records with these shards and sequence numbers."""
+    lines = [encode(PutResult("k", [0], 0, 1, 1, 9, 0, 0, *place, (), None, uncertain=False)) for place in places]
+    (folder / "results.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder / "results.jsonl"
+
+
+def test_what_nobody_expected_in_quarantine_is_this_loads_at_the_position_of_one_of_its_records(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    truths = [truth for _, truth in events(3)]
+    write_page(deployed, truths)
+    before = datetime.now(UTC)
+    quarantine(deployed, "000001", Reason.NOT_JSON, b"x")  # of our record, where nothing malformed was
+    quarantine(deployed, "whole", Reason.DIGEST, b"x")  # and all of it once more
+    quarantine(deployed, "000000", Reason.NOT_JSON, b"x", "shardId-1:49")  # of another shard: another producer's
+    quarantine(deployed, "000000", Reason.NOT_JSON, b"x", "shardId-0:50")
+    results = results_of(tmp_path, ("shardId-0", "49"), ("shardId-0", "51"))
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected, results, before))
+    assert (ledger.stored, ledger.lost, ledger.sent) == (3, 0, 3)
+    assert (ledger.unexpected, ledger.quarantined_others) == ({"not_json": 1, "digest": 1}, 2)
+    assert not ledger.balanced
+
+
+def test_what_was_expected_in_quarantine_and_what_came_before_the_load_is_nothing_unexpected(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    expected = expecting([Truth(0, "", "", "", {}, reason=Reason.NOT_JSON)])
+    quarantine(deployed, "000000", Reason.NOT_JSON, b"x")
+    quarantine(deployed, "000000", Reason.NOT_JSON, b"x", "shardId-0:48")
+    found = read(
+        deployed, expected, results_of(tmp_path, ("shardId-0", "49")), datetime.now(UTC) + timedelta(minutes=1)
+    )
+    ledger = settle(expected, found)
+    assert (ledger.quarantined, ledger.unexpected, ledger.quarantined_others, ledger.balanced) == (1, {}, 0, True)
+
+
+def test_a_well_formed_event_in_quarantine_is_refused_for_any_reason_and_counted_once(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    ((event, truth),) = events(1)
+    quarantine(deployed, "000000", Reason.BAD_TIME, event.payload)
+    quarantine(deployed, "000000", Reason.BAD_TIME, event.payload, "shardId-0:50")  # its copy
+    expected = expecting([truth])
+    expected.acknowledged([truth._replace(copy=True)], "shardId-0", "50")
+    results = results_of(tmp_path, ("shardId-0", "49"), ("shardId-0", "50"))
+    ledger = settle(expected, read(deployed, expected, results))
+    assert (ledger.lost, ledger.refused, ledger.unexpected, ledger.quarantined) == (0, {"bad_time": 1}, {}, 1)
+    assert not ledger.balanced
+
+
+def test_another_streams_items_are_nobodys_business(deployed: Deployed, tmp_path: Path) -> None:
+    quarantine(deployed, "000000", Reason.NOT_JSON, b"x")
+    other = deployed._replace(stack=deployed.stack._replace(stream="others"))
+    expected = Expectations()
+    found = read(other, expected, results_of(tmp_path, ("shardId-0", "49")), datetime.now(UTC) - timedelta(minutes=1))
+    assert (found.unexpected, found.others) == ({}, 0)
 
 
 def test_what_the_mapping_gave_up_counts_as_expired_unless_it_was_stored_before(deployed: Deployed) -> None:

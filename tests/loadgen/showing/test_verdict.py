@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from loadgen.outcome.account import ledger_rows
 from loadgen.outcome.ledger import Expectations, Findings, Ledger, settle
 from loadgen.outcome.metrics import Metrics
 from loadgen.outcome.results import PutResult
@@ -55,9 +56,20 @@ def test_what_no_table_can_show_is_said_although_the_ledger_balances() -> None:
     assert "of 2 only the newer values" in verdict
 
 
+def test_what_nobody_expected_in_quarantine_is_said_with_its_reasons_and_what_may_be_others_is_no_fault() -> None:
+    document = made(replace(BALANCED, unexpected={"not_json": 2, "digest": 1}, quarantined_others=4))
+    assert not document["passed"]
+    assert "3 in quarantine that nobody expected there (2 not_json, 1 digest)" in document["verdict"]
+    rows = {row.label: row for row in ledger_rows(document)}
+    assert rows["in quarantine and not expected there"].wrong
+    assert not rows["in quarantine meanwhile, not known as this load's"].wrong
+    assert made(replace(BALANCED, quarantined_others=4))["passed"]
+
+
 def test_a_report_of_before_these_terms_has_its_words_all_the_same() -> None:
     document = made(replace(BALANCED, stored=8, lost=1))
-    for term in ("elsewhere", "without_effect", "superseded", "items", "items_different"):
+    added = ("unexpected", "quarantined_others")
+    for term in ("elsewhere", "without_effect", "superseded", "items", "items_different", *added):
         del document["ledger"][term]
     assert report.verdict(document) == document["verdict"]
     assert "1 lost" in page(document)

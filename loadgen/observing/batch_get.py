@@ -1,0 +1,30 @@
+"""SHELL: items of a table by their keys, as many as one likes, strongly consistent."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from infra.ops.errors import CommandError
+
+KEYS_MAX = 100  # AWS: BatchGetItem
+ROUNDS_MAX = 50  # UnprocessedKeys come back while a table is throttled; each round asks for what is left
+
+
+def batch_get(
+    dynamodb: Any, table: str, keys: Sequence[Mapping[str, Any]], projection: str | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """`dynamodb`: boto3's client; `projection`: None is all attributes. Raises CommandError when the table throttles
+    too long, and botocore's errors."""
+    remaining = iter(keys)
+    while chunk := list(islice(remaining, KEYS_MAX)):
+        for _ in range(ROUNDS_MAX):
+            request: dict[str, Any] = {"Keys": chunk, "ConsistentRead": True}
+            if projection:
+                request["ProjectionExpression"] = projection
+            answer = dynamodb.batch_get_item(RequestItems={table: request})
+            yield from answer["Responses"].get(table, [])
+            chunk = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            if not chunk:
+                break
+        else:
+            raise CommandError(f"the table {table} throttled {ROUNDS_MAX} reads in a row; try again later")

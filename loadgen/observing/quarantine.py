@@ -1,0 +1,110 @@
+"""SHELL: the quarantine table: the reasons at the positions of a load's malformed events, and what else is there.
+
+An item that nobody expected is the load's when it is at the position of one of its own Kinesis records: the shard and
+the sequence number of an acknowledgement, of which results.jsonl has all.
+"""
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loadgen.observing.batch_get import batch_get
+from loadgen.outcome.expectations import Position
+from processor.core.errors import Malformed, Reason
+from processor.core.events import parse
+
+INDEX = "by-reason"
+WHOLE = "whole"
+ACKNOWLEDGED = re.compile(r'"shard":"([^"]+)","sequence_number":"(\d+)"')
+
+
+class Kept(NamedTuple):
+    """An item of the quarantine. `arrived_at`: on the stream, RFC 3339, UTC, milliseconds."""
+
+    reason: str
+    arrived_at: str
+
+
+class Quarantine:
+    """One stream's part of the table. Every method raises botocore's errors, and CommandError when the table throttles
+    too long."""
+
+    def __init__(self, dynamodb: Any, table: str, stream: str) -> None:
+        self._dynamodb, self._table, self._stream = dynamodb, table, stream
+
+    def reasons(self, positions: Iterable[Position]) -> dict[Position, str]:
+        """Of those positions that have an item; strongly consistent."""
+        keys = {self._key(position): position for position in positions}
+        items = batch_get(self._dynamodb, self._table, list(map(_wire, keys)), "pk, sk, reason")
+        return {keys[item["pk"]["S"], item["sk"]["S"]]: item["reason"]["S"] for item in items}
+
+    def since(self, moment: datetime, expected: Container[Position]) -> dict[Position, Kept]:
+        """Everything else of what arrived since then, by the table's index (on AWS a moment late)."""
+        found: dict[Position, Kept] = {}
+        for reason in Reason:
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=INDEX,
+                KeyConditionExpression="reason = :reason AND arrived_at >= :since",
+                ExpressionAttributeValues={":reason": {"S": reason.value}, ":since": {"S": rfc3339(moment)}},
+            )
+            for item in (item for page in pages for item in page["Items"]):
+                position = self._position(item["pk"]["S"], item["sk"]["S"])
+                if position is not None and position not in expected:
+                    found[position] = Kept(reason.value, item["arrived_at"]["S"])
+        return found
+
+    def identities(self, positions: Iterable[Position]) -> dict[Position, str]:
+        """Of the well-formed events among the items there, as far as their payload is in the table."""
+        keys = {self._key(position): position for position in positions}
+        found = {}
+        for item in batch_get(self._dynamodb, self._table, list(map(_wire, keys)), "pk, sk, payload"):
+            if "payload" in item and (identity := identity_of(item["payload"]["B"])):
+                found[keys[item["pk"]["S"], item["sk"]["S"]]] = identity
+        return found
+
+    def _key(self, position: Position) -> tuple[str, str]:
+        number = position.subsequence_number
+        pk = f"{self._stream}/{position.shard_id}:{position.sequence_number}"
+        return pk, WHOLE if number is None else f"{number:06d}"
+
+    def _position(self, pk: str, sk: str) -> Position | None:
+        """None: of another stream."""
+        stream, _, place = pk.rpartition("/")
+        shard_id, _, sequence_number = place.rpartition(":")
+        if stream != self._stream or not (sk == WHOLE or sk.isdecimal()):
+            return None
+        return Position(shard_id, sequence_number, None if sk == WHOLE else int(sk))
+
+
+def acknowledged(results: Path, positions: Iterable[Position]) -> set[Position]:
+    """Those in Kinesis records that the load has an acknowledgement of. Raises OSError."""
+    wanted: dict[tuple[str, str], list[Position]] = {}
+    for position in positions:
+        wanted.setdefault((position.shard_id, position.sequence_number), []).append(position)
+    found: set[Position] = set()
+    if wanted:
+        with results.open() as lines:
+            for line in lines:
+                if (said := ACKNOWLEDGED.search(line)) and (ours := wanted.get((said[1], said[2]))):
+                    found.update(ours)
+    return found
+
+
+def identity_of(payload: bytes) -> str | None:
+    """None: it is no event."""
+    try:
+        return parse(payload).digest
+    except Malformed:
+        return None
+
+
+def rfc3339(moment: datetime) -> str:
+    """To the millisecond, as the processor writes it; `moment` in UTC."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _wire(key: tuple[str, str]) -> Mapping[str, Mapping[str, str]]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
