@@ -121,7 +121,7 @@ def _document() -> dict[str, Shape]:
     ledger = {each.name: counts if get_origin(hints[each.name]) is not None else count for each in fields(Ledger)}
     added = {name: ledger.pop(name) for name in LEDGER_ADDED}
     own = report.ledger_numbers(settle(Expectations(()), Findings()), Metrics(0), 0.0, 0)
-    series = {"name": text, "resolution_s": whole(1, SECONDS_MAX), "statistic": text}
+    series = {"name": text, "source": text, "resolution_s": whole(1, SECONDS_MAX), "statistic": text}
     points = many(pair(whole(-SECONDS_MAX, SECONDS_MAX), number))
     limits = {
         "limited_by": text,
