@@ -19,8 +19,9 @@ from loadgen.sweeping.sweep import Options, Sweep
 
 EPILOG = (
     "Each point configures the running stack and searches for the highest rate whose backlog does not grow; the stack "
-    "gets its own configuration back at the end. Exit status: 0 measured; 2 usage; 3 the target does not answer or "
-    "could not be restored; 130 interrupted (restored, and what was measured is written). docs/scaling-study.md"
+    "gets its own configuration back at the end. Exit status: 0 measured; 2 usage, or more changes of shards than AWS "
+    "allows in 24 hours; 3 the target does not answer, refuses, or could not be restored; 130 interrupted (restored, "
+    "and what was measured is written). docs/scaling-study.md"
 )
 HELP = {
     "shards": "open shards of the stream, for example 1,2,4 (default: as many as it has)",

@@ -6,7 +6,7 @@ UpdateFunctionConfiguration. A table's limit is set through the local endpoint's
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 from infra.ops.errors import ENVIRONMENT, USAGE, CommandError, explained
 from loadgen.observing.readback import Stack
 from loadgen.sweep.quotas import Point
-from loadgen.sweep.resharding import shard_steps
+from loadgen.sweeping.shards import StreamShards
 
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
@@ -52,12 +52,33 @@ class Tuner:
         self._connection, self._stack = connection, stack
         self._kinesis, self._lambda = connection.client("kinesis"), connection.client("lambda")
         self._where, self._is_interrupted = str(connection.target), is_interrupted
+        self._shards = StreamShards(self._kinesis, stack.stream, self._until)
         self.original = self._read()
+
+    def check(self, points: Sequence[Point]) -> None:
+        """Raises CommandError for a point that this stack cannot be made, whose option is wrong then."""
+        original = self.original
+        for point in points:
+            if point.shards != original.shards and original.is_on_demand:
+                stream = self._stack.stream
+                raise CommandError(
+                    f"the stream {stream} is ON_DEMAND: AWS decides on its shards, leave --shards out", USAGE
+                )
+            if point.function_latency_ms >= original.timeout_s * 1000:
+                raise CommandError(
+                    f"--function-latency-ms {point.function_latency_ms}: the timeout is {original.timeout_s} s", USAGE
+                )
+            if point.table_write_units is not None and not self._connection.target.is_local:
+                raise CommandError(
+                    "--table-write-units is for the local stack; on AWS change the table's own mode", USAGE
+                )
 
     def apply(self, point: Point) -> None:
         """Make the stack what `point` says, and wait until it is. Nothing that is so already is touched."""
+        self.check([point])
         with explained(self._where):
-            self._shards(point.shards)
+            if not self.original.is_on_demand:
+                self._shards.change(point.shards)
             self._mapping(point.parallelization_factor, point.batch_size)
             self._reserve(point.reserved_concurrency)
             self._pause(point.function_latency_ms)
@@ -78,7 +99,7 @@ class Tuner:
             ("the function's handler and environment", lambda: self._configure(original.handler, original.environment)),
             ("the reserved concurrency", lambda: self._reserve(original.reserved_concurrency)),
             ("the mapping", lambda: self._mapping(original.parallelization_factor, original.batch_size)),
-            ("the shards", lambda: self._shards(original.shards)),
+            ("the shards", self._restore_shards),
         ):
             try:
                 with explained(self._where):
@@ -109,21 +130,9 @@ class Tuner:
         found: int | None = answer.get("ReservedConcurrentExecutions")
         return found
 
-    def _shards(self, wanted: int) -> None:
-        stream = self._stack.stream
-        count = self._open_shards()
-        if count != wanted and self.original.is_on_demand:
-            raise CommandError(
-                f"the stream {stream} is ON_DEMAND: AWS decides on its shards, leave --shards out", USAGE
-            )
-        for step in shard_steps(count, wanted):
-            self._kinesis.update_shard_count(StreamName=stream, TargetShardCount=step, ScalingType="UNIFORM_SCALING")
-            self._until(f"the stream {stream} has {step} shards", lambda step=step: self._open_shards() == step)  # type: ignore[misc]  # mypy cannot infer a lambda's default
-
-    def _open_shards(self) -> int:
-        """0 while they are being changed."""
-        summary = self._kinesis.describe_stream_summary(StreamName=self._stack.stream)["StreamDescriptionSummary"]
-        return int(summary["OpenShardCount"]) if summary["StreamStatus"] == "ACTIVE" else 0
+    def _restore_shards(self) -> None:
+        if not self.original.is_on_demand:
+            self._shards.put_back(self.original.shards)
 
     def _mapping(self, factor: int, batch_size: int) -> None:
         uuid = self._stack.mapping_id
@@ -146,8 +155,6 @@ class Tuner:
 
     def _pause(self, latency_ms: int) -> None:
         original = self.original
-        if latency_ms >= original.timeout_s * 1000:
-            raise CommandError(f"--function-latency-ms {latency_ms}: the timeout is {original.timeout_s} s", USAGE)
         if latency_ms == 0:
             self._configure(original.handler, original.environment)
         else:
@@ -173,8 +180,6 @@ class Tuner:
         if write_units is None:
             self._restore_table()
             return
-        if not self._connection.target.is_local:
-            raise CommandError("--table-write-units is for the local stack; on AWS change the table's own mode", USAGE)
         limits = {
             "write_units_per_s": write_units,
             "partition_write_units_per_s": None,
@@ -206,11 +211,13 @@ class Tuner:
         except (URLError, TimeoutError, ValueError) as error:
             raise CommandError(f"{method} {url}: {error}", ENVIRONMENT) from error
 
-    def _until(self, what: str, is_so: Callable[[], bool]) -> None:
+    def _until(self, what: str, is_so: Callable[[], bool]) -> bool:
+        """Whether it is so; False when it was interrupted before."""
         until_s = time.monotonic() + CHANGED_WITHIN_S
         while not is_so():
             if self._is_interrupted():
-                return
+                return False
             if time.monotonic() > until_s:
                 raise CommandError(f"not within {CHANGED_WITHIN_S:.0f} s: {what}", ENVIRONMENT)
             time.sleep(POLL_S)
+        return True

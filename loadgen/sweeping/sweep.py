@@ -3,15 +3,11 @@
 import json
 import signal
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.table import Table
 
 from infra.ops.errors import USAGE, CommandError
 from loadgen.interrupts import Interrupts
@@ -20,13 +16,14 @@ from loadgen.observing.readback import Stack
 from loadgen.sweep.curves import sentences
 from loadgen.sweep.document import document
 from loadgen.sweep.grid import GridError, grid
-from loadgen.sweep.measured import COLUMNS, Measured, row
-from loadgen.sweep.page import figures, page
-from loadgen.sweep.quotas import NOT_REACHED, Cost, Limit, Point, guess, name_limit, quotas
+from loadgen.sweep.measured import Measured
+from loadgen.sweep.quotas import NOT_REACHED, Cost, Limit, Point, Quota, guess, name_limit, quotas
+from loadgen.sweep.resharding import UPDATES_PER_DAY_MAX, tour
 from loadgen.sweep.samples import backlog, cost, growth
-from loadgen.sweep.search import Search, SearchSettings, Verdict, verdict
+from loadgen.sweep.search import Bracket, Search, SearchSettings, Verdict, verdict
 from loadgen.sweeping.probe import Probe, Prober, Workload
 from loadgen.sweeping.stack import Tuner
+from loadgen.sweeping.told import DOCUMENT, LINES, PAGE, say, show, tell, write
 from loadgen.target.limits import BEHIND, judge
 from loadgen.target.observation import sent
 from loadgen.target.series import of_sender
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from infra.ops.outputs import Connection
 
 OK, UNREACHABLE, INTERRUPTED = 0, 3, 130
-LINES, DOCUMENT, PAGE = "sweep.jsonl", "sweep.json", "sweep.html"
 FIRST_RATE_MAX = 2000.0  # quotas may allow far more than a machine can do; doubling from here costs a probe each
 INTERRUPT = (
     b"\nloadgen: interrupted: nothing more is sent; what was measured is written, and the stack gets its own "
@@ -104,7 +100,10 @@ class Sweep:
         return status
 
     def _points(self) -> list[Point]:
-        """The grid; an axis that was not given has the stack's own value."""
+        """The grid; an axis that was not given has the stack's own value.
+
+        Raises CommandError for one that this stack, or AWS within a day, does not allow.
+        """
         original = self._tuner.original
         own: dict[str, int | None] = {
             "shards": original.shards,
@@ -116,9 +115,18 @@ class Sweep:
             "table_write_units": None,
         }
         try:
-            return grid({name: self._options.axes.get(name) or [value] for name, value in own.items()})
+            axes = {name: self._options.axes.get(name) or [value] for name, value in own.items()}
+            points = grid(axes)
+            self._tuner.check(points)
+            way = tour(original.shards, list(dict.fromkeys(point.shards for point in points)))
         except GridError as error:
             raise CommandError(str(error), USAGE) from error
+        if way.updates:
+            say(
+                f"the stream's shards are updated {way.updates} times, putting them back included; AWS allows "
+                f"{UPDATES_PER_DAY_MAX} in 24 hours"
+            )
+        return sorted(points, key=lambda point: way.order.index(point.shards))
 
     def _prepare(self) -> None:
         out = self._options.out
@@ -135,7 +143,7 @@ class Sweep:
             if self._interrupts.seen:
                 return
             reserved = "" if point.reserved_concurrency is None else f", reserved {point.reserved_concurrency}"
-            _say(
+            say(
                 f"point {number} of {len(points)}: {point.shards} shards x {point.parallelization_factor}, batch "
                 f"{point.batch_size:,}{reserved}, aggregate {point.aggregate or 'off'}, "
                 f"pause {point.function_latency_ms} ms"
@@ -147,7 +155,7 @@ class Sweep:
             self._measured.append(measured)
             with (self._options.out / LINES).open("a") as lines:
                 lines.write(json.dumps(measured.as_json()) + "\n")
-            _say(f"  -> {measured.bracket.low:,.0f} events/s sustained; {measured.limit.reason}")
+            say(f"  -> {measured.bracket.low:,.0f} events/s sustained; {measured.limit.reason}")
 
     def _measure(self, point: Point) -> Measured | None:
         """The search at one point; None when it was interrupted."""
@@ -159,8 +167,29 @@ class Sweep:
             SearchSettings(first, tolerance=options.tolerance, steps_max=options.steps_max, rate_max=options.rate_max)
         )
         self._prober.probe(max(1.0, first * WARMING_SHARE), 0.0, WARMING_S, point.aggregate)
-        probes: list[dict[str, Any]] = []
-        seen: dict[float, Probe] = {}
+        offered = self._offer(point, search)
+        if offered is None:
+            return None
+        bracket = search.bracket
+        seen = {probe.rate: probe for probe, _ in offered}
+        telling = seen.get(bracket.high or bracket.low) or offered[-1][0]
+        measured = self._cost(telling)
+        held = self._cost(seen[bracket.low]) if bracket.low in seen else None
+        if measured is not None and held is not None:
+            # Fuller batches fold more events into a write: what one costs the table is that of the sustained rate. And
+            # a function that waits takes as long for any batch, unless there is no CPU left.
+            waits = point.function_latency_ms / 1000 >= held.batch_s / 2
+            batch_s = held.batch_s if waits else measured.batch_s
+            measured = measured._replace(write_units=held.write_units, batch_s=batch_s)
+        known = quotas(point, measured or guessed)
+        limit = self._limit(telling, known, bracket)
+        probes = [said for _, said in offered]
+        return Measured(point, bracket, probes, limit, known, measured, expected, telling.machine_busy)
+
+    def _offer(self, point: Point, search: Search) -> list[tuple[Probe, Mapping[str, Any]]] | None:
+        """Every rate that the search asks for, in their order, with what sweep.json says of it; None: interrupted."""
+        options = self._options
+        offered: list[tuple[Probe, Mapping[str, Any]]] = []
         while (rate := search.next_rate()) is not None:
             self._tuner.use_up_burst(point)
             probe = self._prober.probe(rate, options.warm_up_s, options.duration_s, point.aggregate)
@@ -172,42 +201,31 @@ class Sweep:
             )
             what = verdict(grown, rate, options.tolerance)
             search.tell(what, grown.value, max(1.0, rate - grown.value), (grown.high - grown.low) / 2)
-            seen[rate] = probe
-            probes.append(_as_json(probe, what, (grown.value, grown.low, grown.high)))
-            _say(f"  {rate:10,.1f}/s {what}: backlog {grown.value:+,.1f}/s ({grown.low:+,.1f} to {grown.high:+,.1f})")
+            offered.append((probe, _as_json(probe, what, (grown.value, grown.low, grown.high))))
+            say(f"  {rate:10,.1f}/s {what}: backlog {grown.value:+,.1f}/s ({grown.low:+,.1f} to {grown.high:+,.1f})")
             if not probe.is_drained and not self._prober.wait_quiet() and not self._interrupts.seen:
                 raise CommandError(f"a backlog of {rate:,.0f} events/s does not drain: is the function failing?")
-        bracket = search.bracket
-        telling = seen.get(bracket.high or bracket.low) or probe
-        measured = self._cost(telling)
-        held = self._cost(seen[bracket.low]) if bracket.low in seen else None
-        if measured is not None and held is not None:
-            # Fuller batches fold more events into a write: what one costs the table is that of the sustained rate. And
-            # a function that waits takes as long for any batch, unless there is no CPU left.
-            waits = point.function_latency_ms / 1000 >= held.batch_s / 2
-            batch_s = held.batch_s if waits else measured.batch_s
-            measured = measured._replace(write_units=held.write_units, batch_s=batch_s)
-        known = quotas(point, measured or guessed)
-        limit = self._limit(telling, known, bracket.low, is_too_much=bracket.high is not None)
-        return Measured(point, bracket, probes, limit, known, measured, expected, telling.machine_busy)
+        return offered
 
     def _cost(self, probe: Probe) -> Cost | None:
         begin_s = probe.started_s + self._options.warm_up_s
         return cost(probe.metrics, probe.batches, probe.invocations, (begin_s, probe.ended_s))
 
-    def _limit(self, probe: Probe, known: Sequence[Any], low: float, *, is_too_much: bool) -> Limit:
-        if not is_too_much:
-            return Limit(NOT_REACHED, "every rate that was offered is sustained", None, known[0] if known else None)
+    def _limit(self, probe: Probe, known: Sequence[Quota], bracket: Bracket) -> Limit:
+        """`probe`: the one at the rate that was too much, if any was."""
+        if bracket.high is None:
+            said = "every rate that was offered is sustained" if bracket.low else f"undecided: {bracket.ended}"
+            return Limit(NOT_REACHED, said, None, known[0] if known else None)
         is_aws = self._connection.target.endpoint_url is None
         found = self._observer.observe(
             probe.started_s, probe.ended_s, AWS_METRICS_WAIT_S if is_aws else LOCAL_METRICS_WAIT_S
         )
         judgement = judge(sent(probe.metrics), [*of_sender(probe.metrics), *found.series], found.capacity)
         seen = "nothing" if judgement.limited_by == BEHIND else judgement.limited_by  # which is what made it too much
-        return name_limit((seen, judgement.reason), known, low, probe.machine_busy)
+        return name_limit((seen, judgement.reason), known, bracket.low, probe.machine_busy)
 
     def _restore(self) -> list[str]:
-        _say("restoring the stack's own configuration")
+        say("restoring the stack's own configuration")
         failed = self._tuner.restore()
         self._restored = not failed
         return failed
@@ -227,42 +245,10 @@ class Sweep:
         write(out, found)
         show(self._measured)
         for sentence in sentences(found["scaling"]):
-            _print(f"\n{sentence}")
-        _print(f"\nResults: {out}/{PAGE}, {DOCUMENT}, {LINES}")
+            tell(f"\n{sentence}")
+        tell(f"\nResults: {out}/{PAGE}, {DOCUMENT}, {LINES}")
         if problem:
             sys.stderr.write(f"loadgen: {problem}\n")
-
-
-def write(out: Path, sweep: Mapping[str, Any]) -> None:
-    """sweep.json, sweep.html and the curves as SVG files, each whole or not at all. Raises OSError."""
-    files = {DOCUMENT: json.dumps(sweep, indent=1) + "\n", PAGE: page(sweep), **figures(sweep)}
-    for name, text in files.items():
-        part = out / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(out / name)
-
-
-def show(measured: Sequence[Measured]) -> None:
-    """The table on stdout: drawn on a terminal, plain lines separated by tabs elsewhere."""
-    console = Console()
-    rows = [row(one) for one in measured]
-    if not console.is_terminal:
-        _print("\n".join("\t".join(cells) for cells in (COLUMNS, *rows)))
-        return
-    table = Table(*COLUMNS)
-    for cells in rows:
-        table.add_row(*cells)
-    console.print(table)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def _as_json(probe: Probe, what: Verdict, grown: tuple[float, float, float]) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from loadgen.cli import parser
 from loadgen.scaling_study import publish
 from loadgen.sweep.grid import AXES, POINTS_MAX, values
 from loadgen.sweep.quotas import Point
+from loadgen.sweep.resharding import tour
 from loadgen.sweep.scaling_document import BEGIN, COLUMNS, END, PARTS, Part, insert, markdown, row
-from loadgen.sweeping.sweep import write
+from loadgen.sweeping.told import write
 from tests.loadgen.sweep.test_page import study
 from tests.support.sweep_points import measured, sweep
 
+TEMPLATES_SHARDS = 2
 STUDY = (Path(__file__).parents[3] / "docs" / "scaling-study.md").read_text()
 
 
@@ -25,6 +27,7 @@ def test_every_part_is_a_command_as_a_user_types_it(part: Part) -> None:
         text = getattr(arguments, name)
         points *= len(values(axis, text)) if text is not None else 1
     assert points <= POINTS_MAX
+    tour(TEMPLATES_SHARDS, [count or 0 for count in values(AXES["shards"], arguments.shards)])  # a day allows it
 
 
 def test_the_lanes_are_those_of_one_to_eight_shards_with_factor_one_to_ten() -> None:

@@ -12,9 +12,10 @@ import pytest
 from infra.ops.outputs import Connection, Target
 from loadgen.observing.readback import find_stack
 from loadgen.sweep.quotas import Point
+from loadgen.sweep.resharding import UPDATES_PER_DAY_MAX
 from loadgen.sweeping.probe import Busy
 from loadgen.sweeping.stack import PAUSED_HANDLER, Original, Tuner
-from tests.support.loads import Load, limit
+from tests.support.loads import Load, limit, reshard
 from tests.support.local_stack import Up, until
 
 LOADGEN = str(Path(sys.executable).parent / "loadgen")
@@ -86,6 +87,63 @@ def test_a_sweep_that_is_told_to_end_puts_the_stack_back_and_writes_what_it_has(
     assert "Traceback" not in (tmp_path / "stderr").read_text()
 
 
+def run_sweep(up: Up, out: Path, options: str, within_s: float = 60) -> "subprocess.CompletedProcess[str]":
+    command = [LOADGEN, "sweep", "--endpoint-url", up.endpoint_url, *options.split(), "--out", str(out)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--shards 1,64", "--shards 1,64 needs 12 calls of UpdateShardCount from the stream's own 2 shards and back"),
+        ("--shards 3 --function-latency-ms 0,60000", "--function-latency-ms 60000: the timeout is 60 s"),
+    ],
+)
+def test_a_grid_that_cannot_be_measured_to_its_end_is_refused_before_anything_is_touched(
+    up: Up, tmp_path: Path, options: str, said: str
+) -> None:
+    """Not after the points that could be measured, which may have taken hours."""
+    before = found(up)
+    ran = run_sweep(up, tmp_path / "out", options)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert said in ran.stderr
+    assert "point 1" not in ran.stderr
+    assert not (tmp_path / "out").exists()
+    assert found(up) == before
+
+
+def use_up_the_days_updates(up: Up, left: int) -> None:
+    """Somebody else changes the shards until only so many calls are left; in the end there are two or three."""
+    for number in range(UPDATES_PER_DAY_MAX - left):
+        reshard(up, 3 if number % 2 == 0 else 2)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(180)
+def test_a_sweep_that_others_have_left_too_few_updates_keeps_its_points_and_says_what_is_not_put_back(
+    fresh: Up, tmp_path: Path
+) -> None:
+    use_up_the_days_updates(fresh, left=1)
+    before = found(fresh)
+    words = "--shards 3,5,9 --batch-size 50 --function-latency-ms 10 --point-duration 5 --probes 1 --rate-max 50"
+    ran = run_sweep(fresh, tmp_path, words, 150)
+    assert (before.shards, ran.returncode) == (3, 3), ran.stderr
+    assert "updated 4 times" in ran.stderr
+    document = json.loads((tmp_path / "sweep.json").read_text())
+    assert [one["point"]["shards"] for one in document["points"]] == [3, 5]
+    assert (document["partial"], document["restored"]) == (True, False)
+    problem = document["problem"]
+    assert "from 5 to 9 shards is refused: LimitExceededException" in problem
+    assert "not restored: the shards: the stream stream-processor-events has 5 shards and not its 3" in problem
+    assert "--target-shard-count 3`" in problem
+    assert f"loadgen: {problem}" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "NOT complete: UpdateShardCount" in (tmp_path / "sweep.html").read_text()
+    assert found(fresh) == before._replace(shards=5)
+
+
 @pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.timeout(500)
@@ -101,9 +159,7 @@ def test_the_sustained_rate_agrees_with_the_quotas_arithmetic_within_five_per_ce
 ) -> None:
     """Both ends of the bracket are on the right side of it, so that a busy machine can make the bracket wider only."""
     common = "--shards 1 --parallelization-factor 4 --batch-size 20 --aggregate off --keys 300000 --start 1.03"
-    words = f"{common} {options} --point-duration 20 --probes 8".split()
-    command = [LOADGEN, "sweep", "--endpoint-url", fresh.endpoint_url, *words, "--out", str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=480, check=False)
+    ran = run_sweep(fresh, tmp_path, f"{common} {options} --point-duration 20 --probes 8", 480)
     assert ran.returncode == 0, ran.stderr
     (point,) = json.loads((tmp_path / "sweep.json").read_text())["points"]
     assert point["limited_by"] == limited_by, ran.stderr
