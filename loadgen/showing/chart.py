@@ -7,10 +7,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 TOP_MIN = 1e-300  # what is smaller has no exact powers of ten left
 WIDTH, HEIGHT = 500, 190
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 26
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 22, 26
 POINTS_MAX = 250  # one for every two units of width; a longer load has several seconds in one point
-TICKS = 5
-STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
+TICKS = 6  # of the axis of seconds, at most
+STEPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)  # a quarter of each is a round number
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+BIG = ((1e9, "G"), (1e6, "M"), (1e3, "k"))  # from a hundred of them on
+TIME_STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, HOUR_S, 2 * HOUR_S, 4 * HOUR_S, 12 * HOUR_S)
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -57,7 +60,7 @@ def chart(title: str, rows: Rows, lines: Sequence[Line], marks: Sequence[Mark] =
     return (
         f"<figure><h3>{html.escape(title)}</h3><figcaption>{samples}{each}</figcaption>"
         f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='{html.escape(title, quote=True)}'>"
-        f"{_grid(top)}{_seconds(len(rows), len(groups), seconds)}{_marks(marks, len(groups), seconds)}{paths}"
+        f"{_grid(top)}{_seconds(len(groups), seconds)}{_marks(marks, len(groups), seconds)}{paths}"
         f"</svg></figure>"
     )
 
@@ -80,15 +83,15 @@ def _marks(marks: Sequence[Mark], points: int, seconds: int) -> str:
         x = _x(min(mark.second / seconds, points - 1.0), points)
         side, anchor = (-5, "end") if x > WIDTH / 2 else (5, "start")
         parts.append(f"<line class=mark x1={x:.1f} y1={TOP} x2={x:.1f} y2={HEIGHT - BOTTOM} />")
-        parts.append(f"<text x={x + side:.1f} y={TOP - 4} text-anchor={anchor}>{html.escape(mark.label)}</text>")
+        parts.append(f"<text x={x + side:.1f} y={TOP - 9} text-anchor={anchor}>{html.escape(mark.label)}</text>")
     return "".join(parts)
 
 
-def nice(value: float) -> float:
-    """The smallest of `STEPS` times a power of ten that is not below `value` (> 0)."""
+def nice(value: float, steps: Sequence[float] = STEPS) -> float:
+    """The smallest of `steps` (1 to 10) times a power of ten that is not below `value` (> 0)."""
     value = max(value, TOP_MIN)
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in STEPS if step * power >= value)
+    return next((step * power for step in steps if step * power >= value), 10 * power)
 
 
 def _combined(group: Rows, line: Line) -> float | None:
@@ -136,19 +139,31 @@ def _grid(top: float) -> str:
     for value in (0, top / 4, top / 2, 3 * top / 4, top):
         y = _y(value, top)
         parts.append(f"<line x1={LEFT} y1={y:.1f} x2={WIDTH - RIGHT} y2={y:.1f} />")
-        parts.append(f"<text x={LEFT - 8} y={y + 4:.1f} text-anchor=end>{_label(value)}</text>")
+        parts.append(f"<text x={LEFT - 8} y={y + 4:.1f} text-anchor=end>{_label(value, top)}</text>")
     return "".join(parts)
 
 
-def _seconds(rows: int, points: int, seconds: int) -> str:
-    step = max(1, round(nice((rows - 1) / TICKS)))
+def _seconds(points: int, seconds: int) -> str:
+    last = (points - 1) * seconds
+    days = math.ceil(last / DAY_S / TICKS)
+    step = next((one for one in TIME_STEPS_S if last / one <= TICKS), days * DAY_S)
     return "".join(
-        f"<text x={_x(second / seconds, points):.1f} y={HEIGHT - 6} text-anchor=middle>{second:,} s</text>"
-        for second in range(0, (points - 1) * seconds + 1, step)
+        f"<text x={_x(second / seconds, points):.1f} y={HEIGHT - 6} text-anchor=middle>{_moment(second, step)}</text>"
+        for second in range(0, last + 1, step)
     )
 
 
-def _label(value: float) -> str:
+def _moment(second: int, step_s: int) -> str:
+    """In the unit of which the axis has whole ones."""
+    unit, name = (HOUR_S, "h") if step_s >= HOUR_S else (MINUTE_S, "min") if step_s >= MINUTE_S else (1, "s")
+    return f"{second // unit:,} {name}"
+
+
+def _label(value: float, top: float) -> str:
+    """All of an axis in the same unit, and no wider than there is room for."""
+    for unit, name in BIG:
+        if top >= unit * 100:
+            return f"{value / unit:,.4g} {name}" if value else "0"
     if 0 < value < 0.01:
         return f"{value:.2g}"
     return f"{value:,.0f}" if value == round(value) or value >= 1_000 else f"{value:,.2f}".rstrip("0")

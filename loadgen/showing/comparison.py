@@ -1,6 +1,7 @@
 """PURE: two loads beside each other: what was set differently, what was measured, and whether that is better."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from loadgen.showing.headline import accepted_share, offered_per_s
@@ -122,7 +123,8 @@ def sentences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     better = [row.name for row in rows if row.judgement == "better" and row.name in FIRST]
     said = []
     for which, report in (("A", first), ("B", second)):
-        started = report["started_at"] or "at an unknown time"
+        at = report["started_at"]
+        started = f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC" if at else "at an unknown time"
         said.append(f"{which}, {started}: limited by {limited(report)}. {report['verdict']}")
     if reasons := unlike(first, second):
         said.append(

@@ -6,9 +6,9 @@ from typing import Any
 
 from loadgen.showing import comparison
 from loadgen.showing.chart import Line, chart, mean
-from loadgen.showing.page import STYLE
-from loadgen.showing.timelines import seconds
-from loadgen.target.observation import rows
+from loadgen.showing.page import words
+from loadgen.showing.style import STYLE
+from loadgen.showing.timelines import observed, whole_seconds
 
 CHARTS = (
     ("Accepted, events per second", "acknowledged", mean),
@@ -19,14 +19,19 @@ CHARTS = (
     ("Age of the oldest record at its commit, ms", "event_age_ms", max),
 )
 MORE_STYLE = """td:not(:first-child),th:not(:first-child){text-align:right;font-variant-numeric:tabular-nums}
-.worse td:last-child{color:var(--bad)}.better td:last-child{color:var(--good)}"""
+td:first-child{min-width:9rem;overflow-wrap:anywhere}
+.worse td:last-child{color:var(--bad)}.better td:last-child{color:var(--good)}
+@media(max-width:600px){.wide{font-size:12px}.wide td,.wide th{padding:.2rem .3rem}}"""
+GRADES = ("worse", "better")
+NAMED_MAX = 5
 
 
 def comparison_page(names: tuple[str, str], first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     """Everything from the reports is escaped. `names`: their folders."""
-    said = "".join(f"<p class=note>{html.escape(one)}</p>" for one in comparison.sentences(first, second))
+    *each, verdict = comparison.sentences(first, second)
+    said = "".join(f"<p class=note>{html.escape(one)}</p>" for one in (*_graded(first, second), *each))
     commands = "".join(
-        f"<pre>{which}  {html.escape(name)}\n{html.escape(' '.join(report['command']))}</pre>"
+        f"<pre>{which}  {html.escape(name)}\n{words(report['command'])}</pre>"
         for which, name, report in (("A", names[0], first), ("B", names[1], second))
     )
     measured = [
@@ -37,18 +42,35 @@ def comparison_page(names: tuple[str, str], first: Mapping[str, Any], second: Ma
     changed = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}' for cell in row)}" for row in comparison.settings(first, second)
     )
-    settings = f"<h2>Set differently</h2><table><tr><th><th>A<th>B{changed}</table>" if changed else ""
+    settings = (
+        f"<h2>Set differently</h2><div class=wide><table><tr><th>setting<th>A<th>B{changed}</table></div>"
+        if changed
+        else ""
+    )
     return "\n".join((
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
         f"<title>loadgen: A and B</title><style>{STYLE}{MORE_STYLE}</style>",
-        "<header><h1>Two loads beside each other</h1></header>",
-        commands,
+        f"<header><h1>{html.escape(verdict)}</h1><p class=dim>Two loads beside each other</p></header>",
         said,
+        commands,
         settings,
         f"<h2>Second by second</h2><div class=pair>{''.join(_charts(first, second))}</div>",
-        f"<h2>Measured</h2><table><tr><th><th>A<th>B<th>change<th>{''.join(measured)}</table>\n",
+        "<h2>Measured</h2><div class=wide><table><tr><th>number<th>A<th>B<th>change<th>B is",
+        f"{''.join(measured)}</table></div>\n",
     ))  # fmt: skip
+
+
+def _graded(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """The telling numbers in which B is worse, then those in which it is better; the first ones by name."""
+    said = []
+    rows = [row for row in comparison.compare(first, second) if row.name in comparison.FIRST]
+    for grade in GRADES:
+        names = [f"{row.name} {row.cells()[3]}".strip() for row in rows if row.judgement == grade]
+        more = f", and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        if names:
+            said.append(f"B is {grade} in {', '.join(names[:NAMED_MAX])}{more}.")
+    return said
 
 
 def _charts(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
@@ -72,8 +94,8 @@ def _charts(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
 def _seconds(report: Mapping[str, Any]) -> list[dict[str, float | None]]:
     series = (report.get("limits") or {}).get("series") or []
     timeline = report["timeline"]
-    table = rows(series, seconds(series, timeline))
-    for second, row in enumerate(table[: int(report["numbers"]["elapsed_s"])]):
+    table = observed(series, timeline)
+    for second, row in enumerate(table[: whole_seconds(report)]):
         sent = timeline[second] if second < len(timeline) else {}
         row.update({name: sent.get(name) for name in ("acknowledged", "latency_p99_ms")})
     return table

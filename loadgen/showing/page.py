@@ -9,52 +9,11 @@ from typing import Any
 from loadgen.outcome.account import ledger_rows
 from loadgen.showing.headline import is_slow
 from loadgen.showing.report import limit_sentences, notes, number
+from loadgen.showing.style import STYLE
 from loadgen.showing.timelines import timelines
+from loadgen.target.series import SENDER
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--line:#d9dde3;--paper:#fff;--box:#f5f6f8;
---a:#0b62c4;--b:#c2410c;--good:#157f3b;--slow:#9a6700;--bad:#b91c1c;--f:#7c3aed;--g:#0e7490}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--dim:#a3adba;--line:#363e4a;--paper:#14181d;--box:#1d232a;
---a:#6cb0ff;--b:#ff9d5c;--good:#5fd38a;--slow:#e3b341;--bad:#ff8080;--f:#c4a7ff;--g:#5fd0e0}}
-*{box-sizing:border-box}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:2rem auto;
-padding:0 1.2rem}
-h1{font-size:1.35rem;line-height:1.35;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2.6rem 0 .8rem}
-h3{font-size:.95rem;margin:0 0 .3rem}
-p{margin:.5rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}
-header.late{color:var(--slow)}
-header{border-left:6px solid;padding:.1rem 0 .1rem 1rem}header>*{color:var(--ink)}header .dim{color:var(--dim)}
-header b{display:inline-block;color:var(--paper);border-radius:4px;padding:0 .5rem;font-size:13px;letter-spacing:.03em}
-.good b{background:var(--good)}.bad b{background:var(--bad)}
-.note{background:var(--box);border-radius:6px;padding:.6rem .9rem;max-width:86ch}
-pre{background:var(--box);border-radius:6px;padding:.6rem .9rem;white-space:pre-wrap;overflow-wrap:anywhere;
-font:13px/1.5 ui-monospace,monospace}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:.6rem;margin:1.4rem 0}
-dl div{background:var(--box);border-radius:6px;padding:.6rem .9rem;display:flex;flex-direction:column-reverse;
-justify-content:flex-end}
-dt{color:var(--dim);font-size:13px;line-height:1.35}dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}
-.pair{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));gap:0 2.4rem;align-items:start}
-.pair figure{margin:.4rem 0 1.2rem}.pair h2:first-child{margin-top:2.2rem}
-table{border-collapse:collapse;width:100%}
-td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
-td:last-child{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.end{text-align:right;white-space:nowrap}.words td:last-child{white-space:normal;overflow-wrap:anywhere}
-td.in1{padding-left:1.8rem}td.in2{padding-left:3rem}tr.total td{font-weight:600;border-bottom-width:2px}
-.narrow{font-size:13px}.narrow td{padding:.12rem .6rem}
-summary{cursor:pointer;font-size:1.15rem;font-weight:700;margin:2.6rem 0 .8rem}details h2{display:none}
-figure{margin:0}figure>svg{width:100%;height:auto;display:block}figcaption{display:flex;flex-wrap:wrap;gap:0 1.1rem;
-font-size:13px;color:var(--dim)}figcaption b{font-weight:600;color:var(--ink);font-variant-numeric:tabular-nums}
-figcaption svg{width:24px;height:8px}svg line{stroke:var(--line)}svg text{fill:var(--dim);font-size:12px}
-svg line.mark{stroke:var(--dim);stroke-dasharray:3 3}
-path{fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
-path.d{stroke:var(--good)}path.e{stroke:var(--bad);stroke-dasharray:2 4}
-path.a{stroke:var(--a);stroke-dasharray:6 5}path.b{stroke:var(--b)}path.c{stroke:var(--a)}
-path.dot{stroke-width:5;stroke-dasharray:none}
-path.f{stroke:var(--f)}path.g{stroke:var(--g)}
-@media(max-width:600px){body{margin:1rem auto;padding:0 .8rem}svg text{font-size:14px}
-dl{grid-template-columns:repeat(2,1fr)}dd{font-size:1.1rem}}
-@media print{body{max-width:none;margin:0}figure,dl div,tr{break-inside:avoid}}
-"""
+SHARE, SHARE_MIN = "{:.1%}", 0.0005
 TILES = (
     ("acknowledged_events_per_s", "events/s accepted by the stream", "{:,.0f}"),
     ("processed_events_per_s", "events/s until all was in the tables", "{:,.0f}"),
@@ -62,11 +21,21 @@ TILES = (
     ("latency_p99_ms", "p99, from due to accepted", "{:,.1f} ms"),
     ("commit_latency_p50_ms", "p50, from due to committed", "{:,.0f} ms"),
     ("commit_latency_p99_ms", "p99, from due to committed", "{:,.0f} ms"),
-    ("late_share", "of the events left late", "{:.1%}"),
-    ("throttled_attempts", "throttled attempts", "{:,}"),
+    ("late_share", "of the events left late", SHARE),
+    ("throttled_attempts", "puts of Kinesis records throttled", "{:,}"),
+)
+THROTTLES = (
+    ("throttled_attempts", "Kinesis: puts of records"),
+    ("read_throttles", "Kinesis: GetRecords calls"),
+    ("lambda_throttles", "Lambda: invocations"),
+    ("table_throttles", "DynamoDB: accesses to the tables"),
 )
 PLACES_MAX = 12
 UNITS = {"_units_per_s": "units per s", "_s": "s", "_mb": "MB"}
+UNSEEN = (
+    "Of the target nothing was observed: what was processed when, concurrency, ages, and throttles beyond those of the "
+    "puts are not known."
+)
 TITLES = {True: "Passed", False: "NOT passed"}
 
 
@@ -84,9 +53,11 @@ def page(report: Mapping[str, Any]) -> str:
         _thresholds(report["thresholds"]),
         _pair("", [_ledger(report), _capacity(report)]),
         _pair("Second by second", charts),
+        "" if _has_target(report) else f"<p class=note>{UNSEEN}</p>",
         _pair(
             "",
             [
+                _throttles(report["numbers"]),
                 _counts("Events per shard", report["events_per_shard"]),
                 _counts("Failed attempts to put a Kinesis record, by error", report["errors"]),
                 _counts("Events given up, by reason", report["failures"]),
@@ -98,9 +69,7 @@ def page(report: Mapping[str, Any]) -> str:
             [(line["why"], f"line {line['line']:,}") for line in report["unreadable"]],
         ),
         _cost(report.get("cost")),
-        _table(
-            "Configuration", [(name, str(value)) for name, value in report["configuration"].items()], "words narrow"
-        ),
+        _table("Configuration", settings(report["configuration"]), "words narrow"),
         "<details><summary>All numbers, by the names that --threshold takes</summary>",
         _table("All numbers", [(name, number(value)) for name, value in report["numbers"].items()], "narrow"),
         "</details>",
@@ -117,8 +86,13 @@ def _head(report: Mapping[str, Any]) -> str:
     return (
         f"<header class={kind}><h1>{html.escape(report['verdict'])}</h1>"
         f"<p class=dim>{html.escape(', '.join(part for part in (started, lasted) if part))}</p></header>"
-        f"<pre>{html.escape(' '.join(report['command']))}</pre>"
+        f"<pre>{words(report['command'])}</pre>"
     )
+
+
+def words(command: Sequence[str]) -> str:
+    """A command line (its words are quoted for a shell), broken between its words where there is room for it."""
+    return " ".join(f"<span>{html.escape(word)}</span>" for word in command)
 
 
 def _tiles(numbers: Mapping[str, float | None]) -> str:
@@ -126,8 +100,13 @@ def _tiles(numbers: Mapping[str, float | None]) -> str:
     for name, label, form in TILES:
         value = numbers.get(name)
         if value is not None:
-            tiles.append(f"<div><dt>{html.escape(label)}</dt><dd>{form.format(value)}</dd></div>")
+            tiles.append(f"<div><dt>{html.escape(label)}</dt><dd>{_tile(value, form)}</dd></div>")
     return f"<dl>{''.join(tiles)}</dl>"
+
+
+def _tile(value: float, form: str) -> str:
+    """Few are not none: a share that would read as 0.0 % is said to be below the smallest one."""
+    return "&lt;0.1%" if form == SHARE and 0 < value < SHARE_MIN else form.format(value)
 
 
 def _pair(title: str, parts: Sequence[str]) -> str:
@@ -176,7 +155,7 @@ def _thresholds(thresholds: Sequence[Mapping[str, Any]]) -> str:
         f"<td class={'good' if threshold['passed'] else 'bad'}>{'passed' if threshold['passed'] else 'FAILED'}"
         for threshold in thresholds
     ]
-    return f"<h2>Thresholds</h2><table><tr><th>wanted<th>measured<th>{''.join(rows)}</table>"
+    return f"<h2>Thresholds</h2><table><tr><th>wanted<th>measured<th class=end>result{''.join(rows)}</table>"
 
 
 def _cost(cost: Mapping[str, Any] | None) -> str:
@@ -207,6 +186,25 @@ def _dollars(value: float) -> str:
 def _places(value: float, digits: int) -> int:
     """Behind the point, so that so many digits say something: no exponents for people."""
     return min(PLACES_MAX, max(0, digits - 1 - math.floor(math.log10(abs(value) or 1.0))))
+
+
+def settings(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values for people; what is not set is none."""
+    return [(name, "none" if value is None else str(value)) for name, value in values.items()]
+
+
+def _has_target(report: Mapping[str, Any]) -> bool:
+    return any(one["source"] != SENDER for one in (report.get("limits") or {}).get("series") or ())
+
+
+def _throttles(numbers: Mapping[str, float | None]) -> str:
+    """All four, also when there were none: that is worth as much. What was not observed is no zero."""
+    rows = [(label, numbers.get(name)) for name, label in THROTTLES]
+    return _table(
+        "Throttled, by source",
+        [(label, "not known" if value is None else f"{value:,.10g}") for label, value in rows],
+        "narrow",
+    )
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:

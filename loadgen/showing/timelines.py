@@ -84,49 +84,71 @@ TARGET = (
     Timeline("Cold starts per second", (Line("cold_starts", "environments", "b", max),)),
 )  # fmt: skip
 TABLE_THROTTLES = ("table_write_throttles", "table_read_throttles", "quarantine_throttles")
+NONE_RAN = ("concurrency", "lanes_with_work")
 BY_SHARD = "write_throttles "
 SHARDS_MAX = 6
 AFTER_S_MAX = 100_000
+NEARLY_WHOLE_S = 0.9
 SHARD_STYLES = ("b", "c", "d", "e", "f", "g")
 
 
 def timelines(report: Mapping[str, Any]) -> list[str]:
-    """One figure for each group that has something to show; the captions say how finely it is known."""
+    """One figure for each group that has something to show; the legends say how finely it is known."""
     series = (report.get("limits") or {}).get("series") or []
     table = _table(report, series)
     resolutions = {one["name"]: one["resolution_s"] for one in series}
     marks = _marks(report, len(table))
     drawn = []
     for timeline in (*SENT, *_of_shards(series), *TARGET):
-        columns, lines = _shown(table, timeline)
+        columns, lines = _shown(table, timeline, resolutions)
         if _has_any(table, timeline.needs or tuple(line.column for line in lines)):
-            drawn.append(chart(_titled(timeline.title, lines, resolutions), columns, lines, marks))
+            drawn.append(chart(timeline.title, columns, lines, marks))
     return [figure for figure in drawn if figure]
 
 
 def _table(report: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> list[Row]:
     """One row for every second in which something happened here or there."""
     timeline = report["timeline"]
-    table = rows(series, seconds(series, timeline))
+    table = observed(series, timeline)
     limits = report.get("limits") or {}
     allowed, table_allowed = (
         _allowed(limits.get("capacity")),
         (limits.get("capacity") or {}).get("table_write_units_per_s"),
     )
-    whole_seconds = int(report["numbers"]["elapsed_s"])
+    whole = whole_seconds(report)
     for second, row in enumerate(table):
         sent = timeline[second] if second < len(timeline) else {}
-        is_whole = second < whole_seconds  # a rate of a part of a second would be drawn as a drop
         row["offered"], row["acknowledged"] = (
-            (sent["offered"], sent["acknowledged"]) if sent and is_whole else (None, None)
+            (sent["offered"], sent["acknowledged"]) if sent and second < whole else (None, None)
         )
         for name in ("latency_p50_ms", "latency_p99_ms", "throttled_attempts", "failed_attempts"):
             row[name] = sent.get(name, 0 if name.endswith("attempts") else None)
-        row["table_throttles"] = sum(row.get(name) or 0.0 for name in TABLE_THROTTLES)
+        row["table_throttles"] = _together([row[name] for name in TABLE_THROTTLES if name in row])
         row["allowed"], row["table_allowed"] = allowed, table_allowed
         fill = row.get("batch_fill")
         row["batch_fill_percent"] = None if fill is None else 100 * fill
     return table
+
+
+def observed(series: Sequence[Mapping[str, Any]], timeline: Sequence[object]) -> list[Row]:
+    """The target's columns by second. Where a whole log has no invocation, none ran: that is a zero and no gap."""
+    table = rows(series, seconds(series, timeline))
+    silent = [one["name"] for one in series if one["name"] in NONE_RAN and not one.get("partial")]
+    for row in table:
+        row.update({name: 0.0 for name in silent if row[name] is None})
+    return table
+
+
+def whole_seconds(report: Mapping[str, Any]) -> int:
+    """Seconds of which (nearly) all belonged to the sending: a count of a part of one would be drawn as a drop. Of a
+    load that was shorter than that, the only one there is."""
+    return max(1, int(report["numbers"]["elapsed_s"] + 1 - NEARLY_WHOLE_S))
+
+
+def _together(values: Sequence[float | None]) -> float | None:
+    """Their sum; None where nothing was counted and one of them is not known: that is no zero."""
+    total = sum(value for value in values if value is not None)
+    return None if not total and None in values else total
 
 
 def seconds(series: Iterable[Mapping[str, Any]], timeline: Sequence[object]) -> int:
@@ -166,12 +188,14 @@ def _has_any(table: Iterable[Row], columns: Sequence[str]) -> bool:
     return any(row.get(name) for row in table for name in columns)
 
 
-def _shown(table: Sequence[Row], timeline: Timeline) -> tuple[list[Row], list[Line]]:
-    """The chart's columns; a line without anything is left out."""
+def _shown(table: Sequence[Row], timeline: Timeline, resolutions: Mapping[str, int]) -> tuple[list[Row], list[Line]]:
+    """The chart's columns; a line without anything is left out, and one that is not known by the second says so."""
     lines = [line for line in timeline.lines if _has_any(table, (line.column,))]
-    return [{line.column: row.get(line.column) for line in lines} for row in table], lines
+    columns = [{line.column: row.get(line.column) for line in lines} for row in table]
+    return columns, [_with_resolution(line, resolutions) for line in lines]
 
 
-def _titled(title: str, lines: Iterable[Line], resolutions: Mapping[str, int]) -> str:
-    coarse = {resolutions[line.column] for line in lines if resolutions.get(line.column, 1) > 1}
-    return f"{title} (CloudWatch knows it by {max(coarse)} s)" if coarse else title
+def _with_resolution(line: Line, resolutions: Mapping[str, int]) -> Line:
+    columns = TABLE_THROTTLES if line.column == "table_throttles" else (line.column,)
+    coarsest = max(resolutions.get(column, 1) for column in columns)
+    return line._replace(label=f"{line.label} (by {coarsest} s)") if coarsest > 1 else line

@@ -8,13 +8,17 @@ from typing import Any, NamedTuple
 
 from loadgen.showing.chart import nice
 
-WIDTH, HEIGHT = 760, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 18, 12, 42
+WIDTH, HEIGHT = 560, 300
+LEFT, RIGHT, TOP, BOTTOM = 72, 18, 12, 46
 DOT = 4
-LABEL_WIDTH = 34  # labels on the axis of lanes keep so far apart
+LABEL_WIDTH = 44  # labels on the axis of lanes keep so far apart
+STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)  # of an axis that is not logarithmic, times a power of ten
 TICKS = 5  # of an axis that is not logarithmic, at most
 DECADE_TICKS = (1, 2, 5)
-LEGEND_HEIGHT, SAMPLE_WIDTH, CHARACTER_WIDTH = 26, 44, 6.2
+FEW_TICKS, MANY_TICKS = 3, 10  # of a logarithmic axis: fewer say no scale, more touch each other
+FINE_TICKS = tuple(half / 2 for half in range(2, 20))
+LEGEND_HEIGHT, SAMPLE_WIDTH, CHARACTER_WIDTH = 22, 44, 6.8
+MILLION = 1_000_000
 LOG_FROM = 8  # axes whose ends are so many times apart are logarithmic
 
 # Colours are the page's, by its variables; a file of its own brings them along.
@@ -123,16 +127,16 @@ def _lanes_axis(places: Sequence[Place]) -> _Axis:
 def _value_axis(bottom: float, top: float, *, is_log: bool) -> _Axis:
     if is_log and bottom > 0:
         return _Axis(bottom / 1.3, top * 1.2, HEIGHT - BOTTOM, TOP, True)
-    step = nice(top / TICKS)
+    step = nice(top / TICKS, STEPS)
     return _Axis(0.0, math.ceil(top / step) * step, HEIGHT - BOTTOM, TOP, False)
 
 
 def _drawn(title: str, x: _Axis, y: _Axis, places: Sequence[Place], curve: Sequence[Curve], *, alone: bool) -> str:
     parts = [_grid(y), _lanes(x, places), _band(x, y, curve), _law(x, y, curve), _quota(x, y, places)]
     parts += [_dot(x, y, place) for place in places]
-    legend = _legend(curve, places) if alone else ""
+    legend, rows = _legend(curve, places) if alone else ("", 0)
     space = "xmlns='http://www.w3.org/2000/svg' " if alone else ""
-    height = HEIGHT + (LEGEND_HEIGHT if alone else 0)
+    height = HEIGHT + LEGEND_HEIGHT * rows + (4 if rows else 0)
     style = f"<style>{ALONE}{STYLE}</style>" if alone else ""
     return (
         f"<svg {space}class='chart' viewBox='0 0 {WIDTH} {height}' role='img' aria-label='{html.escape(title)}'>"
@@ -141,19 +145,29 @@ def _drawn(title: str, x: _Axis, y: _Axis, places: Sequence[Place], curve: Seque
 
 
 def _grid(y: _Axis) -> str:
-    step = nice(y.high / TICKS)
+    step = nice(y.high / TICKS, STEPS)
     values = _decades(y.low, y.high) if y.is_log else [step * part for part in range(int(y.high / step + 1.001))]
     return "".join(
         f"<line x1='{LEFT}' y1='{y(value):.1f}' x2='{WIDTH - RIGHT}' y2='{y(value):.1f}'/>"
-        f"<text x='{LEFT - 8}' y='{y(value) + 4:.1f}' text-anchor='end'>{value:,.10g}</text>"
+        f"<text x='{LEFT - 8}' y='{y(value) + 4:.1f}' text-anchor='end'>{_label(value)}</text>"
         for value in values
     )
 
 
 def _decades(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    found = [step * 10.0**power for power in range(first, last + 1) for step in DECADE_TICKS]
-    return [value for value in found if low <= value <= high]
+
+    def inside(steps: Sequence[float]) -> list[float]:
+        found = (step * 10.0**power for power in range(first, last + 1) for step in steps)
+        return [value for value in found if low <= value <= high]
+
+    ticks = inside(DECADE_TICKS)
+    return inside(FINE_TICKS) if len(ticks) < FEW_TICKS else inside((1,)) if len(ticks) > MANY_TICKS else ticks
+
+
+def _label(value: float) -> str:
+    """No wider than the axis has room for."""
+    return f"{value / MILLION:,.10g} M" if value >= MILLION else f"{value:,.10g}"
 
 
 def _lanes(x: _Axis, places: Sequence[Place]) -> str:
@@ -214,12 +228,16 @@ def samples(curve: Sequence[Curve], places: Sequence[Place]) -> list[tuple[str, 
     return found
 
 
-def _legend(curve: Sequence[Curve], places: Sequence[Place]) -> str:
-    parts, left = [], float(LEFT)
+def _legend(curve: Sequence[Curve], places: Sequence[Place]) -> tuple[str, int]:
+    """In as many rows as it needs, and how many these are."""
+    parts, left, row = [], float(LEFT), 0
     for drawing, said in samples(curve, places):
+        width = SAMPLE_WIDTH + CHARACTER_WIDTH * len(said)
+        if left + width > WIDTH and left > LEFT:
+            left, row = float(LEFT), row + 1
         parts.append(
-            f"<g transform='translate({left:.0f} {HEIGHT + 8})'>{drawing}"
+            f"<g transform='translate({left:.0f} {HEIGHT + 8 + row * LEGEND_HEIGHT})'>{drawing}"
             f"<text x='30' y='8'>{html.escape(said)}</text></g>"
         )
-        left += SAMPLE_WIDTH + CHARACTER_WIDTH * len(said)
-    return "".join(parts)
+        left += width
+    return "".join(parts), row + 1

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from loadgen.showing.page import STYLE
+from loadgen.showing.page import settings as settings_of
+from loadgen.showing.page import words
+from loadgen.showing.style import STYLE
 from loadgen.sweep.chart import STYLE as CHART_STYLE
 from loadgen.sweep.chart import Curve, Place, per_lane, places_of, samples, throughput
 from loadgen.sweep.curves import is_unsure, of_group, sentences
@@ -14,10 +16,10 @@ from loadgen.sweep.measured import per_second
 from loadgen.sweep.quotas import NOT_REACHED
 
 MORE_STYLE = """
-.wide{overflow-x:auto}
 .points td,.points th{padding:.3rem .5rem;vertical-align:top;text-align:right;font-variant-numeric:tabular-nums}
 .points td.said,.points th.said{text-align:left;white-space:normal;min-width:17rem}
-.points .dim{font-size:13px}.pair .chart text{font-size:17px}
+.points .dim{font-size:13px}.points td:first-child{overflow-wrap:normal}.legend{margin-bottom:.8rem}
+@media print,(max-width:600px){.chart text{font-size:15px}}
 """
 SETTINGS = (
     ("shards", "shards"),
@@ -79,7 +81,7 @@ def verdict(sweep: Mapping[str, Any]) -> str:
 
 def explained(sweep: Mapping[str, Any]) -> list[str]:
     """What the curves say, how near the arithmetic is, and what is not settled."""
-    said = sentences(sweep["scaling"])
+    said = [f"{one[:1].upper()}{one[1:]}".replace(" +- ", " ± ") for one in sentences(sweep["scaling"])]
     off = [one["difference_to_quota"] for one in sweep["points"] if one["difference_to_quota"] is not None]
     if off:
         said.append(
@@ -100,7 +102,7 @@ def _head(sweep: Mapping[str, Any], said: str) -> str:
     good = bool(sweep["points"]) and not sweep["partial"]
     return (
         f"<header class={'good' if good else 'bad'}><h1>{html.escape(said)}</h1>"
-        f"<p class=dim>{html.escape(started)}</p></header><pre>{html.escape(' '.join(sweep['command']))}</pre>"
+        f"<p class=dim>{html.escape(started)}</p></header><pre>{words(sweep['command'])}</pre>"
     )
 
 
@@ -120,8 +122,8 @@ def _figures(sweep: Mapping[str, Any], group: Mapping[str, Any]) -> str:
     )
     law = f"<h3>Terms of the scaling law</h3>{_law(group['law'])}" if group["law"] else ""
     return (
-        f"<h2>How it scales: {html.escape(what)}</h2><figure><figcaption>{legend}</figcaption></figure><div class=pair>"
-        f"<div><h3>Sustained events per second</h3><figure>{throughput(places, curve)}</figure></div>"
+        f"<h2>How it scales: {html.escape(what)}</h2><figure class=legend><figcaption>{legend}</figcaption></figure>"
+        f"<div class=pair><div><h3>Sustained events per second</h3><figure>{throughput(places, curve)}</figure></div>"
         f"<div><h3>The same, per lane</h3><figure>{per_lane(places, curve)}</figure></div></div>{law}"
     )
 
@@ -170,18 +172,19 @@ def _found(one: Mapping[str, Any]) -> str:
     still_open = "" if one["is_closed"] else " <span class=bad>open</span>"
     arithmetic = f" <span class=dim>{html.escape(quota['arithmetic'])}</span>" if quota else ""
     after = f"<br>next: {html.escape(following['name'])} at {following['events_per_s']:,.0f}/s" if following else ""
+    why = one["reason"].removeprefix(f"{one['limited_by']}: ")
     allowed = per_second(quota["events_per_s"]) if quota else "-"
     return (
         f"<td>{per_second(one['sustained_events_per_s'])}{still_open}"
         f"<td>{'-' if too_much is None else per_second(too_much)}"
         f"<td>{allowed}<td>{'-' if off is None else f'{off:+.1%}'}"
         f"<td class=said><b>{html.escape(one['limited_by'])}</b>{arithmetic}"
-        f"<br><span class=dim>{html.escape(one['reason'])}{after}</span>"
+        f"<br><span class=dim>{html.escape(why)}{after}</span>"
     )
 
 
 def _table(title: str, values: Mapping[str, Any]) -> str:
-    return f"<h2>{html.escape(title)}</h2>" + _rows([(name, str(value)) for name, value in values.items()])
+    return f"<h2>{html.escape(title)}</h2>" + _rows(settings_of(values))
 
 
 def _rows(rows: Sequence[tuple[str, str]]) -> str:

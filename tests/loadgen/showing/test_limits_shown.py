@@ -60,7 +60,8 @@ def test_the_page_says_the_limit_the_rest_and_what_was_not_observed_and_draws_th
     assert "Not observed: x &lt;y&gt;." in shown
     for title in ("Events per second<", "Invocations at the same time<", "Age of the oldest record, ms<"):
         assert f"<h3>{title}" in shown
-    assert "<h3>Throttled, per second (CloudWatch knows it by 60 s)" in shown
+    assert "<h3>Throttled, per second<" in shown
+    assert "invocations (by 60 s) <b>2</b>" in shown
     assert "processed <b>max 8</b>" in shown
     assert "<td>reserved concurrency<td>4" in shown
 
