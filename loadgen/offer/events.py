@@ -92,17 +92,20 @@ def subject(run_id: str, key: int) -> str:
 
 def smallest_event_bytes(run_id: str) -> int:
     """No event of this run is shorter than this without padding."""
-    longest = (10**10 - 1, _of_key(run_id, subject(run_id, 999_999)), b"2026-11-23T00:00:00.000Z", 10**7, 999, 999)
+    longest = (10**10 - 1, text_of_key(run_id, subject(run_id, 999_999)), b"2026-11-23T00:00:00.000Z", 0, 0, 0)
     return len(EVENT % longest + END)
 
 
 # An event, in the order of its bytes: id, what depends on its key alone, time, bytes, quantity.
-EVENT = b'{"specversion":"1.0","id":"%010d%b%b","data":{"bytes":%d,"quantity":%d.%03d,"pad":"'
+# Numbers are right-aligned, so that every event of a run has the same length.
+ID = b"%010d"
+EVENT = b'{"specversion":"1.0","id":"' + ID + b'%b%b","data":{"bytes":%5d,"quantity":%3d.%03d,"pad":"'
+BYTES_BELOW, MILLI_BELOW = 100_000, 1_000_000  # of the data's `bytes`, and of `quantity` in thousandths
 PADDING, END = b"x", b'"}}'
 TEXTS_KEPT = 16_384  # of keys, at most
 
 
-def _of_key(run_id: str, partition_key: str) -> bytes:
+def text_of_key(run_id: str, partition_key: str) -> bytes:
     return f'","source":"loadgen/{run_id}","type":"{TYPE}","subject":"{partition_key}","time":"'.encode()
 
 
@@ -117,8 +120,8 @@ class Generator:
     options: EventOptions
     first: int = 0
     step: int = 1
-    _random: Random = field(init=False)
-    _weights: list[float] = field(init=False)
+    random: Random = field(init=False)
+    weights: list[float] = field(init=False)
     _recent: deque[Generated] = field(init=False)
     _keys: dict[int, tuple[str, bytes]] = field(init=False)
     _ordinal: int = 0
@@ -132,8 +135,8 @@ class Generator:
         options = self.options
         sender = f"/{self.first} of {self.step}" if self.step > 1 else ""
         self._ordinal = self._malformed = self.first
-        self._random = Random(f"{options.seed}/{options.run_id}{sender}")  # noqa: S311 - repeatable, not secret
-        self._weights = list(accumulate((k + 1) ** -options.skew for k in range(options.keys)))
+        self.random = Random(f"{options.seed}/{options.run_id}{sender}")  # noqa: S311 - repeatable, not secret
+        self.weights = list(accumulate((k + 1) ** -options.skew for k in range(options.keys)))
         self._recent = deque(maxlen=COPIES_FROM)
         self._keys = {}
 
@@ -143,7 +146,7 @@ class Generator:
 
     def many(self, due_s: Iterable[float]) -> list[Generated]:
         """The events that are due at these moments, one for each."""
-        options, draw, recent = self.options, self._random.random, self._recent
+        options, draw, recent = self.options, self.random.random, self._recent
         if not options.duplicates and not options.malformed:
             return self._fresh(due_s)
         made: list[Generated] = []
@@ -163,8 +166,8 @@ class Generator:
 
     def _fresh(self, due_s: Iterable[float]) -> list[Generated]:
         """Everything is looked up once: a load makes hundreds of thousands of events a second here."""
-        options, draw = self.options, self._random.random
-        started_s, source, weights, last_key = options.started_s, options.source, self._weights, options.keys - 1
+        options, draw = self.options, self.random.random
+        started_s, source, weights, last_key = options.started_s, options.source, self.weights, options.keys - 1
         total, keys, ordinal, step = weights[-1], self._keys, self._ordinal, self.step
         padded, new = options.event_bytes - len(END), tuple.__new__
         made: list[Generated] = []
@@ -175,7 +178,7 @@ class Generator:
             now_milli = int((started_s + at_s) * 1000)
             if now_milli != self._now_milli:
                 self._tell_time(now_milli)
-            size, milli = int(draw() * 100_000), int(draw() * 1_000_000)
+            size, milli = int(draw() * BYTES_BELOW), int(draw() * MILLI_BELOW)
             name, text = keys.get(key) or self._texts(key)
             text = EVENT % (ordinal, text, self._time, size, milli // 1000, milli % 1000)
             payload = text.ljust(padded, PADDING) + END
@@ -195,7 +198,7 @@ class Generator:
         if len(self._keys) >= TEXTS_KEPT:
             self._keys.clear()
         name = subject(self.options.run_id, key)
-        self._keys[key] = texts = name, _of_key(self.options.run_id, name)
+        self._keys[key] = texts = name, text_of_key(self.options.run_id, name)
         return texts
 
     def _spoiled(self, event: Generated) -> Generated:

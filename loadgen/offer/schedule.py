@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from loadgen.offer.columns import Columns
 from loadgen.offer.truth import Known
 
 
@@ -17,22 +18,33 @@ class Due(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Events that were made together, in columns: well-formed originals that are due at ascending times."""
+    """Events that were made together, one by one: well-formed originals that are due at ascending times."""
 
     due_s: Sequence[float]
     partition_keys: Sequence[str]
     payloads: Sequence[bytes]
     truths: Sequence[Known]
 
+    def events(self, first: int, last: int) -> Sequence[tuple[str, bytes, Known]]:
+        """(partition key, payload, truth) of each of these."""
+        columns = (self.partition_keys, self.payloads, self.truths)
+        if last - first < len(self.due_s):
+            columns = tuple(column[first:last] for column in columns)  # type: ignore[assignment]  # three, as before
+        return list(zip(*columns, strict=True))
+
+
+NO_BLOCK = Block((), (), (), ())
+
 
 class Schedule(Iterator[Due]):
     """One after the other, whether they were made together or not; what preparing the first one takes is over when it
     is made. `upcoming_s`: when the next one is due, None: as soon as there is room. False when there is none."""
 
-    def __init__(self, made: Iterable[Due | Block]) -> None:
+    def __init__(self, made: Iterable[Due | Block | Columns]) -> None:
         self._made = iter(made)
-        self._block, self._place = Block((), (), (), ()), 0
-        self._ahead: Due | Block | None = None
+        self._block: Block | Columns = NO_BLOCK
+        self._place = 0
+        self._ahead: Due | Block | Columns | None = None
         self._due: Due | None = None
         self.upcoming_s: float | None = None
         self._more()
@@ -53,7 +65,7 @@ class Schedule(Iterator[Due]):
             raise StopIteration
         place, block = self._place, self._block
         self._advance(place + 1)
-        return Due(block.due_s[place], block.partition_keys[place], block.payloads[place], block.truths[place])
+        return Due(block.due_s[place], *block.events(place, place + 1)[0])
 
     def together(self, now_s: float, at_most: int) -> Sequence[tuple[str, bytes, Known]]:
         """(partition key, payload, truth) of the next ones that are due and were made together; [] when the next one
@@ -61,14 +73,27 @@ class Schedule(Iterator[Due]):
         if self._due is not None:
             return ()
         first, block = self._place, self._block
-        last = bisect_right(block.due_s, now_s, first, min(first + at_most, len(block.due_s)))
+        last = self._until(now_s, at_most)
         if last == first:
             return ()
-        columns = (block.partition_keys, block.payloads, block.truths)
-        if last - first < len(block.due_s):
-            columns = tuple(column[first:last] for column in columns)  # type: ignore[assignment]  # three, as before
         self._advance(last)
-        return list(zip(*columns, strict=True))
+        return block.events(first, last)
+
+    @property
+    def columns(self) -> Columns | None:
+        """What the next ones were made in, if they were made in columns."""
+        return self._block if self._due is None and isinstance(self._block, Columns) else None
+
+    def rows(self, now_s: float, at_most: int) -> tuple[int, int]:
+        """Take the next ones that are due out of `columns`: from the first to before the last of these places."""
+        first, last = self._place, self._until(now_s, at_most)
+        if first < last:
+            self._advance(last)
+        return first, last
+
+    def _until(self, now_s: float, at_most: int) -> int:
+        first, due_s = self._place, self._block.due_s
+        return bisect_right(due_s, now_s, first, min(first + at_most, len(due_s)))
 
     def _advance(self, place: int) -> None:
         self._place = place
@@ -92,4 +117,4 @@ class Schedule(Iterator[Due]):
                 self._block, self._place, self.upcoming_s = made, 0, made.due_s[0]
                 return
             made = next(self._made, None)
-        self._block, self._place = Block((), (), (), ()), 0
+        self._block, self._place = NO_BLOCK, 0

@@ -7,6 +7,7 @@ the numbers match: every identity (64-bit digest) is kept to be looked for, and 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from loadgen.offer.columns import Rows
 from loadgen.offer.identities import Identities
 from loadgen.offer.items import ExpectedItem, Item, ItemKey
 from loadgen.offer.truth import Known, Metered, Truth
@@ -70,6 +71,10 @@ class Expectations:
 
     def acknowledged(self, truths: Iterable[Known], shard_id: str, sequence_number: str) -> None:
         """A Kinesis record is in the stream, with these user records in this order."""
+        if isinstance(truths, Rows) and not self._has_before:
+            self.events_acknowledged += len(truths)
+            self._tallies.take_rows(truths)
+            return
         events = truths if isinstance(truths, tuple) else tuple(truths)
         self.events_acknowledged += len(events)
         metered = [] if self._has_before else [event for event in events if type(event) is Metered]

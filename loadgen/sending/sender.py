@@ -7,6 +7,7 @@ generated until it shrinks; those events are sent late, and are counted so.
 """
 
 import gc
+import math
 import queue
 import random
 import re
@@ -16,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from loadgen.offer.column_packer import ColumnPacker
+from loadgen.offer.columns import Rows
 from loadgen.offer.schedule import Due, Schedule
 from loadgen.offer.truth import Known, Metered, Truth
 from loadgen.outcome.results import PutResult
@@ -70,7 +73,7 @@ class Answer(NamedTuple):
     done_s: float
 
 
-OnSettled: TypeAlias = Callable[[PutResult, tuple[Any, ...]], None]  # the truths of the events, as they were due
+OnSettled: TypeAlias = Callable[[PutResult, Sequence[Any]], None]  # the truths of the events, as they were due
 
 
 class Sender:
@@ -87,6 +90,7 @@ class Sender:
     ) -> None:
         self._put, self._packing = put, packing
         self._packer: Packer[Known] = Packer(packing)
+        self._columns: ColumnPacker | None = None  # for what was made in columns, where it can pack it
         self._outbox: Outbox[Known] = Outbox(retry)
         self._on_settled, self._on_turn = on_settled, on_turn
         self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
@@ -108,6 +112,8 @@ class Sender:
         for worker in workers:
             worker.start()
         events = Schedule.of(schedule)  # what preparing the first ones takes is over before the schedule's 0
+        if events.columns is not None:
+            self._columns = ColumnPacker.of(events.columns, self._packing)
         self._start_s = time.monotonic() if start_s is None else start_s
         self.started_s = time.time() - (time.monotonic() - self._start_s)
         try:
@@ -131,14 +137,13 @@ class Sender:
 
     def _loop(self, schedule: Schedule) -> None:
         turn_s = 0.0
-        while schedule or self._outbox.records or self._packer.deadline_s() is not None:
+        while schedule or self._outbox.records or self._deadline_s() is not None:
             if self.stopping.is_set():
                 self._abandon()
                 return
             now_s = self._now_s()
             self._generate(schedule, now_s)
-            for record in self._packer.due(now_s) if schedule else self._packer.flush():
-                self._outbox.add(record, now_s)
+            self._close(now_s if schedule else math.inf, now_s)
             self._dispatch(now_s)
             schedule.make_ahead()
             self._collect(self._wait_s(schedule, self._now_s()))
@@ -150,10 +155,8 @@ class Sender:
         """Pack what is due. An event without a pace is due when there is room for it."""
         outbox, packed, until_s = self._outbox, 0, now_s + HAND_OVER_S
         while schedule and packed < GENERATED_PER_TURN and outbox.size <= WAITING_BYTES_MAX:
-            if together := schedule.together(until_s, GENERATED_PER_TURN - packed):
-                for record in self._packer.add_all(together, now_s):
-                    outbox.add(record, now_s)
-                packed += len(together)
+            if taken := self._pack_together(schedule, now_s, GENERATED_PER_TURN - packed):
+                packed += taken
                 continue
             if schedule.upcoming_s is None:
                 due = next(schedule)
@@ -164,6 +167,32 @@ class Sender:
                 self._pack(next(schedule), now_s)
             packed += 1
         self._is_behind = packed >= GENERATED_PER_TURN
+
+    def _pack_together(self, schedule: Schedule, now_s: float, at_most: int) -> int:
+        """Pack the next ones that are due and were made together; returns how many."""
+        until_s, columns = now_s + HAND_OVER_S, schedule.columns
+        if self._columns is not None and columns is not None:
+            first, last = schedule.rows(until_s, at_most)
+            for record in self._columns.add(columns, last, now_s) if first < last else ():
+                self._outbox.add(record, now_s)
+            return last - first
+        together = schedule.together(until_s, at_most)
+        for record in self._packer.add_all(together, now_s):
+            self._outbox.add(record, now_s)
+        return len(together)
+
+    def _close(self, until_s: float, now_s: float) -> None:
+        """The aggregates that have waited long enough go, with the end of time all of them."""
+        for packer in (self._packer, self._columns):
+            for record in packer.due(until_s) if packer is not None else ():
+                self._outbox.add(record, now_s)
+
+    def _deadline_s(self) -> float | None:
+        """When the next aggregate has waited long enough; None: there is none."""
+        return min(
+            (at_s for packer in (self._packer, self._columns) if packer and (at_s := packer.deadline_s()) is not None),
+            default=None,
+        )
 
     def _pack(self, event: Due, now_s: float) -> None:
         truth = event.truth
@@ -207,7 +236,7 @@ class Sender:
         if schedule and self._outbox.size <= WAITING_BYTES_MAX:
             due_s = (schedule.upcoming_s or 0.0) - HAND_OVER_S
             moments.append(max(due_s, now_s + TICK_S) if now_s < due_s else due_s)
-        if (deadline_s := self._packer.deadline_s()) is not None:
+        if (deadline_s := self._deadline_s()) is not None:
             moments.append(deadline_s)
         if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
             until_s = self._called_s + SHORT_CALL_S if self._is_short() else 0.0
@@ -255,24 +284,24 @@ class Sender:
         for entry in (entry for taken in self._flying.values() for entry in taken):
             entry.uncertain = True
         now_s = self._now_s()
-        for record in self._packer.flush():
-            self._outbox.add(record, now_s)
+        self._close(math.inf, now_s)
         self._settled(self._outbox.give_up("Interrupted", "the run was stopped before it was put"), self._now_s())
 
     def _settled(self, settled: list[Settled[Known]], done_s: float) -> None:
         done_us = int(done_s * 1e6)
         for entry, outcome in settled:
             truths = entry.record.members
+            is_plain = isinstance(truths, Rows)
             accepted = outcome if isinstance(outcome, Acknowledged) else None
             result = PutResult(
                 partition_key=entry.record.partition_key,
-                due_us=[truth[0] for truth in truths],
+                due_us=truths.due_us() if isinstance(truths, Rows) else [truth[0] for truth in truths],
                 put_us=None if entry.first_put_s is None else int(entry.first_put_s * 1e6),
                 done_us=done_us,
                 attempts=entry.attempts,
                 size=entry.size,
-                copies=sum([truth.copy for truth in truths]),
-                malformed=sum([type(truth) is Truth and truth.reason is not None for truth in truths]),
+                copies=0 if is_plain else sum([truth.copy for truth in truths]),
+                malformed=0 if is_plain else sum([truth.reason is not None for truth in truths]),
                 shard_id=accepted.shard_id if accepted else None,
                 sequence_number=accepted.sequence_number if accepted else None,
                 errors=tuple(entry.errors),

@@ -6,6 +6,7 @@ from itertools import islice, tee
 from typing import Protocol
 from zlib import crc32
 
+from loadgen.offer.columns import Columns
 from loadgen.offer.events import EventOptions, Generator
 from loadgen.offer.metered import MeteredEvents
 from loadgen.offer.pacer import paced, schedule
@@ -28,7 +29,7 @@ class Part:
 WHOLE = Part()
 
 # Generated events are made some at a time, which costs half as much: those of so many seconds, while the sender waits.
-MADE_AT_ONCE, MADE_AHEAD_S = 256, 0.025
+MADE_AT_ONCE, MADE_AHEAD_S = 2048, 0.025
 
 
 class Source(Protocol):
@@ -58,7 +59,7 @@ class GeneratedSource:
     def due(self, part: Part = WHOLE) -> Schedule:
         return Schedule(self._made(part))
 
-    def _made(self, part: Part) -> Iterator[Due | Block]:
+    def _made(self, part: Part) -> Iterator[Due | Block | Columns]:
         truths = Truths(self.settings, effects_of(self.rules_module))
         moments = islice(schedule(self.profile, self.rate, self.duration_s), part.index, None, part.of)
         at_once = max(1, min(MADE_AT_ONCE, int(self.rate / part.of * MADE_AHEAD_S)))

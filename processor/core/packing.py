@@ -83,7 +83,7 @@ class Packed(NamedTuple, Generic[Tag]):
     partition_key: str
     explicit_hash_key: str | None
     data: bytes
-    members: tuple[Tag, ...]
+    members: Sequence[Tag]
     aggregated: bool
 
     @property
@@ -120,7 +120,7 @@ def varint(value: int) -> bytes:
 
 
 @lru_cache(maxsize=65_536)
-def _record_prefix(key_index: int, size: int) -> bytes:
+def record_prefix(key_index: int, size: int) -> bytes:
     """Everything of a user record in front of its data: `Record{key index, hash key index 0, data}` as field 3."""
     inner = b"\x08" + varint(key_index) + b"\x10\x00\x1a" + varint(size)
     return b"\x1a" + varint(len(inner) + size) + inner
@@ -172,15 +172,15 @@ class _Open(Generic[Tag]):
         self.head: list[bytes] = []
         self.body: list[bytes] = []
         self.members: list[Tag] = []
-        self.size = len(MAGIC) + DIGEST_BYTES + len(_table_entry(b"\x12", explicit_hash_key))
+        self.size = len(MAGIC) + DIGEST_BYTES + len(table_entry(b"\x12", explicit_hash_key))
 
     def close(self) -> Packed[Tag]:
-        hash_key = _table_entry(b"\x12", self.explicit_hash_key)
+        hash_key = table_entry(b"\x12", self.explicit_hash_key)
         message = b"".join((*self.head, hash_key, *self.body))
         return Packed(self.partition_key, self.explicit_hash_key, frame(message), tuple(self.members), aggregated=True)
 
 
-def _table_entry(field: bytes, key: str) -> bytes:
+def table_entry(field: bytes, key: str) -> bytes:
     encoded = key.encode()
     return field + varint(len(encoded)) + encoded
 
@@ -206,7 +206,7 @@ class Packer(Generic[Tag]):
     def add_all(self, events: Iterable[tuple[str, bytes, Tag]], now_s: float) -> Iterator[Packed[Tag]]:
         """`add` for each of (partition key, data, tag), in less time; they are added while the records are asked for.
         The first one that raises UnpackableError ends it: those before it are added, those behind it are not."""
-        keys, opened, prefix_of = self._keys, self._open, _record_prefix
+        keys, opened, prefix_of = self._keys, self._open, record_prefix
         for partition_key, data, tag in events:
             size = len(data)
             key = keys.get(partition_key)
@@ -248,10 +248,10 @@ class Packer(Generic[Tag]):
     def _check(self, partition_key: str, data: bytes) -> _Key:
         """Raises UnpackableError."""
         check(partition_key, data)
-        key = _Key(lane_of(partition_key, self.settings.lanes), _table_entry(b"\x0a", partition_key))
+        key = _Key(lane_of(partition_key, self.settings.lanes), table_entry(b"\x0a", partition_key))
         if self.settings.aggregate is not None and len(data) > NEARLY_TOO_LARGE:
             alone: _Open[Tag] = _Open(*lane_keys(key.lane, self.settings.lanes), opened_at_s=0.0)
-            size = alone.size + len(key.entry) + len(_record_prefix(0, len(data))) + len(data)
+            size = alone.size + len(key.entry) + len(record_prefix(0, len(data))) + len(data)
             size += len(alone.partition_key)
             if size > RECORD_BYTES_MAX:
                 raise UnpackableError(

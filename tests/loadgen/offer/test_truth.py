@@ -48,7 +48,7 @@ def test_the_truth_of_a_generated_event_is_that_of_its_payload(
     st.integers(0, 1000), st.lists(st.floats(0, 1e4) | st.floats(0, 3), max_size=60).map(sorted), st.integers(1, 40),
     st.sampled_from([(0, 1), (2, 3)]), st.sampled_from([1, 3600]), st.sampled_from([0.0, 1.5]),
 )  # fmt: skip
-def test_events_and_truths_made_in_one_loop_are_those_made_one_after_the_other(
+def test_events_and_truths_made_in_columns_are_those_made_one_after_the_other(
     seed: int, due_s: list[float], together: int, part: tuple[int, int], window_s: int, skew: float
 ) -> None:
     options = EventOptions("r", seed, 1_795_426_496.5, keys=7, skew=skew)
@@ -60,11 +60,11 @@ def test_events_and_truths_made_in_one_loop_are_those_made_one_after_the_other(
     )
     for first in range(0, len(due_s), together):
         moments = due_s[first : first + together]
-        block, events = metered.block(moments), generator.many(moments)
-        assert block.due_s == moments
-        assert block.partition_keys == [event.partition_key for event in events]
-        assert block.payloads == [event.payload for event in events]
-        for at_s, event, known in zip(moments, events, block.truths, strict=True):
+        columns, events = metered.block(moments), generator.many(moments)
+        assert columns.due_s == moments
+        made = columns.events(0, len(moments))
+        assert [event[:2] for event in made] == [(event.partition_key, event.payload) for event in events]
+        for at_s, event, (_, _, known) in zip(moments, events, made, strict=True):
             assert isinstance(known, Metered)
             assert known.truth() == truths.of_generated(event, int(at_s * 1e6))
             assert (known.ordinal, known.place.source) == (event.ordinal, event.source)

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen.offer.columns import Rows
 from loadgen.offer.events import EventOptions, Generator
+from loadgen.offer.metered import MeteredEvents
 from loadgen.offer.truth import Known, Truth, Truths
 from loadgen.outcome import tallies
 from loadgen.outcome.ledger import Expectations
+from processor.core.events import digest
 from processor.core.rule_api import RuleSettings
 
 MEASURES = ("bytes", "quantity")
@@ -89,3 +92,42 @@ def test_identities_and_sums_of_many_events_are_exact(kept_every: int, monkeypat
         assert set(window.digests) == {truth.digest for truth in truths if (truth.pk, truth.window) == key}
         ours = [plain(truth).amounts for truth in truths if (truth.pk, truth.window) == key]
         assert window.sums == {name: sum(amounts[name] for amounts in ours) for name in ("sum_bytes", "sum_quantity")}
+
+
+@given(
+    st.integers(0, 99), st.lists(st.integers(0, 9), min_size=1, max_size=12), st.sampled_from([1, 10, 10**9]),
+    st.booleans(), st.booleans(), st.sampled_from([(), ("bytes",), MEASURES]),
+)  # fmt: skip
+def test_rows_are_expected_as_each_of_their_truths_is(
+    seed: int, sizes: list[int], kept_every: int, was_there: bool, uncertain: bool, measures: tuple[str, ...]
+) -> None:
+    """In pieces, over windows of one second, some of them given up, and with identities that were there before."""
+    options = EventOptions("r", seed, 1_795_426_496.5, keys=3)
+    block = MeteredEvents(options, 2, 5, Truths(RuleSettings(measures, 1))).block([i * 0.05 for i in range(sum(sizes))])
+    rows = Rows(block.book, block.numbers)
+    fast, slow = Expectations(measures), Expectations(measures)
+    if was_there and len(rows):
+        for expected in (fast, slow):
+            expected.tell_before({(rows[0].pk, rows[0].window): frozenset({rows[0].digest})})
+    first = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tallies, "KEPT_EVERY", kept_every)
+        for number, size in enumerate(sizes):
+            some = rows[first : first + size]
+            assert [truth.due_us for truth in some] == some.due_us()
+            for expected, truths in ((fast, some), (slow, [truth.truth() for truth in some])):
+                if number % 4 == 3:
+                    expected.failed(truths, uncertain=uncertain)
+                else:
+                    expected.acknowledged(truths, "shard", str(number))
+            first += size
+    assert contents(pickle.loads(pickle.dumps(fast))) == contents(slow)
+    assert contents(fast) == contents(slow)
+
+
+def test_an_identity_beyond_four_bytes_of_numbers_is_kept() -> None:
+    block = MeteredEvents(EventOptions("r", 1, 1.7e9), 2**32 - 1, 1, Truths(RuleSettings(MEASURES, 1))).block([0.0] * 3)
+    expected = Expectations(MEASURES)
+    expected.acknowledged(Rows(block.book, block.numbers), "shard", "1")
+    found = set().union(*(window.digests for window in expected.windows.values()))
+    assert found == {digest("loadgen/r", f"{2**32 - 1 + i:010d}") for i in range(3)}

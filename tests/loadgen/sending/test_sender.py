@@ -60,12 +60,12 @@ class Run:
     def __init__(
         self, target: Any, *, aggregate: int | None = 10, deadline_s: float = 5.0, linger_s: float = 0.01
     ) -> None:
-        self.results: list[tuple[PutResult, tuple[Truth, ...]]] = []
+        self.results: list[tuple[PutResult, Sequence[Truth]]] = []
         packing = PackingSettings(aggregate=aggregate, lanes=4, linger_s=linger_s)
         retry = RetryPolicy(deadline_s=deadline_s, base_s=0.005, cap_s=0.01, stop_lane=False)
         self.sender = Sender(target, packing, retry, self.settled, lambda *_: None)
 
-    def settled(self, result: PutResult, truths: tuple[Truth, ...]) -> None:
+    def settled(self, result: PutResult, truths: Sequence[Truth]) -> None:
         assert len(result.due_us) == len(truths)
         self.results.append((result, truths))
 
