@@ -27,8 +27,9 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from infra.ops.outputs import Target, connect
+from loadgen.offer.column_packer import ColumnPacker
+from loadgen.offer.columns import Columns
 from loadgen.offer.events import EventOptions
-from loadgen.offer.truth import Known
 from loadgen.outcome.books import Books
 from loadgen.outcome.ledger import Expectations
 from loadgen.outcome.metrics import Metrics
@@ -37,7 +38,7 @@ from loadgen.sending.sender import Sender, collect_rarely
 from loadgen.sending.sources import GeneratedSource
 from processor.adapters.publisher import PutRecords
 from processor.adapters.put_records import encoded
-from processor.core.packing import Packer, PackingSettings
+from processor.core.packing import PackingSettings
 from processor.core.resend import Acknowledged, CallFailed, Entry, RetryPolicy, Settled, Written
 from processor.core.rule_api import RuleSettings
 from tests.support.kinesis_sink import in_own_process
@@ -101,12 +102,14 @@ def parts(put: PutRecords, events: int) -> None:
         yield
         spent[name] = (time.process_time() - began_s) / events * 1e6
 
-    schedule, packer, together = source(events, 0.0).due(), Packer[Known](PackingSettings()), list[Any]()
-    with part("events and their truths: drawn, rendered, identities hashed"):
-        while schedule:
-            together += schedule.together(math.inf, events)
+    schedule, made = source(events, 0.0).due(), list[tuple[Columns, int]]()
+    with part("events and their truths: drawn and rendered"):
+        while (columns := schedule.columns) is not None:
+            made.append((columns, schedule.rows(math.inf, events)[1]))
+    packer = ColumnPacker.of(made[0][0], PackingSettings())
+    assert packer is not None
     with part("packing"):
-        records = [*packer.add_all(together, 0.0), *packer.flush()]
+        records = [record for columns, last in made for record in packer.add(columns, last, 0.0)] + packer.flush()
     with part("  of that MD5, which the aggregates' format asks for"):
         for record in records:
             hashlib.md5(record.data, usedforsecurity=False).digest()
@@ -128,6 +131,8 @@ def parts(put: PutRecords, events: int) -> None:
             for entry, answer in zip(call, reply, strict=True):
                 assert isinstance(answer, Written)
                 sender._settled([Settled(entry, Acknowledged(*answer, uncertain=False))], 1.0)
+    with part("afterwards: their identities, for the ledger"):
+        assert expected.identities == events
     for name, spent_us in spent.items():
         print(f"{name:<62} {spent_us:6.2f} us per event")
 

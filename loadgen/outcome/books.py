@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from loadgen.offer.columns import DUE_US, Rows
 from loadgen.offer.truth import Known
 from loadgen.outcome.ledger import Expectations
 from loadgen.outcome.metrics import Metrics
@@ -35,7 +36,7 @@ class Books:
             except OSError as error:
                 self.broken = error.strerror or str(error)
                 self._stop()
-        self.metrics.add(result)
+        self.metrics.add(result, truths.numbers[:, DUE_US] if isinstance(truths, Rows) else None)
         if result.failed is None:
             assert result.shard_id is not None
             assert result.sequence_number is not None

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from loadgen.outcome.histogram import Histogram
 from loadgen.outcome.results import PutResult
 
@@ -95,8 +98,8 @@ class Metrics:
         self.slow_calls: set[tuple[int, int]] = set()  # of records taken at the first attempt: handed over, answered
         self._second = 0  # the latest one in which a record ended
 
-    def add(self, result: PutResult) -> None:
-        """Take in one Kinesis record's end."""
+    def add(self, result: PutResult, due_us: npt.NDArray[np.int64] | None = None) -> None:
+        """Take in one Kinesis record's end. `due_us`: the result's as an array, where there is one already."""
         events = len(result.due_us)
         self.offered += events
         self.attempts += result.attempts
@@ -139,7 +142,7 @@ class Metrics:
                 self.latency.add(done_us - result.due_us[0])
                 second.latency.add(done_us - result.due_us[0])
                 return
-            latencies_us = [done_us - due_us for due_us in result.due_us]
+            latencies_us = done_us - (np.array(result.due_us, np.int64) if due_us is None else due_us)
             self.latency.add_all(latencies_us)
             second.latency.add_all(latencies_us)
 
@@ -178,6 +181,8 @@ class Metrics:
     def turn(self, waiting: int) -> Turn:
         second = self.seconds.get(self.latest_us // 1_000_000 - 1)
         latency = None if second is None else second.latency
+        if latency is not None:
+            latency.pack()  # nothing in it waits to be counted: it may be read in another thread
         throttled = self.errors[THROTTLED]
         return Turn(self.acknowledged, self.late, self.errors.total(), throttled, waiting, self.failed, latency)
 

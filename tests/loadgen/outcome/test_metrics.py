@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ def test_a_quantile_is_less_than_one_part_in_1024_below_the_true_one(values: lis
     histogram, at_once = Histogram(), Histogram()
     for value in values:
         histogram.add(value)
-    at_once.add_all(values)
+    at_once.add_all(np.array(values, np.int64))
     assert at_once == histogram
     true = sorted(values)[max(0, math.ceil(share * len(values) - 1e-9) - 1)]
     found = histogram.quantile_us(share)
@@ -165,7 +166,7 @@ def test_many_values_at_once_count_as_one_by_one(values: list[int], bits: int) -
     for value in values:
         one.add(value)
     for place in range(0, len(values), 7):
-        many.add_all(values[place : place + 7])
+        many.add_all(np.array(values[place : place + 7], np.int64))
     assert one == many
 
 
@@ -173,8 +174,8 @@ def test_many_values_at_once_count_as_one_by_one(values: list[int], bits: int) -
 def test_a_packed_histogram_is_the_same_one_also_when_more_comes(parts: list[list[int]], bits: int) -> None:
     packed, plain, merged = Histogram(bits), Histogram(bits), Histogram(bits)
     for values in parts:
-        packed.add_all(values)
-        plain.add_all(values)
+        packed.add_all(np.array(values, np.int64))
+        plain.add_all(np.array(values, np.int64))
         packed.pack()
         assert packed == plain
         assert [packed.quantile_us(q / 10) for q in range(11)] == [plain.quantile_us(q / 10) for q in range(11)]

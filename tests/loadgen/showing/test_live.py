@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +64,7 @@ def test_what_is_read_again_replaces_what_was_known_and_old_seconds_stay_in_the_
 
 def turn(acknowledged: int = 0, **more: int) -> Turn:
     latency = Histogram(SECOND_BITS)
-    latency.add_all([80_000] * 98 + [210_000] * 2)
+    latency.add_all(np.array([80_000] * 98 + [210_000] * 2))
     made: dict[str, Any] = more
     return Turn(acknowledged, latency=latency)._replace(**made)
 
