@@ -1,10 +1,11 @@
 """PURE: everything that a plan's figures take for granted, as sentences."""
 
 from infra.plan.basis import Basis
+from infra.plan.candidates import Aims
 from infra.plan.levers import too_much_for_a_producer
 from infra.plan.load import Wish
 from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, SHARD_READ_BYTES_PER_S
-from infra.plan.search import Aims, Choice
+from infra.plan.search import Choice
 from infra.plan.service import WHOLE_CPU_MB
 
 

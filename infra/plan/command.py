@@ -12,12 +12,13 @@ from typing import Any
 from infra.ops.errors import USAGE, CommandError
 from infra.plan import check, machine, measured, prices, service, show
 from infra.plan.basis import Basis
+from infra.plan.candidates import Aims, Unreachable
 from infra.plan.document import document
 from infra.plan.load import Wish, WishError
 from infra.plan.machine import Machine
 from infra.plan.measured import AWS_DELAYS, LOCAL_DELAYS, MeasuredError, Run
 from infra.plan.prices import Prices, PricesError
-from infra.plan.search import Aims, Unreachable, choose
+from infra.plan.search import choose
 from infra.plan.service import ServiceTimes
 from infra.plan.setup import Setup
 

@@ -8,12 +8,13 @@ from infra.plan import costs
 from infra.plan.allowances import quotas_of
 from infra.plan.assumptions import assumptions
 from infra.plan.basis import Basis
+from infra.plan.candidates import Aims
 from infra.plan.check import summary, writable
 from infra.plan.costs import Usage, bill
 from infra.plan.levers import levers
 from infra.plan.load import Wish, events_per_record
 from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, Quota
-from infra.plan.search import Aims, Choice
+from infra.plan.search import Choice
 from infra.plan.service import to_plain
 
 SCHEMA = "infra-plan/1"

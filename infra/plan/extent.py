@@ -3,7 +3,7 @@
 Where the whole load is too many events for a run, the hottest shard stands for all, for the others are not slower.
 """
 
-from infra.plan.batches import TOTALS_S, environments
+from infra.plan.batches import TOTALS_S, cycle, environments
 from infra.plan.function import Before, Function, Pages, Table
 from infra.plan.load import Spread, Wish, events_per_record, keys_of
 from infra.plan.machine import Shared
@@ -28,7 +28,7 @@ def before(wish: Wish, setup: Setup, times: ServiceTimes) -> Before:
     keys = keys_of(wish.keys, wish.skew)
     in_window = wish.rate * TOTALS_S
     rest = keys.rest / keys.rest_count * in_window if keys.rest_count else 0.0
-    batches = TOTALS_S / max(1.0, setup.window_s)
+    batches = TOTALS_S / cycle(wish, setup, times, 1 / setup.lanes).cycle_s
     return Before([weight * in_window for weight in keys.weights], rest, environments(wish, setup, times), batches)
 
 

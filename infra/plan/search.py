@@ -1,106 +1,187 @@
 """PURE: the cheapest configuration that fits the quotas and meets the wished latency.
 
-Shards first: the smallest number at which some factor, memory and number of the publisher's lanes keeps every quota and
-the busiest lane below the wished utilisation. Each of these checks only gets harder with the rate, and the numbers of
-shards are tried in one fixed order, so more load never needs fewer shards. Then, with that number, factor, memory and
-window by estimated cost, and the first whose run in virtual time meets the latency.
+What fits is known by arithmetic (`infra.plan.candidates`), with estimates of cost and latency that are rough. The next
+one to be run in virtual time is always the cheapest of those that promise to meet the latency, and what every run has
+shown corrects the estimates of those like it; so it goes on until nothing promises to be cheaper than the best that met
+it, first with the fewest shards that fit, then with more of them: they cost little beside a table that longer windows
+spare.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log2, log10
 
-from infra.plan.batches import batch_events_max, pages_of
-from infra.plan.costs import Usage, monthly_usd
+from infra.plan.backlog import sustained as sustained_rate
+from infra.plan.candidates import TIMEOUT_SHARE, Aims, Candidate, Unreachable, candidates, smallest, usage
+from infra.plan.costs import monthly_usd
 from infra.plan.expect import Expectation, expect
-from infra.plan.load import Spread, Wish, WishError, events_per_record, keys_of, outer_lanes_for, record_bytes, spread
+from infra.plan.load import Spread, Wish, WishError, events_per_record, keys_of, record_bytes, spread
 from infra.plan.prices import Prices
-from infra.plan.quotas import (
-    BATCH_SIZE_MAX,
-    FACTOR_MAX,
-    SHARD_WRITE_BYTES_PER_S,
-    SHARD_WRITE_RECORDS_PER_S,
-    TEMPLATE_TIMEOUT_S,
-)
+from infra.plan.quotas import SHARD_WRITE_BYTES_PER_S, SHARD_WRITE_RECORDS_PER_S, TEMPLATE_TIMEOUT_S
 from infra.plan.service import ServiceTimes
 from infra.plan.setup import Setup
+from infra.plan.steady import Steady, steady
 
-MEMORIES_MB = (256, 512, 1024, 1769)
-WINDOWS_S = (0, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300)
-BATCH_SIZES = (10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
-EACH = (1, 2, 4, 8, 16)  # of the publisher's lanes for every batch at a time: more are more even, and fill more slowly
-TIMEOUT_SHARE = 0.25  # of the timeout that a full batch may take: the rest is for slow days
-SHARDS_MAX = 5_000
-TRIED_MAX, TRIED_MORE_MAX = 8, 3  # runs in virtual time: with the least number of shards, with each larger one
-SHARDS_TIMES = (1.0, 1.25, 1.5, 2.0, 3.0)  # of the least number of shards, if that does not meet the latency
+RUNS_MAX, RUNS_MORE_MAX = 12, 5  # in virtual time: with the least number of shards, with each larger one
+QUICKEST_MAX = 2  # of them while nothing promises to meet the latency
+SHARDS_TIMES = (1.0, 1.25, 1.5, 2.0, 3.0)  # of the least number of shards
+HOPE = 1.1  # an estimate above the wished latency by so much is looked at, before any was corrected
+FAR = 1.3  # what is above it by so much, by what is known of others, is not run to see whether it meets it after all
+EVENTS_ENOUGH = 400_000  # in virtual time, once something meets the latency: beyond it a plan takes too long
+WORTH = 0.98  # of the best one's cost: what promises no more than that is not looked at
+ALIKE = 1.05  # of the quickest one's latency: where none meets the wish, the cheapest of these is shown
 LESS = (1.0, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
-
-
-class Unreachable(Exception):  # noqa: N818  # not a fault: an answer
-    """No configuration does it; the text says why and what would."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aims:
-    """`utilisation`: of every quota and lane, at most. `p99_s`: from when an event is due until it is in the table.
-
-    `surroundings`: how it is read and called; its sizes do not count.
-    """
-
-    utilisation: float
-    p99_s: float
-    surroundings: Setup
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`tried`: what was run in virtual time before, with what kept it from being chosen. `meets`: the latency."""
+    """`tried`: what else was run in virtual time, with what kept it from being chosen. `meets`: the latency.
+
+    `least_shards`: with fewer the load does not fit.
+    """
 
     setup: Setup
     expectation: Expectation
     spread: Spread
     meets: bool
     tried: tuple[str, ...]
+    least_shards: int = 1
 
 
-def shard_counts() -> Iterator[int]:
-    """Every number up to 64, then steps of 2 %."""
-    count = 1
-    while count <= SHARDS_MAX:
-        yield count
-        count += max(1, count // 50)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A candidate in virtual time. `usd`: a month, by what was seen. `why_not`: what keeps it from being chosen."""
+
+    candidate: Candidate
+    seen: Steady
+    usd: float
+    why_not: str
+    meets: bool
+    keeps_up: bool = True
+
+    def beside(self, chosen: "Run") -> str:
+        """What it is and why it was not taken, as one sentence."""
+        setup = self.candidate.setup
+        dearer = f", costs {self.usd / chosen.usd - 1.0:.1%} more" if self.meets else ""
+        what = f"{setup.shards:,} x {setup.factor}, window {setup.window_s} s, {setup.memory_mb} MB"
+        return f"{what}: {self.why_not}{dearer}"
 
 
 def choose(wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices) -> Choice:
     """Raises Unreachable."""
     _check_pause(wish)
     least = _least(wish, times, aims)
-    tried: list[str] = []
-    best: Choice | None = None
+    search = Search(wish, times, aims, prices)
     for shards in dict.fromkeys(ceil(least * times_as_many) for times_as_many in SHARDS_TIMES):
-        for setup in _promising(wish, times, aims, prices, shards, is_least=shards == least):
-            expectation = expect(wish, setup, times)
-            spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
-            keeps_up = expectation.sustained * aims.utilisation >= wish.rate
-            meets = expectation.p99_s <= aims.p99_s and keeps_up
-            found = Choice(setup, expectation, spread_, meets, tuple(tried))
-            if meets:
-                return found
-            tried.append(_why_not(setup, expectation, keeps_up=keeps_up))
-            if best is None or expectation.p99_s < best.expectation.p99_s:
-                best = found
-    assert best is not None
-    return Choice(best.setup, best.expectation, best.spread, False, tuple(tried))
+        search.among(candidates(wish, times, aims, prices, shards), RUNS_MAX if shards == least else RUNS_MORE_MAX)
+    best = search.best()
+    setup = best.candidate.setup
+    found = expect(wish, setup, times, seen=best.seen)
+    placed = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+    tried = tuple(run.beside(best) for run in search.runs if run is not best)
+    return Choice(setup, found, placed, best.meets, tried, least)
 
 
-def _promising(
-    wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices, shards: int, *, is_least: bool
-) -> Iterator[Setup]:
-    """What is worth a run in virtual time, the cheapest first, and the quickest by estimate."""
-    candidates = sorted(_candidates(wish, times, aims, prices, shards), key=lambda found: found[0])
-    hopeful = [setup for _, guess_s, setup in candidates if guess_s <= aims.p99_s * 1.25]
-    yield from hopeful[: TRIED_MAX if is_least else TRIED_MORE_MAX]
-    yield from (found[2] for found in sorted(candidates, key=lambda found: found[1])[: 2 if is_least else 1])
+class Search:
+    """What was run so far, and what that says of the others."""
+
+    def __init__(self, wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices) -> None:
+        self._wish, self._times, self._aims, self._prices = wish, times, aims, prices
+        self.runs: list[Run] = []
+
+    def among(self, pool: Sequence[Candidate], runs_max: int) -> None:
+        """Runs some of them, each time the most promising."""
+        left, quickest = list(pool), QUICKEST_MAX
+        for _ in range(runs_max):
+            left = [candidate for candidate in left if not self._is_too_slow(candidate)]
+            limit = WORTH * min((run.usd for run in self.runs if run.meets), default=inf)
+            if limit < inf and sum(run.seen.events for run in self.runs) > EVENTS_ENOUGH:
+                break
+            late_s = self._aims.p99_s * (1.0 if self.runs else HOPE)
+            hopeful = [one for one in left if self.p99_s(one) <= late_s and self.usd(one) < limit]
+            if hopeful:
+                chosen = min(hopeful, key=self.usd)
+            elif left and limit == inf and quickest:
+                chosen, quickest = min(left, key=self.p99_s), quickest - 1
+                if self.runs and self.p99_s(chosen) > FAR * self._aims.p99_s:
+                    break
+            else:
+                break
+            left.remove(chosen)
+            self.runs.append(self._run(chosen))
+
+    def best(self) -> Run:
+        """The cheapest that meets the latency; else the quickest that keeps up, or a cheaper one about as quick."""
+        met = [run for run in self.runs if run.meets]
+        if met:
+            return min(met, key=lambda run: run.usd)
+        by_latency = sorted(self.runs, key=lambda run: run.seen.p99_s)
+        quickest = next((run for run in by_latency if self._keeps_up(run)), by_latency[0])
+        alike = [run for run in by_latency if run.seen.p99_s <= ALIKE * quickest.seen.p99_s and run.usd < quickest.usd]
+        return next((run for run in sorted(alike, key=lambda run: run.usd) if self._keeps_up(run)), quickest)
+
+    def p99_s(self, candidate: Candidate) -> float:
+        """The estimate, corrected by what the one most like it was off by."""
+        like = self._like(candidate)
+        if like is None:
+            return candidate.p99_s
+        larger = min(4.0, max(0.25, candidate.batch_s / max(1e-9, like.candidate.batch_s)))
+        return candidate.p99_s + larger * (like.seen.p99_s - like.candidate.p99_s)
+
+    def usd(self, candidate: Candidate) -> float:
+        like = self._like(candidate)
+        return candidate.usd if like is None else candidate.usd * like.usd / like.candidate.usd
+
+    def _like(self, candidate: Candidate) -> Run | None:
+        return min(self.runs, key=lambda run: _distance(run.candidate.setup, candidate.setup), default=None)
+
+    def _is_too_slow(self, candidate: Candidate) -> bool:
+        """What has no more lanes and memory than one whose busiest lane has no time left."""
+        setup = candidate.setup
+        return any(
+            not run.keeps_up
+            and run.candidate.setup.shards == setup.shards
+            and run.candidate.setup.factor >= setup.factor
+            and run.candidate.setup.memory_mb >= setup.memory_mb
+            for run in self.runs
+        )
+
+    def _run(self, candidate: Candidate) -> Run:
+        wish, setup = self._wish, candidate.setup
+        seen = steady(wish, setup, self._times)
+        usd = monthly_usd(usage(wish, setup, seen.invocations, min(setup.lanes, seen.work), seen.writes), self._prices)
+        run = Run(candidate, seen, usd, f"p99 {seen.p99_s:,.2f} s", meets=False)
+        if seen.p99_s > self._aims.p99_s:
+            return run
+        sustained, _ = sustained_rate(wish, setup, self._times, None)
+        if sustained * self._aims.utilisation < wish.rate:
+            return replace(run, why_not=f"its busiest lane sustains {sustained:,.0f} events/s", keeps_up=False)
+        busy = machine_busy(wish, setup, seen)
+        if busy > self._aims.utilisation:
+            return replace(run, why_not=f"uses {busy:.0%} of the CPU that this machine has for it")
+        return replace(run, meets=True)
+
+    def _keeps_up(self, run: Run) -> bool:
+        sustained, _ = sustained_rate(self._wish, run.candidate.setup, self._times, None)
+        return sustained * self._aims.utilisation >= self._wish.rate
+
+
+def machine_busy(wish: Wish, setup: Setup, seen: Steady) -> float:
+    """The share that is used of what the local stack's executions have in common; 0 on AWS."""
+    if setup.machine is None:
+        return 0.0
+    stack, every = setup.machine.busy(seen.invocations, wish.rate, seen.writes)
+    return max(stack / setup.machine.stack_share, every / setup.machine.cores)
+
+
+def _distance(one: Setup, other: Setup) -> tuple[float, float]:
+    """How unlike two configurations are: in lanes and CPU, then in the window."""
+    apart = (
+        abs(log2(one.shards / other.shards))
+        + abs(log2(one.factor / other.factor))
+        + abs(log2(one.memory_mb / other.memory_mb))
+    )
+    return apart, abs(one.window_s - other.window_s)
 
 
 def _least(wish: Wish, times: ServiceTimes, aims: Aims) -> int:
@@ -127,13 +208,6 @@ def _most(wish: Wish, times: ServiceTimes, aims: Aims) -> float | None:
             continue
         return rate
     return None
-
-
-def _why_not(setup: Setup, expectation: Expectation, *, keeps_up: bool) -> str:
-    what = f"{setup.shards:,} x {setup.factor}, window {setup.window_s} s, {setup.memory_mb} MB"
-    if not keeps_up:
-        return f"{what}: its busiest lane sustains {expectation.sustained:,.0f} events/s"
-    return f"{what}: p99 {expectation.p99_s:.1f} s"
 
 
 def _hottest_key(wish: Wish, aims: Aims) -> tuple[float, float]:
@@ -164,135 +238,3 @@ def _check_pause(wish: Wish) -> None:
             f"a pause of {wish.pause_s:g} s in every batch is above {TIMEOUT_SHARE:.0%} of the function's timeout of "
             f"{TEMPLATE_TIMEOUT_S} s, and slow days come: do that work elsewhere"
         )
-
-
-def smallest(wish: Wish, times: ServiceTimes, aims: Aims) -> int:
-    """The smallest number of shards that fits. Raises Unreachable."""
-    least = wish.rate * wish.event_bytes / (SHARD_WRITE_BYTES_PER_S * aims.utilisation)
-    for shards in shard_counts():
-        if (
-            shards >= least
-            and _fits_writes(wish, aims, shards)
-            and next(fitting(wish, times, aims, shards, MEMORIES_MB[-1:]), None)
-        ):
-            return shards
-    raise Unreachable(
-        f"up to {SHARDS_MAX:,} shards do not take {wish.rate:,.0f} events/s of {wish.event_bytes:,} bytes on "
-        f"{wish.keys:,} keys: the hottest shard or its busiest lane has too much. More keys, more memory or "
-        "a shorter function help"
-    )
-
-
-def _fits_writes(wish: Wish, aims: Aims, shards: int) -> bool:
-    """A quick look with the fewest and the most lanes of the publisher."""
-    found = (outer_lanes_for(shards, each) for each in (EACH[0], EACH[-1]))
-    return any(lanes and _writes(wish, spread(wish, shards, 1, lanes), lanes) <= aims.utilisation for lanes in found)
-
-
-def _writes(wish: Wish, spread_: Spread, outer_lanes: int) -> float:
-    """Utilisation of the hottest shard's write quota."""
-    each = events_per_record(wish, outer_lanes)
-    records = spread_.hottest_share * wish.rate / each
-    return max(records / SHARD_WRITE_RECORDS_PER_S, records * record_bytes(wish, each) / SHARD_WRITE_BYTES_PER_S)
-
-
-def fitting(
-    wish: Wish, times: ServiceTimes, aims: Aims, shards: int, memories_mb: Sequence[int] = MEMORIES_MB
-) -> Iterator[Setup]:
-    """For every memory the smallest factor that fits, if one does, and larger ones, which are quicker and cost more."""
-    spreads: dict[tuple[int, int], Spread] = {}
-    for memory_mb in memories_mb:
-        least = 1
-        for factor, lanes in _lanes(wish, shards):
-            if factor < least:
-                continue
-            setup = _sized(wish, times, aims, shards, factor, memory_mb, lanes)
-            if setup is None or not _fits_evenly(wish, times, aims, setup):
-                continue
-            if (factor, lanes) not in spreads:
-                spreads[factor, lanes] = spread(wish, shards, factor, lanes)
-            if _fits(wish, times, aims, setup, spreads[factor, lanes]):
-                yield setup
-                least = 2 * factor
-
-
-def _lanes(wish: Wish, shards: int) -> Iterator[tuple[int, int]]:
-    """(factor, the publisher's lanes), what is cheaper first."""
-    for factor in range(1, FACTOR_MAX + 1):
-        for each in EACH if wish.aggregate > 1 else EACH[:1]:
-            lanes = outer_lanes_for(shards, each * factor)
-            if lanes is not None:
-                yield factor, lanes
-
-
-def _sized(
-    wish: Wish, times: ServiceTimes, aims: Aims, shards: int, factor: int, memory_mb: int, lanes: int
-) -> Setup | None:
-    """With the largest batch that is done well within the timeout; None: not even one record is."""
-    around = aims.surroundings
-    for batch_size in BATCH_SIZES:
-        setup = Setup(
-            shards, factor, min(batch_size, BATCH_SIZE_MAX), 1, memory_mb, lanes, None, around.read_on_put,
-            around.put_s, around.read_s, around.invoke_s, around.machine,
-        )  # fmt: skip
-        if _full_batch(wish, times, setup)[1] <= TEMPLATE_TIMEOUT_S * TIMEOUT_SHARE:
-            return setup
-    return None
-
-
-def _full_batch(wish: Wish, times: ServiceTimes, setup: Setup, busiest: float = 0.0) -> tuple[float, float]:
-    """Its events, its seconds."""
-    events = batch_events_max(wish, setup)
-    return events, wish.pause_s + times.seconds(events, pages_of(events, wish, setup, busiest), setup.memory_mb)
-
-
-def _fits_evenly(wish: Wish, times: ServiceTimes, aims: Aims, setup: Setup) -> bool:
-    """Whether it would if all lanes had the same: a quick look."""
-    events, seconds = _full_batch(wish, times, setup)
-    return wish.rate / setup.lanes <= aims.utilisation * events / seconds
-
-
-def _fits(wish: Wish, times: ServiceTimes, aims: Aims, setup: Setup, spread_: Spread) -> bool:
-    if _writes(wish, spread_, setup.outer_lanes) > aims.utilisation:
-        return False
-    events, seconds = _full_batch(wish, times, setup, spread_.hottest_lane_share)
-    return wish.rate * spread_.hottest_lane_share <= aims.utilisation * events / seconds
-
-
-def _candidates(
-    wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices, shards: int
-) -> Iterator[tuple[float, float, Setup]]:
-    """(estimated dollars per month, estimated p99 in seconds, setup) for every memory and window."""
-    for fits in fitting(wish, times, aims, shards):
-        for window_s in WINDOWS_S:
-            setup = replace(fits, window_s=window_s)
-            usage, p99_s = _estimate(wish, times, setup)
-            yield monthly_usd(usage, prices), p99_s, setup
-
-
-def _estimate(wish: Wish, times: ServiceTimes, setup: Setup) -> tuple[Usage, float]:
-    """By an average lane's cycle: the window, or the time of its batch, or the poll, whichever is longest."""
-    each = events_per_record(wish, setup.outer_lanes)
-    rate = wish.rate / setup.lanes
-    poll_s = 0.25 if setup.read_on_put else 1.0
-    cycle_s, events, batch_s = max(setup.window_s, poll_s, each / rate), 0.0, 0.0
-    for _ in range(8):
-        events = min(rate * cycle_s, batch_events_max(wish, setup))
-        pages = pages_of(events, wish, setup)
-        batch_s = wish.pause_s + times.seconds(events, pages, setup.memory_mb)
-        cycle_s = max(setup.window_s + setup.invoke_s, batch_s + setup.invoke_s, poll_s, each / rate)
-    invocations = setup.lanes / cycle_s
-    usage = Usage(
-        shards=setup.shards,
-        memory_mb=setup.memory_mb,
-        rate=wish.rate,
-        records=wish.rate / each,
-        record_bytes=record_bytes(wish, each),
-        invocations=invocations,
-        busy=invocations * batch_s,
-        writes=invocations * pages,
-        new_pages=0.0,
-        malformed=0.0,
-    )
-    linger_s = wish.linger_s if wish.aggregate > 1 else 0.0
-    return usage, linger_s + poll_s + setup.window_s + 2 * batch_s + setup.put_s + setup.read_s + setup.invoke_s

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
-from infra.plan.batches import environments, steady_batch_s
+from infra.plan.batches import cycle, environments
 from infra.plan.costs import PUT_UNIT_BYTES
 from infra.plan.extent import chosen_shards, events_max, function
 from infra.plan.load import Spread, Wish, aggregate_wait_s, spread
@@ -19,6 +19,7 @@ from infra.plan.slice import Slice
 
 STEADY_S, STEADY_S_MIN, SETTLING_S, STEADY_EVENTS_MIN, STEADY_S_MAX = 20.0, 8.0, 3.0, 500, 300.0
 SETTLING_BATCHES = 5.0
+CYCLES = 3.0  # of the busiest lane, at least: latencies are a saw's teeth
 UNEVEN = 1.1  # the hottest shard's load over the average from which on another one is run beside it
 
 
@@ -55,17 +56,19 @@ class ForEachEvent(NamedTuple):
 def steady(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: float | None = None) -> Steady:
     """The same arguments give the same figures."""
     spread_ = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
-    shards, seconds, settling_s = _extent(wish, setup, times, spread_)
-    seen, share = _run(wish, setup, times, shards, seconds, table_units_per_s)
-    p50_s, p90_s, p99_s = seen.quantiles((0.5, 0.9, 0.99), from_s=settling_s, to_s=seconds - settling_s / 2)
-    inside = _inside(seen, settling_s, seconds)
+    whole = span(wish, setup, times, wish.rate)
+    shards = chosen_shards(wish.rate * whole.seconds, wish, setup, spread_)
+    during = span(wish, setup, times, wish.rate * sum(spread_.shards[shard] for shard in shards))
+    seen, share = _run(wish, setup, times, shards, during.seconds, table_units_per_s)
+    p50_s, p90_s, p99_s = seen.quantiles((0.5, 0.9, 0.99), from_s=during.from_s, to_s=during.to_s)
+    inside = _inside(seen, during)
     hottest = _for_each_event(inside)
     other, others_seen = hottest, 0
     beside = _beside(spread_, shards)
     if beside is not None:
-        again, _ = _run(wish, setup, times, [beside], seconds, table_units_per_s)
+        again, _ = _run(wish, setup, times, [beside], during.seconds, table_units_per_s)
         others_seen = len(again.latencies)
-        other = _for_each_event(_inside(again, settling_s, seconds)) if again.commits else hottest
+        other = _for_each_event(_inside(again, during)) if again.commits else hottest
     invocations, work, writes = (
         wish.rate * (share * one + (1.0 - share) * another) for one, another in zip(hottest, other, strict=True)
     )
@@ -87,28 +90,32 @@ def steady(wish: Wish, setup: Setup, times: ServiceTimes, table_units_per_s: flo
     )
 
 
-def _extent(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) -> tuple[list[int], float, float]:
-    """Which shards are run, for how long, and how much of the beginning does not count."""
-    seconds, settling_s = steady_seconds(wish, setup, times)
-    shards = chosen_shards(wish.rate * seconds, wish, setup, spread_)
-    part_rate = wish.rate * sum(spread_.shards[shard] for shard in shards)
-    if part_rate * seconds > events_max(wish, setup):
-        wait_s = max(wish.pause_s, aggregate_wait_s(wish, setup.outer_lanes))
-        batches_s = 4.0 * steady_batch_s(wish, setup, times)
-        least_s = settling_s + max(STEADY_S_MIN, 2.0 * setup.window_s, 3.0 * wait_s, batches_s)
-        seconds = min(seconds, max(least_s, events_max(wish, setup) / part_rate))
-    return shards, seconds, settling_s
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Seconds of a run: what is due from `from_s` to `to_s` counts. Before it batches grow until they keep up, and what
+    is due after it is processed without the company that would have come later.
+    """
+
+    from_s: float
+    to_s: float
+    seconds: float
 
 
-def steady_seconds(wish: Wish, setup: Setup, times: ServiceTimes) -> tuple[float, float]:
-    """How long a run lasts, and how much of its beginning does not count: until batches have the size that keeps up."""
+def span(wish: Wish, setup: Setup, times: ServiceTimes, part_rate: float) -> Span:
+    """How long the steady load is run, with `part_rate` events/s of it: for some cycles of the busiest lane, and longer
+    where these are few events.
+    """
+    share = spread(wish, setup.shards, setup.factor, setup.outer_lanes).hottest_lane_share
+    lane = cycle(wish, setup, times, share)
     idle_s, wait_s = wish.pause_s + times.seconds(0, 0, setup.memory_mb), aggregate_wait_s(wish, setup.outer_lanes)
-    batch_s = steady_batch_s(wish, setup, times)
-    settling_s = max(
-        SETTLING_S, 2.0 * setup.window_s + 2.0 * idle_s + SETTLING_BATCHES * (batch_s - idle_s), 2.0 * wait_s
-    )
-    seconds = max(STEADY_S, 6.0 * setup.window_s, 6.0 * batch_s, 3.0 * wait_s, STEADY_EVENTS_MIN / wish.rate)
-    return settling_s + min(seconds, max(STEADY_S_MAX, 6.0 * setup.window_s)), settling_s
+    growing_s = SETTLING_BATCHES * max(0.0, lane.batch_s - idle_s)
+    settling_s = max(SETTLING_S, 2.0 * (lane.window_s + idle_s) + growing_s, 2.0 * wait_s)
+    least_s = max(STEADY_S_MIN, CYCLES * (lane.window_s + lane.batch_s), 3.0 * wait_s)
+    wished_s = max(STEADY_S, 2.0 * least_s, min(STEADY_S_MAX, STEADY_EVENTS_MIN / wish.rate))
+    after_s = max(SETTLING_S / 2.0, lane.window_s + lane.batch_s, wait_s)
+    affordable_s = events_max(wish, setup) / part_rate - settling_s - after_s
+    measured_s = max(least_s, min(wished_s, affordable_s))
+    return Span(settling_s, settling_s + measured_s, settling_s + measured_s + after_s)
 
 
 def _run(
@@ -135,8 +142,8 @@ def _for_each_event(commits: list[tuple[float, int, float, int]]) -> ForEachEven
     )
 
 
-def _inside(seen: Seen, from_s: float, to_s: float) -> list[tuple[float, int, float, int]]:
-    return [commit for commit in seen.commits if from_s <= commit[0] < to_s] or seen.commits
+def _inside(seen: Seen, during: Span) -> list[tuple[float, int, float, int]]:
+    return [commit for commit in seen.commits if during.from_s <= commit[0] < during.to_s] or seen.commits
 
 
 def _beside(spread_: Spread, shards: list[int]) -> int | None:

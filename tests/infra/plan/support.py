@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from infra.plan.candidates import Aims
 from infra.plan.prices import Prices, prices
-from infra.plan.search import Aims
 from infra.plan.service import ServiceTimes
 from infra.plan.setup import Setup
 

@@ -11,7 +11,7 @@ import pytest
 from infra import blueprint
 from infra.cli import main
 from infra.model.stream_account import SHARDS_MAX
-from infra.plan import extent, quotas, search
+from infra.plan import candidates, extent, quotas
 from tests.infra.plan.support import PRICES_PLAIN, ROOT, report
 
 TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
@@ -75,7 +75,7 @@ def test_the_parameters_are_the_templates_and_it_takes_them(capsys: pytest.Captu
 
 
 def test_the_template_takes_as_many_shards_as_are_ever_planned_and_as_an_account_begins_with() -> None:
-    for shards in (1_387, search.SHARDS_MAX, quotas.ACCOUNT_SHARDS["us-east-1"]):
+    for shards in (1_387, candidates.SHARDS_MAX, quotas.ACCOUNT_SHARDS["us-east-1"]):
         parameters = {"ShardCount": str(shards)}
         loaded = blueprint.load(TEMPLATE, parameters, stack_name="planned", account_id="0" * 12, region="us-east-1")
         assert loaded.streams[0].shard_count == shards

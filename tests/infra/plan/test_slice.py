@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.plan import extent
 from infra.plan import steady as steady_module
 from infra.plan.expect import expect
 from infra.plan.extent import function
@@ -15,6 +16,7 @@ from infra.plan.packing import pack
 from infra.plan.service import ServiceTimes
 from infra.plan.setup import Setup
 from infra.plan.slice import Slice
+from infra.plan.steady import steady
 from processor.core.chain import SEALED_AT
 from tests.infra.plan.support import TIMES
 
@@ -97,6 +99,19 @@ def test_a_lane_that_is_never_idle_is_looked_at_when_its_batches_have_grown() ->
     assert twice.simulated_events > once.simulated_events
     assert once.p50_s == pytest.approx(twice.p50_s, rel=0.1)
     assert once.invocations == pytest.approx(twice.invocations, rel=0.1)
+
+
+def test_a_longer_window_is_later_where_batches_are_long_and_a_run_is_only_some_of_them() -> None:
+    """A run that ended within one batch once gave 4 seconds for what takes 8, and none at all for longer windows."""
+    wish = Wish(6_000, keys=30_000, skew=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extent, "EVENTS_MAX", 2_000)
+        seen = [steady(wish, Setup(8, 1, 10_000, window_s, 1769), TIMES) for window_s in (0, 2, 5)]
+    for window_s, one in zip((0, 2, 5), seen, strict=True):
+        batch_s = one.hottest.seconds / one.hottest.batches
+        assert one.p99_s == pytest.approx(1.0 + window_s + 2 * batch_s, rel=0.25)
+        assert one.p50_s < 0.8 * one.p99_s
+    assert seen[0].p99_s < seen[1].p99_s < seen[2].p99_s
 
 
 def test_a_drain_is_never_faster_than_the_reads_and_the_function_is_told_apart_from_them() -> None:
