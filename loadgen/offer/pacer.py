@@ -12,10 +12,17 @@ moment at which the n-th event is due are both closed formulas. `rate` is the hi
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 PROFILES = ("constant", "ramp", "step", "spike", "sine")
 SINE_SEGMENTS = 200
+WORKED_OUT_TOGETHER = 4_096  # moments
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 class Segment(NamedTuple):
@@ -31,12 +38,15 @@ class Segment(NamedTuple):
         """How many events the segment holds (not a whole number)."""
         return (self.end_s - self.start_s) * (self.first + self.last) / 2
 
-    def after(self, events: float) -> float:
-        """The moment at which `events` of the segment have been due: t with first*t + slope*t**2/2 = events."""
+    def after(self, events: Floats) -> Floats:
+        """The moments at which `events` of the segment have been due: t with first*t + slope*t**2/2 = events."""
+        if self.first == self.last:
+            return np.minimum(self.end_s, self.start_s + events / self.first)
         slope = (self.last - self.first) / (self.end_s - self.start_s)
-        root = math.sqrt(max(0.0, self.first * self.first + 2 * slope * events))
-        below = self.first + root  # this form of the solution loses no digits and has no 0/0 for a flat segment
-        return min(self.end_s, self.start_s + (2 * events / below if below else 0.0))
+        root = np.sqrt(np.maximum(0.0, self.first * self.first + 2 * slope * events))
+        below = self.first + root  # this form of the solution loses no digits
+        passed_s = np.divide(2 * events, below, out=np.zeros_like(events), where=below > 0)
+        return np.minimum(self.end_s, self.start_s + passed_s)
 
 
 def segments(profile: str, rate: float, duration_s: float) -> list[Segment]:
@@ -66,19 +76,20 @@ def total_events(profile: str, rate: float, duration_s: float) -> int:
 
 def schedule(profile: str, rate: float, duration_s: float) -> Iterator[float]:
     """Seconds from the start at which events are due, ascending; `total_events` of them."""
+    return chain.from_iterable(_together(profile, rate, duration_s))
+
+
+def _together(profile: str, rate: float, duration_s: float) -> Iterator[list[float]]:
+    """The same, some at a time: a load has millions."""
     due, before = 0, 0.0
     total = total_events(profile, rate, duration_s)
     for segment in segments(profile, rate, duration_s):
         until = before + segment.events
-        if segment.first == segment.last:  # what `after` is then, for the many events of a steady rate
-            start_s, end_s, rate = segment.start_s, segment.end_s, segment.first
-            while due < total and due < until:
-                at_s = start_s + (due - before) / rate
-                yield at_s if at_s < end_s else end_s
-                due += 1
-        while due < total and due < until:
-            yield segment.after(due - before)
-            due += 1
+        last = min(total, math.ceil(until))
+        while due < last:
+            some = np.arange(due, min(last, due + WORKED_OUT_TOGETHER), dtype=float)
+            yield segment.after(some - before).tolist()
+            due += len(some)
         before = until
 
 

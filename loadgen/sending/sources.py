@@ -29,7 +29,7 @@ class Part:
 WHOLE = Part()
 
 # Generated events are made some at a time, which costs half as much: those of so many seconds, while the sender waits.
-MADE_AT_ONCE, MADE_AHEAD_S = 2048, 0.025
+MADE_AT_ONCE, MADE_AHEAD_S = 2000, 0.025
 
 
 class Source(Protocol):
