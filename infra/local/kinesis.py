@@ -1,14 +1,13 @@
 """SHELL: Kinesis Data Streams on this machine: the stream model at the real time, behind the real wire API.
 
-`handle` answers any AWS SDK or CLI, in JSON or CBOR. The other methods are for pollers inside this process; they use up
-the same quotas as GetRecords and SubscribeToShard do. With a data directory the streams outlive the process, however it
-ends: what was put is written before it is acknowledged (`kinesis_store`).
+`handle` answers any AWS SDK or CLI, in JSON or CBOR; `kinesis_pollers` is what mappings inside this process read by.
+With a data directory the streams outlive the process, however it ends: what was put is written before it is
+acknowledged (`kinesis_store`).
 """
 
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,17 @@ from infra.blueprint import ConsumerBlueprint, StreamBlueprint
 from infra.local import kinesis_check, kinesis_consumers, kinesis_operations, kinesis_wire
 from infra.local.http import Request, Response
 from infra.local.kinesis_keeper import StreamKeeper
+from infra.local.kinesis_pollers import KinesisPollers
 from infra.local.kinesis_records import encryption
-from infra.local.kinesis_waiting import WAKING, Waiting
-from infra.model.shard import ShardCounters
-from infra.model.stream import Position, Quotas, ReadResult, StreamError
+from infra.local.kinesis_waiting import WAKING
+from infra.model.stream import Quotas, StreamError
 from infra.model.stream_account import StreamAccount
-from infra.model.subscription import FanOutQuotas, Subscription, SubscriptionEvent
+from infra.model.subscription import FanOutQuotas
 
 DEFAULT_KEY_ID = "alias/aws/kinesis"
 
 
-@dataclass(frozen=True, slots=True)
-class ShardView:
-    """A shard as a poller sees it. A parent that is no longer listed has passed out of retention: it counts as read."""
-
-    shard_id: str
-    parent_shard_id: str | None
-    adjacent_parent_shard_id: str | None
-    starting_sequence_number: int
-    closed: bool
-    hash_range: tuple[int, int]  # first and last hash key
-
-
-class KinesisService:
+class KinesisService(KinesisPollers):
     """For one event loop. `transition_s` is how long CREATING, UPDATING and DELETING last over the API.
 
     `data_dir` is where the streams are kept; those found there are there again. None: they end with this object.
@@ -56,9 +43,8 @@ class KinesisService:
         fan_out: FanOutQuotas | None = None,
         data_dir: Path | None = None,
     ) -> None:
-        self._clock = clock
         self._account = StreamAccount(account_id, region, transition_s=transition_s, quotas=quotas, fan_out=fan_out)
-        self._waiting = Waiting(clock)
+        super().__init__(self._account.by_arn, clock)
         self._keeper = StreamKeeper(data_dir) if data_dir is not None else None
         self._found: set[str] = set()  # streams of an earlier run that no template has asked for yet
         if self._keeper is not None:
@@ -107,111 +93,9 @@ class KinesisService:
         if self._keeper is not None:
             self._keeper.close()
 
-    def shards(self, stream_arn: str) -> list[ShardView]:
-        """Every shard that can still hold records, parents before their children.
-
-        `stream_arn` may be that of a consumer. StreamError if the stream or the consumer is gone.
-        """
-        now = self._clock()
-        consumer_of = kinesis_consumers.stream_arn_of(stream_arn)
-        stream = self._account.by_arn(consumer_of or stream_arn, now)
-        if consumer_of:
-            stream.consumers.find(arn=stream_arn)
-        shards = stream.shards(now)
-        self._save()
-        return [
-            ShardView(
-                s.shard_id,
-                s.parent_id,
-                s.adjacent_parent_id,
-                s.starting_sequence_number,
-                s.closed,
-                (s.first_hash_key, s.last_hash_key),
-            )
-            for s in shards
-        ]
-
-    def start_position(
-        self,
-        stream_arn: str,
-        shard_id: str,
-        starting_position: str,
-        timestamp_s: float | None = None,
-        *,
-        sequence_number: int | None = None,
-    ) -> Position:
-        """One of AWS's five shard iterator types, with what it needs. StreamError if AWS would refuse it.
-
-        Not counted against the 5 GetShardIterator per second.
-        """
-        now = self._clock()
-        return self._account.by_arn(stream_arn, now).position(
-            shard_id, starting_position, now, sequence_number=sequence_number, timestamp_s=timestamp_s
-        )
-
-    def read(self, stream_arn: str, shard_id: str, position: Position, limit: int) -> ReadResult:
-        """One GetRecords. Raises Throttled (with `ready_at_s`) when the shard's read quota is used up."""
-        if position.shard_id != shard_id:
-            raise ValueError(f"the position is one of {position.shard_id}, not of {shard_id}")
-        now = self._clock()
-        try:
-            return self._account.by_arn(stream_arn, now).read(position, limit, now)
-        finally:
-            self._save()
-
-    def subscribe(
-        self,
-        consumer_arn: str,
-        shard_id: str,
-        starting_position: str,
-        timestamp_s: float | None = None,
-        *,
-        sequence_number: int | None = None,
-    ) -> Subscription:
-        """SubscribeToShard; `events` has what it gives. StreamError if AWS would refuse it."""
-        position = {"Type": starting_position, "SequenceNumber": sequence_number, "Timestamp": timestamp_s}
-        body = {"ConsumerARN": consumer_arn, "ShardId": shard_id, "StartingPosition": position}
-        stream, subscription = kinesis_consumers.subscribe(self._account, body, self._clock())
-        self._waiting.wake(stream.arn)  # the subscription that was taken over has to notice
-        return subscription
-
-    async def events(self, subscription: Subscription) -> AsyncGenerator[SubscriptionEvent, None]:
-        """What a subscription gives, until it ends. StreamError when it was taken over, or what it reads has gone."""
-        stream_arn = kinesis_consumers.stream_arn_of(subscription.consumer_arn)
-        try:
-            while not subscription.ended:
-                now = self._clock()
-                event, due_s = self._account.by_arn(stream_arn, now).next_event(subscription, now)
-                self._save()
-                if event is not None:
-                    yield event
-                elif not subscription.ended:
-                    await self.wait(stream_arn, due_s - now)
-            if subscription.failure is not None:
-                raise subscription.failure
-        finally:
-            subscription.end()
-
     def stream_arns(self) -> list[str]:
         """Of every stream there is now, those made over the API too."""
         return [stream.arn for stream in self._account.streams(self._clock())]
-
-    def latest(self, stream_arn: str) -> dict[str, int]:
-        """By shard id, the last sequence number given out (the shard's starting one if there was no record yet)."""
-        now = self._clock()
-        return {s.shard_id: s.latest_sequence_number for s in self._account.by_arn(stream_arn, now).shards(now)}
-
-    def counters(self, stream_arn: str) -> dict[str, ShardCounters]:
-        """By shard id, what happened since the shard was opened: a copy, to subtract an earlier one from."""
-        now = self._clock()
-        return {s.shard_id: replace(s.counters) for s in self._account.by_arn(stream_arn, now).shards(now)}
-
-    async def wait(self, stream_arn: str, timeout_s: float) -> None:
-        """Returns at the next put or reshard on that stream, or after `timeout_s`.
-
-        What happened before the call does not wake it: read first, then wait, without an `await` in between.
-        """
-        await self._waiting.wait(stream_arn, timeout_s)
 
     async def handle(self, request: Request) -> Response:
         """Answers one request of the wire API; every error is an answer."""
@@ -273,6 +157,5 @@ class KinesisService:
             self._keeper.save(self._account.known, now)
 
     def _save(self) -> None:
-        """What time has changed."""
         if self._keeper is not None:
             self._keeper.save_soon(self._account.known, self._clock())

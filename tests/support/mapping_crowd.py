@@ -5,6 +5,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 
+from infra.local.mapping_positions import resolve
 from infra.model.function import Succeeded
 from infra.model.mapping import (
     AwaitRecords,
@@ -18,9 +19,8 @@ from infra.model.mapping import (
     RequestIds,
     Sharing,
 )
-from infra.model.mapping.positions import AfterSequenceNumber, AtSequenceNumber, StartingPosition
-from infra.model.stream import Entry, Position, Stream, Throttled
-from tests.support.mapping_doubles import ShardInMemory
+from infra.model.stream import Entry, Stream, Throttled
+from tests.support.mapping_doubles import StreamsInMemory
 from tests.support.mapping_world import EPOCH_S, ROLE, STREAM
 
 
@@ -32,6 +32,7 @@ class Crowd:
         self.stream = Stream(
             "events", account_id="111111111111", region="us-east-1", shard_count=shards, now=self.now - 3_600
         )
+        self.streams = StreamsInMemory(self.stream, lambda: self.now)
         self.read_at: list[list[float]] = [[] for _ in range(members)]  # admitted ones
         self.refused = 0
         self.lags_s: list[list[float]] = [[] for _ in range(members)]  # of every record delivered
@@ -116,18 +117,12 @@ class Crowd:
                     pass
 
     def _list(self, member: int) -> None:
-        shards = [
-            ShardInMemory(
-                each.shard_id, each.parent_id, each.adjacent_parent_id, each.starting_sequence_number, each.closed
-            )
-            for each in self.stream.shards(self.now)
-        ]
-        self.feed(member, self.machines[member].shards_listed(self.now, shards))
+        self.feed(member, self.machines[member].shards_listed(self.now, self.streams.shards(STREAM)))
 
     def _read(self, member: int, read: Read) -> None:
         machine, shard_id = self.machines[member], read.shard_id
         try:
-            result = self.stream.read(self._position(read), read.limit, self.now)
+            result = self.streams.read(STREAM, shard_id, resolve(self.streams, STREAM, read), read.limit)
         except Throttled:
             self.refused += 1
             self.feed(member, machine.read_throttled(self.now, shard_id))
@@ -142,15 +137,3 @@ class Crowd:
             end_of_shard=result.end_of_shard,
         )
         self.feed(member, commands)
-
-    def _position(self, read: Read) -> Position:
-        match read.position:
-            case Position() as position:
-                return position
-            case StartingPosition(kind=kind):
-                return self.stream.position(read.shard_id, kind, self.now)
-            case AtSequenceNumber(number):
-                return Position(read.shard_id, number - 1)
-            case AfterSequenceNumber(number):
-                return Position(read.shard_id, number)
-        raise AssertionError(read.position)
