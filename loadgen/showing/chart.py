@@ -39,7 +39,8 @@ def mean(values: Sequence[float]) -> float:
 
 
 def chart(title: str, rows: Rows, lines: Sequence[Line], marks: Sequence[Mark] = ()) -> str:
-    """A figure with its heading and a legend that names the highest value; "" when there is nothing to draw."""
+    """A figure with its heading and a legend that names the highest value (of a line without any, that it is not
+    known); "" when there is nothing to draw."""
     seconds = math.ceil(len(rows) / POINTS_MAX) or 1
     groups = [rows[start : start + seconds] for start in range(0, len(rows), seconds)]
     drawn = {line: [_combined(group, line) for group in groups] for line in lines}
@@ -68,7 +69,7 @@ def chart(title: str, rows: Rows, lines: Sequence[Line], marks: Sequence[Mark] =
 def _peak(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known or max(known) == min(known):
-        return f" <b>{_rounded(known[0])}</b>" if known else ""
+        return f" <b>{_rounded(known[0]) if known else 'not known'}</b>"
     return f" <b>max {_rounded(max(known))}</b>"
 
 

@@ -8,7 +8,7 @@ STYLE = """
 --a:#6cb0ff;--b:#ff9d5c;--good:#5fd38a;--slow:#e3b341;--bad:#ff8080;--f:#c4a7ff;--g:#5fd0e0}}
 *{box-sizing:border-box}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:2rem auto;
-padding:0 1.2rem}
+padding:0 1.2rem;overflow-wrap:break-word}
 h1{font-size:1.35rem;line-height:1.35;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2.6rem 0 .8rem}
 h3{font-size:.95rem;margin:0 0 .3rem}
 p{margin:.5rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}
