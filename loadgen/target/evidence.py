@@ -1,6 +1,6 @@
 """PURE: what a judgement about limits goes by: what the stack is allowed, what the sender knows, what was measured."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -40,7 +40,7 @@ class Capacity:
 
 class Sent(NamedTuple):
     """What the sender knows. `attempts`: of Kinesis records. `errors`: other failed attempts, by code. `slow_calls`:
-    when calls that took 1 s or more were handed over and answered, us."""
+    when calls that took 1 s or more were handed over and answered, us. `taken`: events acknowledged by second."""
 
     events: int
     late: int
@@ -52,6 +52,7 @@ class Sent(NamedTuple):
     size: int
     elapsed_s: float
     slow_calls: Collection[tuple[int, int]] = ()
+    taken: Sequence[tuple[int, int]] = ()
 
 
 class Found(NamedTuple):

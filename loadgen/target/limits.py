@@ -9,7 +9,8 @@ because whoever is kept out has no chance to be slow later on.
 from collections.abc import Callable, Sequence
 
 from loadgen.outcome.account import counted
-from loadgen.target.behind import grown, waited
+from loadgen.target.backlog import BEHIND, backlog
+from loadgen.target.behind import waited
 from loadgen.target.evidence import Capacity, Evidence, Found, Judgement, Sent
 from loadgen.target.series import Series
 
@@ -17,7 +18,6 @@ ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now
 LATE = "sender: late"
 ENDPOINT = "the stream's endpoint"
 READS_REFUSED = 0.1  # of the calls that a shard allows: a poller that is refused now and then reads on at once
-BEHIND = "processing: behind"
 LATE_MS = 1_000  # events that leave less late than this are held up for a moment, not limited
 THROTTLED_SECONDS = 0.5  # of the load's: throttled less often than this does not explain a late sender
 SLOW_CALLS = 4  # a sender's connections: of calls in flight when a process itself stood still there are fewer
@@ -27,6 +27,7 @@ BUSY_SECONDS = 0.5  # of the seconds in which anything ran: all lanes busy for s
 READS_PER_SHARD_S = 5  # AWS: Kinesis quotas, GetRecords
 RECORDS_PER_SHARD_S, BYTES_PER_SHARD_S = 1_000, 1024 * 1024  # AWS: Kinesis quotas, a shard's writes
 
+__all__ = ["BEHIND", "ENDPOINT", "ENOUGH", "LATE", "LATE_MS", "judge"]
 
 Rule = Callable[[Evidence], Found | None]
 
@@ -259,33 +260,7 @@ def _keys(evidence: Evidence) -> Found | None:
     )
 
 
-def _backlog(evidence: Evidence) -> Found | None:
-    """Records that grew older for as long as events were sent: less was processed than was accepted."""
-    ages, processed = evidence.series.get("event_age_ms"), evidence.series.get("processed")
-    older = grown(ages.points, evidence.sent.elapsed_s) if ages else None
-    if older is None or processed is None:
-        return None
-    after = sum(count for second, count in processed.points if second >= evidence.sent.elapsed_s)
-    return Found(
-        BEHIND,
-        f"{BEHIND}: the backlog grew: the age of the oldest record at its commit grew from "
-        f"{older.first_ms / 1000:,.1f} s to {older.last_ms / 1000:,.1f} s while events were sent, and {after:,.0f} "
-        f"events were processed after the sending{_with_work(evidence)}",
-        after / processed.total if processed.total else 0.0,
-    )
-
-
-def _with_work(evidence: Evidence) -> str:
-    lanes, work = evidence.capacity.lanes, evidence.series.get("lanes_with_work")
-    if not lanes or work is None or not work.points:
-        return ""
-    full = sum(value >= lanes for _, value in work.points)
-    said = f"; all {lanes:,} lanes had work in {full:,} of {len(work.points):,} seconds"
-    more = ": more shards or a higher parallelization factor, or a faster function"
-    return said + (more if full >= BUSY_SECONDS * len(work.points) else "")
-
-
 RULES: tuple[Rule, ...] = (
     _write_quota, _other_errors, _slow_calls, _late, _table, _quarantine, _concurrency, _read_quota, _failures, _lanes,
-    _keys, _backlog,
+    _keys, backlog,
 )  # fmt: skip

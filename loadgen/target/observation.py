@@ -106,6 +106,7 @@ def sent(metrics: Metrics) -> Sent:
         size=metrics.size,
         elapsed_s=metrics.latest_us / 1e6,
         slow_calls=metrics.slow_calls,
+        taken=[(number, second.acknowledged) for number, second in metrics.seconds.items()],
     )
 
 

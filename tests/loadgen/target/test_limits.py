@@ -1,6 +1,8 @@
 """The limit that a load ran into is named from what was measured, and nothing is named that was not."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,17 +120,18 @@ def test_calls_that_wait_most_of_the_time_explain_any_lateness() -> None:
 
 def test_a_backlog_that_went_on_growing_is_said_with_how_old_and_how_many_and_which_lanes_had_work() -> None:
     found = (
-        series("event_age_ms", *[1_000.0 * second for second in range(1, 13)], statistic="max"),
+        series("event_age_ms", *[1_000.0 * second for second in range(1, 19)], statistic="max"),
         series("processed", *[800.0] * 10, 1_500.0, 500.0),
         series("lanes_with_work", *[8.0] * 11, 3.0, statistic="max"),
     )
-    judgement = judge(QUIET, found, CAPACITY, 2.0)
+    judgement = judge(QUIET, found, CAPACITY, 8.0)
     assert judgement.limited_by == "processing: behind"
-    assert "grew from 1.5 s to 9.5 s" in judgement.reason
-    assert "2,000 events were processed after the sending" in judgement.reason
+    assert "grew from 1.5 s to 13.5 s" in judgement.reason
+    assert "2,000 events were processed after the sending, in 8.0 s" in judgement.reason
     assert "all 8 lanes had work in 11 of 12 seconds" in judgement.reason
-    late = judge(QUIET._replace(late=9_000, late_max_ms=9_000), found, CAPACITY, 2.0)
+    late = judge(QUIET._replace(late=9_000, late_max_ms=9_000), found, CAPACITY, 8.0)
     assert [also.limit for also in late.also] == ["processing: behind"]
+    assert limited(QUIET, *found, drain_s=1.5)[0] == "nothing"  # whatever it was, it had caught up
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,52 @@ def test_a_backlog_that_went_on_growing_is_said_with_how_old_and_how_many_and_wh
 )
 def test_ages_that_do_not_go_on_growing_are_no_backlog(ages: list[float]) -> None:
     processed = series("processed", *[800.0] * 12)
-    assert limited(QUIET, series("event_age_ms", *ages, statistic="max"), processed)[0] == "nothing"
+    assert limited(QUIET, series("event_age_ms", *ages, statistic="max"), processed, drain_s=3.0)[0] == "nothing"
+
+
+# Loads of the local stack as their reports had them, on a machine that others used too.
+RECORDED = json.loads(Path(__file__).with_name("recorded_loads.json").read_text())
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("is_waited", [True, False])
+def test_a_recorded_load_is_behind_when_more_was_left_at_its_end_than_before_however_noisy_its_ages(
+    name: str, is_waited: bool
+) -> None:
+    one = RECORDED[name]
+    sent = QUIET._replace(elapsed_s=one["sending_s"], taken=list(enumerate(one["taken"])))
+    found = [
+        Series("processed", "", "sum", "a test", 1, tuple(map(tuple, one["processed"]))),
+        Series("event_age_ms", "", "max", "a test", 1, tuple(map(tuple, one["ages_ms"]))),
+    ]
+    capacity = Capacity(batching_window_s=one["window_s"])
+    judgement = judge(sent, found, capacity, one["drain_s"] if is_waited else None)
+    assert judgement.limited_by == ("processing: behind" if one["is_behind"] else "nothing")
+
+
+@pytest.mark.parametrize("window_s", [1, 5, 10])
+@pytest.mark.parametrize("seconds", [10, 20, 60])
+def test_a_batching_window_leaves_no_backlog_however_its_ends_fall(window_s: int, seconds: int) -> None:
+    """Each window's events are processed when it ends, all lanes at once."""
+    for first in range(1, window_s + 1):
+        ends = range(first, seconds + window_s + 1, window_s)
+        processed = tuple((end, 100.0 * (min(end, seconds) - max(0, end - window_s))) for end in ends)
+        ages = tuple((end, 1000.0 * window_s) for end in ends)
+        found = [
+            Series("processed", "", "sum", "a test", 1, tuple(point for point in processed if point[1] > 0)),
+            Series("event_age_ms", "", "max", "a test", 1, ages),
+        ]
+        sent = QUIET._replace(elapsed_s=float(seconds), taken=[(second, 100) for second in range(seconds)])
+        judgement = judge(sent, found, Capacity(batching_window_s=window_s), float(window_s) + 0.9)
+        assert judgement.limited_by == "nothing", first
+        longer = judge(sent, found, Capacity(batching_window_s=window_s), 2.0 * window_s + 3)
+        assert longer.limited_by == "nothing", first
+
+
+def test_a_log_that_lacks_a_part_of_the_load_shows_no_backlog() -> None:
+    processed = Series("processed", "", "sum", "a test", 1, ((0, 10.0), (30, 10.0)), is_partial=True)
+    sent = QUIET._replace(taken=[(second, 1_000) for second in range(10)])
+    assert limited(sent, processed, drain_s=20.0)[0] == "nothing"
 
 
 def test_failed_calls_are_the_endpoints() -> None:
@@ -243,7 +291,7 @@ def test_one_key_per_batch_while_lanes_are_idle_and_the_backlog_drains_slowly_is
 NAMES = (
     "lambda_throttles", "invocations", "concurrent_executions", "table_write_throttles", "write_units", "read_throttles",
     "batch_item_failures", "batch_records", "batches", "function_errors", "concurrency", "effective_parallelism",
-    "batch_size", "quarantine_throttles", "quarantine_write_units",
+    "batch_size", "quarantine_throttles", "quarantine_write_units", "processed", "event_age_ms",
 )  # fmt: skip
 VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=5)
 
@@ -258,7 +306,13 @@ VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=5)
 def test_whatever_was_measured_there_is_one_judgement_whose_reason_begins_with_its_limit(
     measured: dict[str, list[float]], late: int, by_shard: dict[str, int], capacity: Capacity
 ) -> None:
-    sent = QUIET._replace(late=late, late_max_ms=late, throttled=by_shard, attempts=1_000 + sum(by_shard.values()))
+    sent = QUIET._replace(
+        late=late,
+        late_max_ms=late,
+        throttled=by_shard,
+        attempts=1_000 + sum(by_shard.values()),
+        taken=[(second, 1_000) for second in range(10)],
+    )
     found: list[Any] = [series(name, *values) for name, values in measured.items()]
     judgement = judge(sent, found, capacity, None)
     assert judgement.limited_by == "nothing" or judgement.reason.startswith(judgement.limited_by)
