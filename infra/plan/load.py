@@ -30,9 +30,9 @@ class WishError(ValueError):
 EVENT_BYTES_MIN = 98  # the shortest JSON that `processor.core.events.parse` takes
 LIMITS: dict[str, tuple[float, float]] = {
     "rate": (0.01, 1_000_000), "event_bytes": (EVENT_BYTES_MIN, 262_144), "keys": (1, 10_000_000), "skew": (0, 10),
-    "aggregate": (1, 10_000), "linger_s": (0, 60), "producers": (1, 100_000), "duplicates": (0, 0.99),
-    "malformed": (0, 0.99), "pause_s": (0, 899),
+    "aggregate": (1, 10_000), "linger_s": (0, 60), "producers": (1, 100_000), "pause_s": (0, 899),
 }  # fmt: skip
+OPTIONS = {"linger_s": ("--linger-ms", 1000), "pause_s": ("--function-pause-ms", 1000)}  # with another name, unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ class Wish:
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name, None)
             if value is not None and not low <= value <= high:
-                option = f"--{name.removesuffix('_s').replace('_', '-')}"
-                raise WishError(f"{option} is {value:,.12g}; accepted: {low:,g} to {high:,.0f}")
+                option, times = OPTIONS.get(name, (f"--{name.replace('_', '-')}", 1))
+                said = f"{option} is {value * times:,.12g}"
+                raise WishError(f"{said}; accepted: {low * times:,g} to {high * times:,.0f}")
 
     @property
     def producer_count(self) -> int:
@@ -183,6 +184,7 @@ class Spread:
         return max(max(lanes) for lanes in self.lanes)
 
 
+@lru_cache(maxsize=32)
 def spread(wish: Wish, shards: int, factor: int, outer_lanes: int) -> Spread:
     """The hash that AWS picks a lane by is not published; the model's own stands for it (fact 3.3)."""
     keys = keys_of(wish.keys, wish.skew)

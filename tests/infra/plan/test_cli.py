@@ -22,6 +22,7 @@ def short_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extent, "EVENTS_MAX", 2_000)
         patch.setattr(extent, "RECORDS_MAX", 800)
+        patch.setattr(candidates, "BATCH_SIZES", (500, 100, 20, 5, 1))
         yield
 
 
@@ -152,7 +153,8 @@ def test_predictions_beside_measurements(tmp_path: Path, capsys: pytest.CaptureF
         (["--rate", "1", "--utilisation", "0"], "--utilisation is 0; accepted: 0.05 to 1"),
         (["--rate", "1", "--latency-p99-ms", "-1"], "--latency-p99-ms is -1"),
         (["--rate", "1", "--malformed", "1"], "--malformed is 1"),
-        (["--rate", "1", "--linger-ms", "-5"], "--linger"),
+        (["--rate", "1", "--linger-ms", "-5"], "--linger-ms is -5; accepted: 0 to 60,000"),
+        (["--rate", "1", "--function-pause-ms", "-1"], "--function-pause-ms is -1; accepted: 0 to 899,000"),
         (["--rate", "1", "--prices", "/nonexistent.json"], "/nonexistent.json: --prices cannot be read"),
         (["--rate", "1", "--measured", "/nonexistent"], "/nonexistent: a measured run cannot be read"),
         (["--check", "/"], "/: there is neither a report.json nor a sweep.json in it"),

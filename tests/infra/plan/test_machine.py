@@ -1,12 +1,13 @@
 """The machine that the local stack shares: its CPU bounds what is drained, and on AWS there is none."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.plan import check
+from infra.plan import check, extent
 from infra.plan.allowances import quotas_of
 from infra.plan.backlog import sustained
 from infra.plan.basis import Basis
@@ -22,6 +23,13 @@ from tests.infra.plan.support import PRICES, TIMES, report
 MACHINE = Machine(2, Work(0.004, 2e-5, 5e-4), Work(0.01, 2e-4, 1.2e-3), 0.8, 0.6, 0.002, "made up for a test")
 LOCAL = Setup(1, 4, 50, 1, 1769, read_on_put=True, put_s=0.004, read_s=0.001, invoke_s=0.001)
 AMOUNTS = st.lists(st.tuples(st.floats(0, 0.2), st.integers(1, 500), st.integers(1, 500)), min_size=1, max_size=40)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_runs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extent, "EVENTS_MAX", 8_000)
+        yield
 
 
 @given(AMOUNTS, st.integers(1, 8), st.sampled_from([1.0, 0.25]))

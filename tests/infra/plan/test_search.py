@@ -31,6 +31,7 @@ def short_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extent, "EVENTS_MAX", 2_000)
         patch.setattr(extent, "RECORDS_MAX", 800)
+        patch.setattr(candidates, "BATCH_SIZES", (500, 100, 20, 5, 1))
         patch.setattr(candidates, "SHARDS_MAX", 600)
         yield
     chosen.cache_clear()
@@ -182,16 +183,16 @@ LOCAL = Setup(1, 1, 1, 1, 512, read_on_put=True, put_s=0.004, read_s=0.001, invo
     ("wish", "p99_s", "around"),
     [
         (Wish(200), 5.0, LOCAL),  # eight runs that were alike were once too late, and the quickest of all was taken
-        (Wish(150, keys=3000, skew=0, aggregate=1), 3.0, AIMS.surroundings),
+        (Wish(150, keys=3000, skew=0, aggregate=1), 4.2, AIMS.surroundings),
     ],
 )
 def test_nothing_that_costs_much_less_would_have_met_the_latency(wish: Wish, p99_s: float, around: Setup) -> None:
-    """With as many shards, every factor and window is run, with the least memory and the most."""
+    """With as many shards, every factor is run with the least memory and the most and the windows around."""
     aims = replace(AIMS, p99_s=p99_s, surroundings=around)
     choice = chosen(wish, aims)
     assert choice.meets
     pool = candidates.candidates(wish, TIMES, aims, PRICES, choice.least_shards)
-    pool = [one for one in pool if one.setup.window_s <= 5 and one.setup.memory_mb in (256, 1769)]
+    pool = [one for one in pool if one.setup.window_s in (2, 3, 5) and one.setup.memory_mb in (256, 1769)]
     runs = [(one.setup, steady(wish, one.setup, TIMES)) for one in pool]
     able = [cost(wish, setup, seen) for setup, seen in runs if seen.p99_s <= p99_s]
     assert cost(wish, choice.setup, steady(wish, choice.setup, TIMES)) <= 1.05 * min(able)
@@ -243,7 +244,7 @@ def test_a_pause_that_comes_near_the_timeout_is_refused() -> None:
 
 def test_a_million_events_per_second_is_planned_in_seconds() -> None:
     choice = chosen(Wish(1_000_000, keys=100_000, skew=0))
-    assert 326 <= choice.setup.shards <= 600
+    assert 326 <= choice.least_shards <= 600
     assert choice.expectation.simulated_shards <= 2
 
 

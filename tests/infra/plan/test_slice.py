@@ -1,5 +1,6 @@
 """Shards in virtual time: everything is committed once, the quotas hold, and the figures are those of arithmetic."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,13 @@ from processor.core.chain import SEALED_AT
 from tests.infra.plan.support import TIMES
 
 FIXED = ServiceTimes(0.0, 0.0, 0.0, 0.0, 1, 1, 1, 1769, "no time at all beside the pause")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_runs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extent, "EVENTS_MAX", 8_000)
+        yield
 
 
 @settings(max_examples=15, deadline=None)
