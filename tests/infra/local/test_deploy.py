@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,22 +18,11 @@ from infra.blueprint import (
     StreamBlueprint,
     TableBlueprint,
 )
-from infra.local import services as emulated
 from infra.local.deploy import DeployError, delivery, deploy
 from infra.local.disk_trouble import reason
 from infra.local.services import ServiceCallError, Services
 
 PLACE = {"region": "us-east-1", "account_id": "000000000000"}
-
-
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """The mounted services in this process; names in these tests begin with `deploy-` to be theirs alone."""
-    before = dict(os.environ)
-    folder = tmp_path_factory.mktemp("ministack")
-    yield emulated.load(region="us-east-1", account_id="000000000000", port=1, data_dir=folder)
-    os.environ.clear()
-    os.environ.update(before)
 
 
 @dataclass

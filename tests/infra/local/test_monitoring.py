@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from infra.local import monitoring as monitorings
-from infra.local import services as emulated
 from infra.local.log_keeper import EVENT_BYTES, LogKeeper
 from infra.local.monitoring import Monitoring
 from infra.local.services import ServiceCallError, Services
@@ -19,16 +17,6 @@ from infra.model.shard import ShardCounters
 
 NOW = 1_795_430_000.0
 GET = "GraniteServiceVersion20100801.GetMetricStatistics"
-
-
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    before = dict(os.environ)
-    yield emulated.load(
-        region="us-east-1", account_id="000000000000", port=1, data_dir=tmp_path_factory.mktemp("ministack")
-    )
-    os.environ.clear()
-    os.environ.update(before)
 
 
 class Counted:

@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.blueprint import NamedBlueprint
-from infra.local import services as emulated
 from infra.local.deploy import _create_queue
 from infra.local.service_store import SERVICES, ServiceStore, StoreError
 from infra.local.services import Message, Services
@@ -18,21 +15,11 @@ from infra.local.services import Message, Services
 SNS = "2010-03-31"
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """In this process; names in these tests begin with `kept-` to be theirs alone."""
-    before = dict(os.environ)
-    folder = tmp_path_factory.mktemp("ministack")
-    yield emulated.load(region="us-east-1", account_id="000000000000", port=1, data_dir=folder)
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.fixture
-def kept(loaded: Services, tmp_path: Path) -> Services:
+def kept(services: Services, tmp_path: Path) -> Services:
     store = ServiceStore(tmp_path)
     store.restore()
-    return Services(store.around(loaded.app))
+    return Services(store.around(services.app))
 
 
 def sqs(services: Services, operation: str, **payload: Any) -> dict[str, Any]:
@@ -48,16 +35,16 @@ def on_disk(folder: Path) -> dict[str, float]:
     ["", "\udcff", "[]", '{"format": 1}', '{"format": 9, "state": {}}', '{"format": 1, "state": {"queues": {"a": 1}}}'],
     ids=["empty", "no text", "list", "nothing in it", "another version", "no queues"],
 )
-def test_what_cannot_be_read_is_an_error_that_names_the_file(loaded: Services, tmp_path: Path, text: str) -> None:
+def test_what_cannot_be_read_is_an_error_that_names_the_file(services: Services, tmp_path: Path, text: str) -> None:
     (tmp_path / "sqs.json").write_text(text, errors="surrogateescape")
     with pytest.raises(StoreError, match=r"sqs\.json"):
         ServiceStore(tmp_path).restore()
 
 
-def test_a_change_is_on_disk_before_it_is_answered(loaded: Services, tmp_path: Path) -> None:
+def test_a_change_is_on_disk_before_it_is_answered(services: Services, tmp_path: Path) -> None:
     order: list[str] = []
     store = ServiceStore(tmp_path)
-    app = store.around(loaded.app)
+    app = store.around(services.app)
 
     async def watched(scope: Any, receive: Any, send: Any) -> None:
         async def sending(message: Message) -> None:

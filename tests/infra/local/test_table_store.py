@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -12,24 +11,12 @@ from typing import Any
 
 import pytest
 
-from infra.local import services as emulated
 from infra.local.services import ServiceCallError, Services
 from infra.local.table_store import StoreError, TableStore
 
 PLACE = {"account_id": "000000000000", "region": "us-east-1"}
 KEPT, OTHER = "store-kept", "store-other"
 TARGET = "DynamoDB_20120810."
-
-
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    before = dict(os.environ)
-    loaded = emulated.load(
-        region="us-east-1", account_id="000000000000", port=1, data_dir=tmp_path_factory.mktemp("ministack")
-    )
-    yield loaded
-    os.environ.clear()
-    os.environ.update(before)
 
 
 class Bench:

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from infra.local import services as emulated
 from infra.local.http import Request, Response
 from infra.local.services import Services
 from infra.local.tables import PATH, TARGET, TableFront
@@ -20,11 +17,7 @@ ODD: list[Any] = [1, None, {}, {"N": 5}, {"N": None}, {"S": 1}, {"L": "x"}, {"M"
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    before = dict(os.environ)
-    loaded = emulated.load(
-        region="us-east-1", account_id="000000000000", port=1, data_dir=tmp_path_factory.mktemp("ministack")
-    )
+def services(services: Services) -> Services:
     keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
     create = {
         "TableName": TABLE,
@@ -32,10 +25,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         "AttributeDefinitions": [{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys],
         "BillingMode": "PAY_PER_REQUEST",
     }
-    asyncio.run(loaded.call_json(TARGET + "CreateTable", create))
-    yield loaded
-    os.environ.clear()
-    os.environ.update(before)
+    asyncio.run(services.call_json(TARGET + "CreateTable", create))
+    return services
 
 
 class Clock:
