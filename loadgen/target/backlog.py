@@ -8,6 +8,14 @@ DRAIN_S = 1.0  # and the batching window: the last events of any load take so lo
 FULL_SECONDS = 0.5  # all lanes with work for so long: more of them would help
 
 
+def has_caught_up(evidence: Evidence) -> bool:
+    """All was processed as soon as it was sent, as far as the function's log shows it."""
+    processed, drain_s = evidence.series.get("processed"), evidence.drain_s
+    if processed is None or processed.is_partial or drain_s is None:
+        return False
+    return drain_s < (evidence.capacity.batching_window_s or 0) + DRAIN_S
+
+
 def backlog(evidence: Evidence) -> Found | None:
     """What was left to process grew for as long as events were sent, and took its time afterwards: less was processed
     than was accepted."""

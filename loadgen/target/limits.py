@@ -9,7 +9,7 @@ because whoever is kept out has no chance to be slow later on.
 from collections.abc import Callable, Sequence
 
 from loadgen.outcome.account import counted
-from loadgen.target.backlog import BEHIND, backlog
+from loadgen.target.backlog import BEHIND, backlog, has_caught_up
 from loadgen.target.behind import waited
 from loadgen.target.evidence import Capacity, Evidence, Found, Judgement, Sent
 from loadgen.target.series import Series
@@ -233,10 +233,13 @@ def _lanes(evidence: Evidence) -> Found | None:
     share = len(busy) / len(running.points)
     if share < BUSY_SECONDS:
         return None
+    busy_lanes = f"{BUSY:.0%} or more of {wanted:,} lanes ran in {len(busy):,} of {len(running.points):,} seconds"
+    if has_caught_up(evidence):
+        return Found("function time", f"function time: {busy_lanes}, but nothing was left when sending ended", 0.0)
     return Found(
         "function time",
-        f"function time: all lanes busy: {BUSY:.0%} or more of {wanted:,} lanes ran in {len(busy):,} of "
-        f"{len(running.points):,} seconds; more shards or a higher parallelization factor, or a faster function",
+        f"function time: all lanes busy: {busy_lanes}; more shards or a higher parallelization factor, or a faster "
+        "function",
         share,
     )
 

@@ -257,6 +257,15 @@ def test_all_lanes_busy_is_the_functions_time() -> None:
     assert "all lanes busy: 90% or more of 8 lanes ran in 8 of 10 seconds" in reason
 
 
+def test_lanes_that_are_busy_with_all_there_is_limit_nothing() -> None:
+    """Small batches one after the other: every lane is busy, and nothing waits."""
+    found = (series("concurrency", *[8.0] * 10, statistic="mean"), series("processed", *[1_000.0] * 10, 200.0))
+    judgement = judge(QUIET, found, CAPACITY, 0.8)
+    assert judgement.limited_by == "nothing"
+    assert "nothing was left when sending ended" in judgement.also[0].reason
+    assert limited(QUIET, *found, drain_s=2.0)[0] == "function time"
+
+
 def test_lanes_that_are_busy_now_and_then_are_no_limit() -> None:
     assert limited(QUIET, series("concurrency", *[8.0] * 4, *[1.0] * 6, statistic="mean"))[0] == "nothing"
 
