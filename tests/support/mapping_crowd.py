@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from heapq import heappop, heappush
-from itertools import count
 
 from infra.local.mapping_positions import resolve
 from infra.model.function import Succeeded
@@ -20,6 +18,7 @@ from infra.model.mapping import (
     Sharing,
 )
 from infra.model.stream import Entry, Stream, Throttled
+from tests.support.agenda import Agenda
 from tests.support.mapping_doubles import StreamsInMemory
 from tests.support.mapping_world import EPOCH_S, ROLE, STREAM
 
@@ -36,8 +35,7 @@ class Crowd:
         self.read_at: list[list[float]] = [[] for _ in range(members)]  # admitted ones
         self.refused = 0
         self.lags_s: list[list[float]] = [[] for _ in range(members)]  # of every record delivered
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = count()
+        self._agenda: Agenda[None] = Agenda()
         self._awaiting: list[int] = []
         self.sharing = Sharing()
         self.machines = [
@@ -68,7 +66,7 @@ class Crowd:
             self.later(0.0, partial(self._changed, member))
 
     def later(self, after_s: float, what: Callable[[], None]) -> None:
-        heappush(self._agenda, (self.now + after_s, next(self._order), what))
+        self._agenda.add(self.now + after_s, what)
 
     def run(self, seconds: float) -> "Crowd":
         """Bounded: machines that spin fail."""
@@ -76,10 +74,9 @@ class Crowd:
         for _ in range(500_000):
             deadlines = [(each.deadline or end + 1, member) for member, each in enumerate(self.machines)]
             due_s, member = min(deadlines)
-            if self._agenda and self._agenda[0][0] <= min(due_s, end):
-                at_s, _, what = heappop(self._agenda)
+            if (at_s := self._agenda.next_s) is not None and at_s <= min(due_s, end):
                 self.now = max(self.now, at_s)
-                what()
+                self._agenda.do()
             elif due_s <= end:
                 self.now = max(self.now, due_s)
                 self.feed(member, self.machines[member].wake_up(self.now))

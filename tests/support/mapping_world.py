@@ -1,13 +1,9 @@
-"""Everything around one event source mapping, in virtual time: a stream, a function, a destination.
-
-The world performs the machine's commands and lets `Witness` look at every one of them.
-"""
+"""One event source mapping in virtual time, and all around it; `Witness` looks at every command that it performs."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from heapq import heappop, heappush
-from itertools import count, pairwise
+from itertools import count
 from typing import Any
 
 from infra.model.function import FunctionError, InvokeOutcome, Succeeded
@@ -30,6 +26,9 @@ from infra.model.mapping import (
     Unsubscribe,
 )
 from infra.model.stream import StreamRecord
+from tests.support.agenda import Agenda
+from tests.support.mapping_record import FIRST as FIRST
+from tests.support.mapping_record import MappingRecord
 from tests.support.mapping_witness import ScriptedShard, Witness
 
 EPOCH_S = 1_789_808_000.0
@@ -37,7 +36,6 @@ STREAM = "arn:aws:kinesis:us-east-1:111111111111:stream/events"
 FUNCTION = "arn:aws:lambda:us-east-1:111111111111:function:work"
 ROLE = "arn:aws:iam::111111111111:role/work"
 UUID = "11111111-2222-3333-4444-555555555555"
-FIRST = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898
 ONE = "shardId-000000000000"
 
 
@@ -57,7 +55,7 @@ def raised(invoke: Invoke) -> InvokeOutcome:
 _SETTINGS = [each.name for each in fields(MappingConfig)]
 
 
-class World:
+class World(MappingRecord):
     """`answer` decides what an invocation becomes, `duration_s` how long it takes; `refusing`: deliveries fail."""
 
     def __init__(
@@ -69,6 +67,7 @@ class World:
         delays: Delays | None = None,
         **settings: Any,
     ) -> None:
+        super().__init__()
         self.config = config(**settings)
         self.machine = EventSourceMapping(
             self.config, RequestIds("seed"), snapshot=snapshot, enabled=enabled, delays=delays
@@ -82,16 +81,8 @@ class World:
         self.refusing = False
         self.told: Callable[[NotSent], None] = lambda _: None
         self.read_fault: Callable[[Read], str | None] = lambda _: None  # "throttled" or a reason
-        self.invokes: list[tuple[float, Invoke]] = []
-        self.documents: list[tuple[float, Deliver]] = []
-        self.checkpoints: list[Checkpoint] = []
-        self.completed: list[str] = []
-        self.reads: list[tuple[float, Read]] = []
-        self.subscriptions: list[tuple[float, Subscribe]] = []
-        self.metrics: list[tuple[str, float]] = []
         self._numbers = count(FIRST)
-        self._agenda: list[tuple[float, int, Callable[[], list[Command]]]] = []
-        self._order = count()
+        self._agenda: Agenda[list[Command]] = Agenda()
         self._awaited: list[float] = []
         self._subscribed: dict[str, int] = {}  # by shard, the number behind which it goes on
         self.witness = Witness(self.config, self.shards)
@@ -156,21 +147,19 @@ class World:
         """Lets so much time pass. Bounded: a machine that spins fails."""
         end = self.now + seconds
         for _ in range(200_000):
-            times = [
-                at for at in (self.machine.deadline, self._agenda[0][0] if self._agenda else None) if at is not None
-            ]
+            times = [at for at in (self.machine.deadline, self._agenda.next_s) if at is not None]
             if not times or min(times) > end:
                 self.now = end
                 return self
             self.now = max(self.now, min(times))
-            if self._agenda and self._agenda[0][0] <= self.now:
-                self._perform(heappop(self._agenda)[2]())
+            if self._agenda.is_due(self.now):
+                self._perform(self._agenda.do())
             else:
                 self._perform(self.machine.wake_up(self.now))
         raise AssertionError("the machine spins")
 
     def _later(self, seconds: float, what: Callable[[], list[Command]]) -> None:
-        heappush(self._agenda, (self.now + seconds, next(self._order), what))
+        self._agenda.add(self.now + seconds, what)
 
     # The commands
 
@@ -307,27 +296,3 @@ class World:
     @property
     def settled(self) -> set[tuple[str, int]]:
         return self.witness.settled
-
-    @property
-    def sent(self) -> list[list[int]]:
-        """The sequence numbers of every invocation, counted from the first record put (0, 1, ...)."""
-        return [[record.sequence_number - FIRST for record in invoke.records] for _, invoke in self.invokes]
-
-    @property
-    def discarded(self) -> list[list[int]]:
-        return [
-            [record.sequence_number - FIRST for record in deliver.discarded.records] for _, deliver in self.documents
-        ]
-
-    @property
-    def request_ids(self) -> list[str]:
-        return [invoke.request_id for _, invoke in self.invokes]
-
-    @property
-    def gaps_s(self) -> list[float]:
-        """Seconds between one invocation's start and the next one's."""
-        times = [at for at, _ in self.invokes]
-        return [round(later - earlier, 3) for earlier, later in pairwise(times)]
-
-    def total(self, name: str) -> float:
-        return sum(value for each, value in self.metrics if each == name)
