@@ -12,7 +12,7 @@ POINTS_MAX = 250  # one for every two units of width; a longer load has several 
 TICKS = 6  # of the axis of seconds, at most
 STEPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)  # a quarter of each is a round number
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
-BIG = ((1e9, "G"), (1e6, "M"), (1e3, "k"))  # from a hundred of them on
+BIG = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k"))  # from the first on, in the second
 TIME_STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, HOUR_S, 2 * HOUR_S, 4 * HOUR_S, 12 * HOUR_S)
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
@@ -162,9 +162,9 @@ def _moment(second: int, step_s: int) -> str:
 
 def _label(value: float, top: float) -> str:
     """All of an axis in the same unit, and no wider than there is room for."""
-    for unit, name in BIG:
-        if top >= unit * 100:
-            return f"{value / unit:,.4g} {name}" if value else "0"
+    for least, unit, name in BIG:
+        if top >= least:
+            return f"{value / unit:,.5g} {name}" if value else "0"
     if 0 < value < 0.01:
         return f"{value:.2g}"
     return f"{value:,.0f}" if value == round(value) or value >= 1_000 else f"{value:,.2f}".rstrip("0")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from loadgen.showing.chart import nice
+from loadgen.showing.chart import BIG, nice
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 72, 18, 12, 46
@@ -18,7 +18,6 @@ DECADE_TICKS = (1, 2, 5)
 FEW_TICKS, MANY_TICKS = 3, 10  # of a logarithmic axis: fewer say no scale, more touch each other
 FINE_TICKS = tuple(half / 2 for half in range(2, 20))
 LEGEND_HEIGHT, SAMPLE_WIDTH, CHARACTER_WIDTH = 22, 44, 6.8
-MILLION = 1_000_000
 LOG_FROM = 8  # axes whose ends are so many times apart are logarithmic
 
 # Colours are the page's, by its variables; a file of its own brings them along.
@@ -167,7 +166,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 def _label(value: float) -> str:
     """No wider than the axis has room for."""
-    return f"{value / MILLION:,.10g} M" if value >= MILLION else f"{value:,.10g}"
+    return next((f"{value / unit:,.10g} {name}" for least, unit, name in BIG if value >= least), f"{value:,.10g}")
 
 
 def _lanes(x: _Axis, places: Sequence[Place]) -> str:

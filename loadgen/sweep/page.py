@@ -19,7 +19,7 @@ MORE_STYLE = """
 .points td,.points th{padding:.3rem .5rem;vertical-align:top;text-align:right;font-variant-numeric:tabular-nums}
 .points td.said,.points th.said{text-align:left;white-space:normal;min-width:17rem}
 .points .dim{font-size:13px}.points td:first-child{overflow-wrap:normal}.legend{margin-bottom:.8rem}
-@media print,(max-width:600px){.chart text{font-size:15px}}
+@media(max-width:600px){.chart text{font-size:15px}}@media print{.chart text{font-size:16px}}
 """
 SETTINGS = (
     ("shards", "shards"),

@@ -50,7 +50,7 @@ def made(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         assert run(up, folder / "interrupted", "--rate", "300", "--duration", "300", interrupted=True) == 130
         sweep = (
             "sweep", "--parallelization-factor", "1,2", "--reserved-concurrency", "none", "--batch-size", "5",
-            "--function-latency-ms", "500", "--aggregate", "off", "--point-duration", "4", "--probes", "3",
+            "--function-latency-ms", "500", "--aggregate", "off", "--point-duration", "5", "--probes", "3",
             "--endpoint-url", up.endpoint_url, "--out", str(folder / "sweep"),
         )  # fmt: skip
         assert command(*sweep) == 0
