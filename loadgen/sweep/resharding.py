@@ -23,7 +23,12 @@ class Tour(NamedTuple):
 
 
 def shard_steps(count: int, wanted: int) -> list[int]:
-    """Shard counts to ask for one after the other: each at most the double and at least half of the one before."""
+    """Shard counts to ask for one after the other: each at most the double and at least half of the one before.
+
+    Raises ValueError below one shard: there is no way from or to none.
+    """
+    if count < 1 or wanted < 1:
+        raise ValueError(f"no steps lead from {count} to {wanted} shards")
     steps = []
     while count != wanted:
         count = min(wanted, count * 2) if wanted > count else max(wanted, (count + 1) // 2)

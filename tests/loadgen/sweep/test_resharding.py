@@ -24,6 +24,13 @@ def test_shards_are_at_most_doubled_and_at_least_halved_at_a_time(count: int, wa
     assert len(steps) <= 11
 
 
+@pytest.mark.parametrize(("count", "wanted"), [(0, 2), (2, 0)])
+def test_there_is_no_way_from_or_to_no_shards(count: int, wanted: int) -> None:
+    """A stream whose shards are being changed says 0."""
+    with pytest.raises(ValueError, match="no steps"):
+        shard_steps(count, wanted)
+
+
 def test_the_limit_is_the_one_that_the_local_stream_has() -> None:
     """Fact 9.11."""
     assert UPDATES_PER_DAY_MAX == SCALINGS_PER_DAY_MAX
