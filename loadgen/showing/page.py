@@ -53,7 +53,7 @@ def page(report: Mapping[str, Any]) -> str:
         _thresholds(report["thresholds"]),
         _pair("", [_ledger(report), _capacity(report)]),
         _pair("Second by second", charts),
-        "" if _has_target(report) else f"<p class=note>{UNSEEN}</p>",
+        f"<p class=note>{UNSEEN}</p>" if _is_unseen(report) else "",
         _pair(
             "",
             [
@@ -193,8 +193,10 @@ def settings(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, "none" if value is None else str(value)) for name, value in values.items()]
 
 
-def _has_target(report: Mapping[str, Any]) -> bool:
-    return any(one["source"] != SENDER for one in (report.get("limits") or {}).get("series") or ())
+def _is_unseen(report: Mapping[str, Any]) -> bool:
+    """Nothing came from the target's own sources, and nothing says why."""
+    limits = report.get("limits") or {}
+    return not limits.get("missing") and all(one["source"] == SENDER for one in limits.get("series") or ())
 
 
 def _throttles(numbers: Mapping[str, float | None]) -> str:

@@ -27,7 +27,7 @@ SETTINGS = (
     ("batch_size", "batch"),
     ("reserved_concurrency", "reserved"),
     ("aggregate", "aggregate"),
-    ("function_latency_ms", "pause ms"),
+    ("function_latency_ms", "pause, ms"),
     ("table_write_units", "table units/s"),
 )
 NO_VALUE = {"reserved_concurrency": "none", "aggregate": "off", "table_write_units": "none"}
@@ -115,14 +115,14 @@ def _figures(sweep: Mapping[str, Any], group: Mapping[str, Any]) -> str:
     places, curve = _drawable(sweep, group)
     if len({place.concurrency for place in places}) < 2:
         return ""
-    what = ", ".join(f"{label} {_setting(name, group['group'])}" for name, label in SETTINGS if name in group["group"])
+    what = "; ".join(f"{label}: {_setting(name, group['group'])}" for name, label in SETTINGS if name in group["group"])
     legend = "".join(
         f"<span><svg class=chart viewBox='0 0 24 8' aria-hidden=true>{drawing}</svg> {html.escape(said)}</span>"
         for drawing, said in samples(curve, places)
     )
     law = f"<h3>Terms of the scaling law</h3>{_law(group['law'])}" if group["law"] else ""
     return (
-        f"<h2>How it scales: {html.escape(what)}</h2><figure class=legend><figcaption>{legend}</figcaption></figure>"
+        f"<h2>How it scales ({html.escape(what)})</h2><figure class=legend><figcaption>{legend}</figcaption></figure>"
         f"<div class=pair><div><h3>Sustained events per second</h3><figure>{throughput(places, curve)}</figure></div>"
         f"<div><h3>The same, per lane</h3><figure>{per_lane(places, curve)}</figure></div></div>{law}"
     )
