@@ -1,7 +1,7 @@
 """PURE: every quota that a plan is held against, with what it uses and what that rests on."""
 
 from infra.plan.basis import Basis
-from infra.plan.batches import batch_events_max, pages_of
+from infra.plan.batches import batch_events_max, batch_seconds
 from infra.plan.check import used_up_at
 from infra.plan.expect import Expectation
 from infra.plan.load import Wish, keys_of
@@ -30,7 +30,7 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
     setup, expected, share = choice.setup, choice.expectation, choice.spread.hottest_share
     hot = f"the hottest shard's {share:.2%} of the load"
     full = batch_events_max(wish, setup)
-    full_s = wish.pause_s + basis.times.seconds(full, pages_of(full, wish, setup), setup.memory_mb)
+    full_s = batch_seconds(full, wish, setup, basis.times)[0]
     key_rate = wish.rate * keys_of(wish.keys, wish.skew).weights[0]
     lane_cycles = expected.invocations / setup.lanes
     key_writes = min(key_rate, lane_cycles + key_rate / SEALED_AT)
@@ -88,14 +88,34 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
         Quota(
             "table write units", expected.writes_peak, TABLE_WRITE_UNITS_PER_S, "units/s",
             "pages written in the busiest second in virtual time; AWS: 40,000 a table by default", can_be_raised=True,
+            used_up_at=_table_used_up_at(wish, expected),
         ),
         Quota(
             "hottest item's partition", key_writes, PARTITION_WRITE_UNITS_PER_S, "units/s",
             f"the hottest key's {key_rate:,.1f} events/s, one page a batch, and its full pages; AWS: 1,000 a partition",
             used_up_at=wish.rate * max(0.0, PARTITION_WRITE_UNITS_PER_S - lane_cycles) * SEALED_AT / key_rate,
         ),
+        *_quarantine(wish),
         *_machine(wish, choice),
     ]  # fmt: skip
+
+
+def _quarantine(wish: Wish) -> list[Quota]:
+    if not wish.malformed:
+        return []
+    rests_on = (
+        f"{wish.malformed:.2%} of the events, all for one reason in the worst case: then the index by-reason has them "
+        "in one partition; AWS: 1,000 a partition"
+    )
+    used = wish.rate * wish.malformed
+    return [Quota("quarantine index's partition", used, PARTITION_WRITE_UNITS_PER_S, "units/s", rests_on)]
+
+
+def _table_used_up_at(wish: Wish, expected: Expectation) -> float:
+    """At the peak's share of the load, but lanes that are always busy write evenly, and as much as they can."""
+    each = expected.writes / wish.rate
+    can_be_reached = expected.function_rate * each >= TABLE_WRITE_UNITS_PER_S
+    return TABLE_WRITE_UNITS_PER_S / (expected.writes_peak / wish.rate if can_be_reached else each)
 
 
 def _machine(wish: Wish, choice: Choice) -> list[Quota]:
@@ -105,7 +125,9 @@ def _machine(wish: Wish, choice: Choice) -> list[Quota]:
     machine = choice.setup.machine
     if machine is None:
         return []
-    stack, every = machine.busy(choice.expectation.invocations, wish.rate, choice.expectation.writes)
+    stack, every = machine.busy(
+        choice.expectation.invocations, wish.rate, choice.expectation.writes + wish.rate * wish.malformed
+    )
     rests_on = f"batches, events and pages written, each with its CPU: {machine.source}"
     return [
         Quota("the local stack's process", stack, machine.stack_share, "CPU", rests_on, grows=False),

@@ -6,7 +6,7 @@ Far more than can be processed is there when the mapping begins: every batch is 
 from dataclasses import replace
 from functools import lru_cache
 
-from infra.plan.batches import batch_events_max, pages_of
+from infra.plan.batches import batch_events_max, batch_seconds
 from infra.plan.extent import chosen_shards, events_max, function
 from infra.plan.load import Spread, Wish, events_per_record, record_bytes, spread
 from infra.plan.packing import Packed, pack
@@ -74,8 +74,7 @@ def _at_once(record: Packed) -> Packed:
 def full_rate(wish: Wish, setup: Setup, times: ServiceTimes, spread_: Spread) -> float:
     """Rough events per second with every batch full: lanes or reads, whichever is less."""
     events = batch_events_max(wish, setup)
-    pages = pages_of(events, wish, setup, spread_.hottest_lane_share)
-    batch_s = max(1e-6, wish.pause_s + times.seconds(events, pages, setup.memory_mb))
+    batch_s = max(1e-6, batch_seconds(events, wish, setup, times, spread_.hottest_lane_share)[0])
     lanes = setup.lanes if setup.concurrency is None else min(setup.lanes, setup.concurrency)
     by_lane = events / batch_s / spread_.hottest_lane_share * lanes / setup.lanes
     return min(by_lane, reads_rate(wish, setup), 5e6)

@@ -14,14 +14,13 @@ class Basis:
     """What a plan rests on beside the choice. `calibrated`: figures against the runs that the service times come from.
 
     `held_out`: the default calibration's own error on runs it did not see, as its file has it; empty if other runs
-    were given. `malformed`: share of events. `window_s`: of the rules' totals.
+    were given. `window_s`: of the rules' totals.
     """
 
     times: ServiceTimes
     prices: Prices
     held_out: dict[str, Any]
     calibrated: Sequence[Compared] = ()
-    malformed: float = 0.0
     window_s: int = 3600
     shard_metrics: bool = True
     architecture: str = "arm64"

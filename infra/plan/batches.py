@@ -20,15 +20,18 @@ def batch_events_max(wish: Wish, setup: Setup) -> float:
 
 
 def pages_of(events: float, wish: Wish, setup: Setup, busiest: float = 0.0, environments: float | None = None) -> float:
-    """Rough number of writes of a batch of so many events of one lane: its different keys, full pages, refused ones.
+    """Rough number of pages written by a batch of so many events of one lane: its different keys, full pages, refused
+    ones. Malformed events have none.
 
     `busiest`: the lane's share of all events, if it is not an average one. `environments`: that take turns; None: as
     many as lanes, and each page is found by all of them, which is more than there will be.
     """
     # A lane that is busy because a few keys are hot has no more keys than others.
+    events *= 1.0 - wish.malformed
     share = max(busiest, 1 / setup.lanes) if wish.skew < EVEN_SKEW else 1 / setup.lanes
     different = max(min(1.0, events), share * keys_of(wish.keys, wish.skew).different(events / share))
-    each = max(1.0, wish.rate * TOTALS_S / wish.keys)  # events of a key in a window of the totals
+    rate = wish.rate * (1.0 - wish.malformed)
+    each = max(1.0, rate * TOTALS_S / wish.keys)  # events of a key in a window of the totals
     page = max(1.0, min(each, 48.0) * different / max(1.0, events))  # batches with a key while a page of it is open
     if environments is None:
         unknown = min(1.0, max(0.0, setup.lanes - 1.0) / page)
@@ -36,6 +39,19 @@ def pages_of(events: float, wish: Wish, setup: Setup, busiest: float = 0.0, envi
         unseen = 1.0 - 1.0 / max(1.0, environments)
         unknown = unseen * (1.0 - unseen**page) * max(1.0, environments) / page
     return min(events, different + events / 64.0) + different * unknown * (1.0 - 1.0 / each)
+
+
+def batch_seconds(
+    events: float,
+    wish: Wish,
+    setup: Setup,
+    times: ServiceTimes,
+    busiest: float = 0.0,
+    environments: float | None = None,
+) -> tuple[float, float]:
+    """Rough time of a batch of so many events, and the pages it writes; a malformed event is a write in quarantine."""
+    pages = pages_of(events, wish, setup, busiest, environments)
+    return wish.pause_s + times.seconds(events, pages + wish.malformed * events, setup.memory_mb), pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +81,7 @@ def cycle(wish: Wish, setup: Setup, times: ServiceTimes, share: float, environme
         before, events = events, min(rate * cycle_s, full)
         if abs(events - before) <= CLOSE * events:
             break
-        writes = pages_of(events, wish, setup, share, environments)
-        batch_s = wish.pause_s + times.seconds(events, writes, setup.memory_mb)
+        batch_s, writes = batch_seconds(events, wish, setup, times, share, environments)
     return Cycle(cycle_s, window_s, events, writes, batch_s)
 
 

@@ -7,7 +7,7 @@ load never needs fewer shards. For every one that fits, what it costs and how lo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from infra.plan.batches import POLL_ON_PUT_S, POLL_S, batch_events_max, cycle, environments, pages_of
+from infra.plan.batches import POLL_ON_PUT_S, POLL_S, batch_events_max, batch_seconds, cycle, environments
 from infra.plan.costs import Usage, monthly_usd
 from infra.plan.load import Spread, Wish, aggregate_wait_s, events_per_record, outer_lanes_for, record_bytes, spread
 from infra.plan.prices import Prices
@@ -100,8 +100,11 @@ def fitting(
 ) -> Iterator[Setup]:
     """For every memory the smallest factor that fits, if one does, and larger ones, which are quicker and cost more."""
     spreads: dict[tuple[int, int], Spread] = {}
+    quickest_s = float("inf")
     for memory_mb in memories_mb:
-        least = 1
+        if times.seconds(1, 1, memory_mb) >= quickest_s:
+            continue  # the local stack gives every environment a whole CPU
+        quickest_s, least = times.seconds(1, 1, memory_mb), 1
         for factor, lanes in _lanes(wish, shards):
             if factor < least:
                 continue
@@ -142,7 +145,7 @@ def _sized(
 def _full_batch(wish: Wish, times: ServiceTimes, setup: Setup, busiest: float = 0.0) -> tuple[float, float]:
     """Its events, its seconds."""
     events = batch_events_max(wish, setup)
-    return events, wish.pause_s + times.seconds(events, pages_of(events, wish, setup, busiest), setup.memory_mb)
+    return events, batch_seconds(events, wish, setup, times, busiest)[0]
 
 
 def _fits_evenly(wish: Wish, times: ServiceTimes, aims: Aims, setup: Setup) -> bool:

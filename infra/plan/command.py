@@ -46,7 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
         prices=read_prices(arguments.prices),
         held_out={} if given else held_out,
         calibrated=[one for run in given for one in check.compare(_paused(run, arguments), times)],
-        malformed=arguments.malformed,
         shard_metrics=not arguments.no_shard_metrics,
         architecture=arguments.architecture,
     )
@@ -90,6 +89,7 @@ def _wish(arguments: argparse.Namespace) -> Wish:
             linger_s=arguments.linger_ms / 1000,
             producers=arguments.producers,
             pause_s=arguments.function_pause_ms / 1000,
+            malformed=arguments.malformed,
         )
     except WishError as error:
         raise CommandError(str(error), USAGE) from error
@@ -106,8 +106,6 @@ def _aims(arguments: argparse.Namespace) -> Aims:
         raise CommandError(f"--utilisation is {arguments.utilisation:g}; accepted: 0.05 to 1", USAGE)
     if not 1 <= arguments.latency_p99_ms <= 3_600_000:
         raise CommandError(f"--latency-p99-ms is {arguments.latency_p99_ms:g}; accepted: 1 to 3,600,000", USAGE)
-    if not 0 <= arguments.malformed < 1:
-        raise CommandError(f"--malformed is {arguments.malformed:g}; accepted: a share from 0 to below 1", USAGE)
     delays: dict[str, Any] = LOCAL_DELAYS if arguments.local else AWS_DELAYS
     around = Setup(1, 1, 1, 1, 512, **delays)
     around = on_machine(around, default_machine()) if arguments.local else around

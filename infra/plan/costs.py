@@ -18,6 +18,7 @@ COMPRESSED = 0.15  # AWS: CloudWatch pricing, "compressed" logs: an assumption
 FUNCTION_METRICS, MAPPING_METRICS, SHARD_METRICS = 12, 6, 5  # custom metrics; EventCount of the mapping; template
 TEMPLATE_ALARM_METRICS, TEMPLATE_COMPOSITES, TEMPLATE_KEYS, TEMPLATE_DASHBOARDS = 31, 3, 1, 1
 QUARANTINE_ITEM_BYTES = 480  # names and values of a quarantine item beside its payload: 462 with the default names
+QUARANTINE_DAYS = 30  # the template's
 INLINE_MAX_BYTES = 64 * KIB  # the quarantine's own; what is larger is put into the bucket
 PAGE_BYTES = 1024  # a sealed page fills most of a write unit
 HOUR_S = 3600.0
@@ -140,6 +141,17 @@ def _tables(usage: Usage, prices: Prices) -> Iterator[Part]:
             "write_request_units",
             f"{usage.malformed:,.2f} malformed events/s, {units} unit(s) in the table and one in its index",
         )
+        kept_gb = usage.malformed * (2 * QUARANTINE_ITEM_BYTES + inline) * QUARANTINE_DAYS * 24 * HOUR_S / GB
+        kept = f"{QUARANTINE_DAYS} days of them, in the table and in its index"
+        yield _part(prices, "DynamoDB: quarantine, storage", kept_gb, "GB-months", "table_gb_month", kept)
+        yield _part(
+            prices,
+            "DynamoDB: quarantine, point-in-time recovery",
+            kept_gb,
+            "GB-months",
+            "table_backup_gb_month",
+            kept,
+        )
     stored_gb = usage.new_pages * PAGE_BYTES * month_s / GB
     what = f"one month adds {usage.new_pages:,.2f} new pages/s of {PAGE_BYTES} bytes; they are kept, it adds up"
     yield _part(prices, "DynamoDB: storage", stored_gb, "GB-months", "table_gb_month", what)
@@ -216,7 +228,7 @@ def new_pages_per_s(wish: Wish, events_per_key_and_batch: float, window_s: float
     """Items that the results table gains: each key and window has one at least, and one more for every full page."""
     keys = keys_of(wish.keys, wish.skew)
     full = SEALED_AT + max(0.0, events_per_key_and_batch - 1.0) / 2.0
-    in_window = wish.rate * window_s
+    in_window = wish.rate * (1.0 - wish.malformed) * window_s
     pages = sum(_pages(weight * in_window, full) for weight in keys.weights)
     if keys.rest_count:
         pages += keys.rest_count * _pages(keys.rest / keys.rest_count * in_window, full)

@@ -14,6 +14,7 @@ from infra.plan.costs import Usage, bill
 from infra.plan.levers import levers
 from infra.plan.load import Wish, events_per_record
 from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, Quota
+from infra.plan.reasons import reasons
 from infra.plan.search import Choice
 from infra.plan.service import to_plain
 
@@ -39,7 +40,7 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
             "linger_ms": round(wish.linger_s * 1000, 3),
             "producers": wish.producer_count,
             "function_pause_ms": round(wish.pause_s * 1000, 3),
-            "malformed": basis.malformed,
+            "malformed": wish.malformed,
             "latency_p99_ms": round(aims.p99_s * 1000, 3),
             "utilisation": aims.utilisation,
         },
@@ -97,6 +98,7 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
         "assumptions": assumptions(wish, aims, choice, basis),
         "levers": levers(wish, aims.p99_s, choice),
         "tried": list(choice.tried),
+        "reasons": reasons(wish, basis.times, aims, choice),
     }
 
 
@@ -112,20 +114,25 @@ def expected_json(wish: Wish, choice: Choice) -> dict[str, Any]:
         "drain_events_per_s": round(expected.sustained, 1),
         "drain_limited_by": "function time" if expected.function_rate <= expected.sustained else "shard read bytes",
         "drain_of_one_hour_s": None if expected.drain_s is None else round(expected.drain_s, 1),
-        "invocations_per_s": round(expected.invocations, 3),
-        "events_per_batch": round(expected.events_per_batch, 1),
-        "batch_ms": round(expected.batch_s * 1000, 1),
-        "executions_busy": round(expected.busy, 3),
+        "invocations_per_s": digits(expected.invocations),
+        "events_per_batch": digits(expected.events_per_batch),
+        "batch_ms": digits(expected.batch_s * 1000),
+        "executions_busy": digits(expected.busy),
         "hottest_shard_events_per_batch": round(expected.hottest_events_per_batch, 1),
         "hottest_shard_batch_ms": round(expected.hottest_batch_s * 1000, 1),
         "write_units_per_event": round(expected.writes / wish.rate, 5),
-        "records_per_s": round(expected.records, 2),
+        "records_per_s": digits(expected.records),
         "record_bytes": round(expected.record_bytes, 1),
         "hottest_shard_share": round(choice.spread.hottest_share, 5),
         "hottest_lane_share": round(choice.spread.hottest_lane_share, 5),
         "simulated_shards": expected.simulated_shards,
         "simulated_events": expected.simulated_events,
     }
+
+
+def digits(value: float) -> float:
+    """Five of them, whatever the size: figures multiply up at an event a minute and at a million a second."""
+    return float(f"{value:.5g}")
 
 
 def usage_of(wish: Wish, choice: Choice, basis: Basis) -> Usage:
@@ -141,7 +148,7 @@ def usage_of(wish: Wish, choice: Choice, basis: Basis) -> Usage:
         busy=expected.busy,
         writes=expected.writes,
         new_pages=costs.new_pages_per_s(wish, per_key, basis.window_s),
-        malformed=wish.rate * basis.malformed,
+        malformed=wish.rate * wish.malformed,
         shard_metrics=basis.shard_metrics,
         architecture=basis.architecture,
         event_bytes=wish.event_bytes,

@@ -26,7 +26,7 @@ def chosen_shards(events: float, wish: Wish, setup: Setup, spread_: Spread) -> l
 
 def before(wish: Wish, setup: Setup, times: ServiceTimes) -> Before:
     keys = keys_of(wish.keys, wish.skew)
-    in_window = wish.rate * TOTALS_S
+    in_window = wish.rate * (1.0 - wish.malformed) * TOTALS_S
     rest = keys.rest / keys.rest_count * in_window if keys.rest_count else 0.0
     batches = TOTALS_S / cycle(wish, setup, times, 1 / setup.lanes).cycle_s
     return Before([weight * in_window for weight in keys.weights], rest, environments(wish, setup, times), batches)
@@ -46,4 +46,4 @@ def function(
     """
     pages = Pages(before(wish, setup, times) if long_running else None)
     machine = None if setup.machine is None else Shared(setup.machine, share)
-    return Function(times, setup.memory_mb, wish.pause_s, pages, Table(table_units_per_s), machine)
+    return Function(times, setup.memory_mb, wish.pause_s, pages, Table(table_units_per_s), machine, wish.malformed)

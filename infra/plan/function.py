@@ -103,7 +103,7 @@ class Table:
 
 @dataclass(slots=True)
 class Ran:
-    """One invocation: seconds from its begin to the commit, to its end, and what it wrote."""
+    """One invocation: seconds from its begin to the commit, to its end, and the pages it wrote."""
 
     commit_s: float
     whole_s: float
@@ -112,7 +112,9 @@ class Ran:
 
 @dataclass(slots=True)
 class Function:
-    """`pause_s`: of every batch, before the processor's own work. `machine`: that everything shares, if it does."""
+    """`pause_s`: of every batch, before the processor's own work. `machine`: that everything shares, if it does.
+    `malformed`: share of the events; each is one write in quarantine, and none of a page.
+    """
 
     times: ServiceTimes
     memory_mb: int
@@ -120,13 +122,19 @@ class Function:
     pages: Pages
     table: Table
     machine: Shared | None = None
+    malformed: float = 0.0
+    _malformed_due: float = 0.0
 
     def run(self, keys: Sequence[int], now_s: float, environment: int = 0) -> Ran:
-        writes = self.pages.writes(keys, environment)
+        self._malformed_due += self.malformed * len(keys)
+        quarantined = int(self._malformed_due)
+        self._malformed_due -= quarantined
+        pages = self.pages.writes(keys[quarantined:], environment)
+        writes = pages + quarantined
         inside_s = self.times.inside_s(len(keys), writes, self.memory_mb)
         begins_s = now_s + self.pause_s
-        inside_s += self.table.wait_s(writes, begins_s)
+        inside_s += self.table.wait_s(pages, begins_s)
         if self.machine is not None:
             inside_s += self.machine.wait_s(len(keys), writes, begins_s, inside_s)
         outside_s = self.times.seconds(0, 0, self.memory_mb) - self.times.inside_s(0, 0, self.memory_mb)
-        return Ran(self.pause_s + outside_s + inside_s, self.pause_s + outside_s + inside_s, writes)
+        return Ran(self.pause_s + outside_s + inside_s, self.pause_s + outside_s + inside_s, pages)

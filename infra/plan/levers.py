@@ -1,7 +1,7 @@
 """PURE: what would make a plan quicker that does not meet the wished latency, as sentences."""
 
 from infra.plan.load import PRODUCER_EVENTS_PER_S, Wish, events_per_record
-from infra.plan.search import Choice
+from infra.plan.search import Choice, machine_busy
 
 LARGE = 0.25  # of the wished latency
 
@@ -11,6 +11,10 @@ def levers(wish: Wish, p99_s: float, choice: Choice) -> list[str]:
     if choice.meets:
         return []
     setup = choice.setup
+    expected = choice.expectation
+    busy = machine_busy(wish, setup, expected.invocations, expected.writes)
+    if busy and expected.p99_s <= p99_s:
+        return [f"a --utilisation above {busy:.2f}: that much of this machine's CPU is used, and the p99 would be met"]
     said = ["a longer --latency-p99-ms"]
     if wish.aggregate > 1 and wish.producer_count > 1:
         each = events_per_record(wish, setup.outer_lanes)

@@ -31,6 +31,7 @@ EVENT_BYTES_MIN = 98  # the shortest JSON that `processor.core.events.parse` tak
 LIMITS: dict[str, tuple[float, float]] = {
     "rate": (0.01, 1_000_000), "event_bytes": (EVENT_BYTES_MIN, 262_144), "keys": (1, 10_000_000), "skew": (0, 10),
     "aggregate": (1, 10_000), "linger_s": (0, 60), "producers": (1, 100_000), "pause_s": (0, 899),
+    "malformed": (0, 0.99),
 }  # fmt: skip
 OPTIONS = {"linger_s": ("--linger-ms", 1000), "pause_s": ("--function-pause-ms", 1000)}  # with another name, unit
 
@@ -38,7 +39,8 @@ OPTIONS = {"linger_s": ("--linger-ms", 1000), "pause_s": ("--function-pause-ms",
 @dataclass(frozen=True, slots=True)
 class Wish:
     """`aggregate`: events per Kinesis record at most, 1: not aggregated. `producers`: processes that pack for
-    themselves; None: one for every 20,000 events/s. `pause_s`: time of the rules' own per batch.
+    themselves; None: one for every 20,000 events/s. `pause_s`: time of the rules' own per batch. `malformed`: share of
+    the events that go to quarantine.
     """
 
     rate: float
@@ -49,6 +51,7 @@ class Wish:
     linger_s: float = 0.1
     producers: int | None = None
     pause_s: float = 0.0
+    malformed: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():

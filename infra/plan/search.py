@@ -17,7 +17,12 @@ from infra.plan.costs import monthly_usd
 from infra.plan.expect import Expectation, expect
 from infra.plan.load import Spread, Wish, WishError, events_per_record, keys_of, record_bytes, spread
 from infra.plan.prices import Prices
-from infra.plan.quotas import SHARD_WRITE_BYTES_PER_S, SHARD_WRITE_RECORDS_PER_S, TEMPLATE_TIMEOUT_S
+from infra.plan.quotas import (
+    PARTITION_WRITE_UNITS_PER_S,
+    SHARD_WRITE_BYTES_PER_S,
+    SHARD_WRITE_RECORDS_PER_S,
+    TEMPLATE_TIMEOUT_S,
+)
 from infra.plan.service import ServiceTimes
 from infra.plan.setup import Setup
 from infra.plan.steady import Steady, steady
@@ -70,6 +75,7 @@ class Run:
 def choose(wish: Wish, times: ServiceTimes, aims: Aims, prices: Prices) -> Choice:
     """Raises Unreachable."""
     _check_pause(wish)
+    _check_quarantine(wish, aims)
     least = _least(wish, times, aims)
     search = Search(wish, times, aims, prices)
     for shards in dict.fromkeys(ceil(least * times_as_many) for times_as_many in SHARDS_TIMES):
@@ -156,7 +162,7 @@ class Search:
         sustained, _ = sustained_rate(wish, setup, self._times, None)
         if sustained * self._aims.utilisation < wish.rate:
             return replace(run, why_not=f"its busiest lane sustains {sustained:,.0f} events/s", keeps_up=False)
-        busy = machine_busy(wish, setup, seen)
+        busy = machine_busy(wish, setup, seen.invocations, seen.writes)
         if busy > self._aims.utilisation:
             return replace(run, why_not=f"uses {busy:.0%} of the CPU that this machine has for it")
         return replace(run, meets=True)
@@ -166,11 +172,11 @@ class Search:
         return sustained * self._aims.utilisation >= self._wish.rate
 
 
-def machine_busy(wish: Wish, setup: Setup, seen: Steady) -> float:
+def machine_busy(wish: Wish, setup: Setup, invocations: float, writes: float) -> float:
     """The share that is used of what the local stack's executions have in common; 0 on AWS."""
     if setup.machine is None:
         return 0.0
-    stack, every = setup.machine.busy(seen.invocations, wish.rate, seen.writes)
+    stack, every = setup.machine.busy(invocations, wish.rate, writes + wish.rate * wish.malformed)
     return max(stack / setup.machine.stack_share, every / setup.machine.cores)
 
 
@@ -221,14 +227,30 @@ def _hottest_key(wish: Wish, aims: Aims) -> tuple[float, float]:
     return allowed, allowed / share
 
 
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.4g}"
+
+
 def _check_hottest_key(wish: Wish, aims: Aims) -> None:
     """A key is in one shard and in one batch at a time, whatever else is configured."""
     allowed, most = _hottest_key(wish, aims)
     if wish.rate > most:
         raise Unreachable(
-            f"the hottest of the {wish.keys:,} keys has {wish.rate / most * allowed:,.0f} events/s, and a key is in "
-            f"one shard, which takes {allowed:,.0f} events/s of this size at {aims.utilisation:.0%}: no number of "
-            f"shards helps. Split that key, make events smaller{', aggregate them' if wish.aggregate == 1 else ''}"
+            f"the hottest of the {wish.keys:,} keys has {_digits(wish.rate / most * allowed)} events/s, and a key is "
+            f"in one shard, which takes {_digits(allowed)} events/s of this size at {aims.utilisation:.0%}: no number "
+            f"of shards helps. Split that key, make events smaller{', aggregate them' if wish.aggregate == 1 else ''}"
+        )
+
+
+def _check_quarantine(wish: Wish, aims: Aims) -> None:
+    """They may all be malformed for one reason, which is the index's partition key."""
+    allowed = PARTITION_WRITE_UNITS_PER_S * aims.utilisation
+    malformed = wish.rate * wish.malformed
+    if malformed > allowed:
+        raise Unreachable(
+            f"{malformed:,.0f} malformed events/s go to quarantine, and if all have one reason they are one partition "
+            f"of its index, which takes {allowed:,.0f} writes/s at {aims.utilisation:.0%}: no number of shards helps. "
+            f"Mend what sends them, or plan at most {allowed / wish.malformed:,.0f} events/s"
         )
 
 

@@ -28,11 +28,19 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from _expected(expected)
     if not plan["meets_latency"]:
         yield from _wrapped(
-            "NOT MET: neither with the fewest shards that take this load nor with up to three times as many was the "
-            f"wished p99 met; the quickest that was run is shown. What helps: {'; '.join(plan['levers'])}. "
-            f"Tried (shards x factor): {'; '.join(plan['tried'])}",
+            "NOT MET: neither the fewest shards that take this load nor up to three times as many meet the wished p99 "
+            "and leave the room that --utilisation asks for; of the quickest that were run the cheapest is shown. "
+            f"What helps: {'; '.join(plan['levers'])}.",
             "  ",
         )
+    yield ""
+    yield "Why these"
+    for sentence in plan["reasons"]:
+        yield from _wrapped(sentence, "  - ", "    ")
+    if plan["tried"]:
+        yield "  Run beside it in virtual time (shards x factor):"
+    for sentence in plan["tried"]:
+        yield from _wrapped(sentence, "    ")
     yield ""
     yield from _quotas(plan)
     yield ""

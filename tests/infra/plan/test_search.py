@@ -139,7 +139,7 @@ def test_what_cannot_be_raised_and_is_too_little_is_the_first_limit_below_the_wi
 def test_the_first_limit_is_the_lowest_of_all_and_what_cannot_be_raised_is_named_beside() -> None:
     wish = Wish(500, keys=2000, skew=0)
     choice = chosen(wish)
-    many = replace(choice, expectation=replace(choice.expectation, writes_peak=80_000.0))
+    many = replace(choice, expectation=replace(choice.expectation, writes_peak=80_000.0, function_rate=1e6))
     plan = document(wish, AIMS, many, BASIS)
     assert (plan["first_limit"]["name"], plan["first_limit"]["events_per_s"]) == ("table write units", 250.0)
     rates = {quota["name"]: quota["used_up_at_events_per_s"] for quota in plan["quotas"] if not quota["can_be_raised"]}
@@ -252,3 +252,63 @@ def test_the_numbers_of_shards_that_are_tried_are_one_fixed_rising_list() -> Non
     counts = list(shard_counts())
     assert counts == sorted(set(counts))
     assert counts[:64] == list(range(1, 65))
+
+
+def test_malformed_events_take_time_and_quarantine_and_write_no_page() -> None:
+    good, bad = (chosen(Wish(150, keys=2000, skew=0, malformed=share)) for share in (0.0, 0.5))
+    assert bad.expectation.writes < 0.75 * good.expectation.writes
+    setup = replace(good.setup, window_s=3)
+    every, half = (steady(Wish(150, keys=2000, skew=0, malformed=share), setup, TIMES) for share in (0.0, 0.5))
+    assert half.writes < every.writes
+    assert half.work > 0.9 * every.work
+    quotas = quotas_of(replace(Wish(150, keys=2000, skew=0), malformed=0.5), bad, BASIS)
+    (index,) = [quota for quota in quotas if quota.name == "quarantine index's partition"]
+    assert (index.used, index.allowed) == (75.0, 1000)
+
+
+def test_more_malformed_events_than_one_partition_takes_are_refused_with_a_rate_that_is_not() -> None:
+    with pytest.raises(Unreachable, match="malformed events/s go to quarantine") as told:
+        chosen(Wish(9_000, keys=5000, skew=0, malformed=0.1))
+    fits = float(str(told.value).split("plan at most ")[1].split(" ")[0].replace(",", ""))
+    assert fits == 7_500
+    assert chosen(Wish(fits, keys=5000, skew=0, malformed=0.1)).meets
+
+
+def test_the_table_is_used_up_at_a_rate_that_the_function_can_reach() -> None:
+    """One write in one second of an event a minute is a peak, but no hundredth of a table's quota."""
+    wish = Wish(0.02)
+    plan = document(wish, AIMS, chosen(wish), BASIS)
+    (table,) = [quota for quota in plan["quotas"] if quota["name"] == "table write units"]
+    assert table["used_up_at_events_per_s"] == pytest.approx(40_000, rel=0.2)
+    assert plan["first_limit"]["name"] != "table write units"
+
+
+def test_figures_multiply_up_at_an_event_a_minute_too() -> None:
+    wish = Wish(0.02)
+    expected = document(wish, AIMS, chosen(wish), BASIS)["expected"]
+    assert expected["invocations_per_s"] * expected["events_per_batch"] == pytest.approx(0.02, rel=1e-3)
+    assert expected["invocations_per_s"] * expected["batch_ms"] / 1000 == pytest.approx(
+        expected["executions_busy"], rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish(100, event_bytes=100_000, keys=100, skew=0), "times the average"),
+        (Wish(100, event_bytes=100_000, keys=100, skew=0), "Aggregates hold 1.00 events"),
+        (Wish(100, event_bytes=100_000, keys=100, skew=0), "the 6 MB of an invocation"),
+        (Wish(500, keys=2000, skew=0), "Factor: 1 is the least"),
+    ],
+)
+def test_a_plan_says_why_it_has_these_numbers(wish: Wish, said: str) -> None:
+    plan = document(wish, AIMS, chosen(wish), BASIS)
+    assert any(said in sentence for sentence in plan["reasons"]), plan["reasons"]
+    text = " ".join(line.strip() for line in plan_lines(plan))
+    assert all(sentence in text for sentence in plan["tried"])
+
+
+def test_the_local_stack_is_not_planned_with_memories_that_change_nothing() -> None:
+    waits = replace(TIMES, batch_cpu=0.0, event_cpu=0.0, write_cpu=0.0)
+    assert {setup.memory_mb for setup in fitting(Wish(200), waits, AIMS, 1)} == {256}
+    assert len({setup.memory_mb for setup in fitting(Wish(200), TIMES, AIMS, 1)}) == 4
