@@ -46,6 +46,7 @@ ARROWS = {
     "loadgen": [
         "loadgen",
         "processor.adapters.publisher",
+        "processor.adapters.put_records",
         "processor.core",
         "processor.rules",
         "infra.ops.outputs",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from loadgen.outcome.books import Books
 from loadgen.outcome.ledger import Expectations
 from loadgen.outcome.metrics import Metrics, Turn
+from loadgen.sending.direct import DirectPutRecords
 from loadgen.sending.sender import Due, Sender, collect_rarely
 from loadgen.sending.sources import Source
 from loadgen.sending.team import Job, Team
 from loadgen.showing.report import Unread
-from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
 
@@ -65,7 +65,7 @@ class Sending:
     def _run_alone(self, schedule: Iterator[Due], on_turn: OnTurn) -> None:
         collect_rarely()
         # The client repeats nothing by itself: every attempt and every lost answer must be counted.
-        put = PutRecords(self._connection.client("kinesis", attempts=1), self._stream)
+        put = DirectPutRecords(self._connection.client("kinesis", attempts=1), self._stream)
         lines = self._results.open("w")
         books = Books(self._metrics, self._expected, lines.write, self.stop)
         sender = Sender(

@@ -25,6 +25,7 @@ from loadgen.offer.schedule import Due, Schedule
 from loadgen.outcome.books import Books
 from loadgen.outcome.ledger import Expectations, WindowKey
 from loadgen.outcome.metrics import Metrics, Turn, together
+from loadgen.sending.direct import DirectPutRecords
 from loadgen.sending.sender import Sender, collect_rarely
 from loadgen.sending.sources import Part, Source
 from loadgen.showing.report import Unread
@@ -189,7 +190,7 @@ def _main(job: Job, part: Part, pipe: Pipe) -> None:
     collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and tells us
     try:
-        put = PutRecords(connect(job.target).client("kinesis", attempts=1), job.stream)
+        put = DirectPutRecords(connect(job.target).client("kinesis", attempts=1), job.stream)
         schedule = Schedule.of(
             job.source.due(part)
         )  # what preparing the first ones takes is over before the schedule's 0

@@ -19,13 +19,13 @@ from loadgen.offer.truth import Known, Truth
 from loadgen.outcome.metrics import Metrics, Turn
 from loadgen.outcome.results import PutResult
 from loadgen.run import late_after_us
+from loadgen.sending.direct import DirectPutRecords
 from loadgen.sending.sender import Due, Sender
 from loadgen.sending.sources import WHOLE, Part
 from loadgen.sending.team import Job, Team
 from loadgen.showing.report import Unread
 from loadgen.sweep.samples import OVERDRIVE, due_times
 from loadgen.target.function_log import Batch, Invocation, read
-from processor.adapters.publisher import PutRecords
 from processor.core.packing import PackingSettings
 from processor.core.resend import RetryPolicy
 
@@ -104,7 +104,7 @@ class Prober:
         """`processes`: how many send, each its part."""
         self._connection, self._stack, self._workload = connection, stack, workload
         self._processes = processes
-        self._put = PutRecords(connection.client("kinesis", attempts=1), stack.stream)
+        self._put = DirectPutRecords(connection.client("kinesis", attempts=1), stack.stream)
         self._logs = connection.client("logs")
         self._stop_sending: Callable[[], None] = lambda: None
         self.is_stopped = False

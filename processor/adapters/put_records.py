@@ -125,7 +125,7 @@ class PutRecords:
 
     def __call__(self, entries: Sequence[Entry[Tag]]) -> Reply:
         """Never raises for what the network or AWS answers."""
-        _call.sent_s = self._clock()
+        self._note_sent()
         try:
             answers = self._put([entry.record for entry in entries])
             if len(answers) == len(entries):
@@ -146,7 +146,11 @@ class PutRecords:
         what = f"PutRecords answered for {len(answers)} of {len(entries)} records"
         return CallFailed("ResponseMismatch", what, transient=True, uncertain=True)
 
+    def _note_sent(self) -> None:
+        _call.sent_s = self._clock()
+
     def _put(self, records: Sequence[Packed[Tag]]) -> Sequence[Any]:
+        """The answers as they are in the JSON. Raises what botocore raises."""
         if not self._writes_bodies:
             return self._client.put_records(StreamName=self._stream_name, Records=as_parameters(records))["Records"]
         _call.records, _call.clock = encoded(records), self._clock
