@@ -13,16 +13,20 @@ FIRST = (
 
 class Interrupts:
     """A context manager. `stop` is called, and `says` is said, at the first of `signals`; the second one raises
-    KeyboardInterrupt.
+    KeyboardInterrupt. `write`: says it, from within a signal's handler: it may not wait for anything.
 
     From then on they are ignored, also afterwards: the process is about to end, and a third must not be a traceback.
     """
 
     def __init__(
-        self, stop: Callable[[], None], signals: Sequence[signal.Signals] = (signal.SIGINT,), says: bytes = FIRST
+        self,
+        stop: Callable[[], None],
+        signals: Sequence[signal.Signals] = (signal.SIGINT,),
+        says: bytes = FIRST,
+        write: Callable[[bytes], object] = lambda text: os.write(2, text),
     ) -> None:
         self.seen = False
-        self._stop, self._signals, self._says = stop, signals, says
+        self._stop, self._signals, self._says, self._write = stop, signals, says, write
         self._is_ending = False
 
     def __enter__(self) -> "Interrupts":
@@ -40,7 +44,7 @@ class Interrupts:
             ignore()
             raise KeyboardInterrupt
         self.seen = True
-        os.write(2, self._says)  # print may be what was interrupted, and cannot be entered twice
+        self._write(self._says)  # not by print, which may be what was interrupted, and cannot be entered twice
         self._stop()
 
 

@@ -1,5 +1,6 @@
 """SHELL: what a waiting person sees on stderr: a live view (rich) on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +21,7 @@ from loadgen.showing.moving import BARS, PLAIN_BARS, bars
 PLAIN_EVERY_S = 5.0
 LOOKS_EVERY_S = 1.0  # at the target, for the live view; for plain lines as often as they come
 FRAMES_PER_S = 2
-BARS_MAX, BESIDE_BARS = 60, 94  # characters
+BARS_MAX, BESIDE_BARS, NOTES_FROM = 60, 94, 56  # characters
 
 
 class Progress:
@@ -36,7 +37,8 @@ class Progress:
         self._console = console or Console(stderr=True)
         self._screen: Screen | None = None
         self._sent_s = 0.0
-        self._plain_s = 0.0
+        self._plain_s, self._is_told = 0.0, False
+        self._is_drawn, self._notice = False, ""
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
             self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console)
@@ -48,6 +50,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self._screen:
             self._screen.start()
+            self._is_drawn = True
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,6 +58,15 @@ class Progress:
             self._watch.stop()
         if self._screen:
             self._screen.stop()
+            self._is_drawn = False
+
+    def interrupted(self, text: bytes) -> None:
+        """What a signal's handler has to say: a line of the picture while there is one, which nothing else may write
+        into; it is drawn with the next frame. Else it goes to stderr at once."""
+        if self._is_drawn:
+            self._notice = text.decode().strip()
+        else:
+            os.write(2, text)
 
     def sending(self, now_s: float, turn: Turn) -> None:
         """`now_s` counts from the schedule's 0, and may be below it."""
@@ -85,8 +97,9 @@ class Progress:
     def _show(self, now_s: float, *, is_last: bool) -> None:
         if self._screen:
             return  # it draws itself
-        if now_s < self._plain_s or now_s - self._plain_s >= PLAIN_EVERY_S or is_last:
-            self._plain_s = now_s
+        is_new = is_last and not self._is_told
+        if now_s < self._plain_s or now_s - self._plain_s >= PLAIN_EVERY_S or is_new:
+            self._plain_s, self._is_told = now_s, is_last
             with self._lock:
                 line = self._live.line()
             print(f"{self._live.phase:<10} {now_s:6.1f} s  {line}", file=sys.stderr, flush=True)
@@ -104,10 +117,13 @@ class Progress:
         table.add_column("now", justify="right", min_width=14)
         if width:
             table.add_column(f"latest {width} s", min_width=width, max_width=width, no_wrap=True)
-        table.add_column("", overflow="fold")
+        has_notes = self._console.width >= NOTES_FROM
+        if has_notes:
+            table.add_column("", overflow="fold")
         drawn = BARS if (self._console.encoding or "").lower().startswith("utf") else PLAIN_BARS
         for row in rows:
             latest = [Text(bars(row.latest, width, drawn), style="cyan")] if width else []
             style = "yellow" if row.is_bad else "dim"
-            table.add_row(row.what, row.now, *latest, Text(row.note, style=style))
-        return Group(self._bar, table)
+            notes = [Text(row.note, style=style)] if has_notes else []
+            table.add_row(row.what, row.now, *latest, *notes)
+        return Group(self._bar, table, *([Text(self._notice, style="bold yellow")] if self._notice else []))

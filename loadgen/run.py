@@ -91,7 +91,7 @@ class Load:
             options.processes,
         )
         self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
-        self._interrupts = Interrupts(self._sending.stop, SIGNALS)
+        self._interrupts = Interrupts(self._sending.stop, SIGNALS, write=self._progress.interrupted)
         self._drain = Drain(
             self._readback,
             self._expected,

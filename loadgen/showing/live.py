@@ -149,7 +149,8 @@ class Live:
         shown += [f"{row.what} {row.now}" for row in rows.values() if row.what in ("concurrency", "age at the commit")]
         shown += [f"{self.turn.waiting:,} waiting"] if self.turn.waiting else []
         shown += [f"{self.turn.late:,} sent late"] if self.turn.late else []
-        shown += [f"{row.what}: {row.note}" for row in rows.values() if row.is_bad and row.what not in names]
+        told = ("offered", *names)
+        shown += [f"{row.what}: {row.note}" for row in rows.values() if row.is_bad and row.what not in told]
         return ", ".join(shown)
 
 

@@ -1,6 +1,7 @@
 """On a terminal a live view, elsewhere plain lines; and a watch that never stands in the load's way."""
 
 import io
+import re
 import threading
 import time
 from typing import Any
@@ -49,6 +50,43 @@ def test_a_terminal_gets_a_view_that_fits_it(width: int, encoding: str, bar: str
     assert "400 of 400" in shown
     assert ("latest" in shown) == (bar is not None)
     assert bar is None or bar in shown
+
+
+def test_what_a_signal_says_is_a_line_of_the_picture_and_stays(capfd: pytest.CaptureFixture[str]) -> None:
+    """Written beside the picture, the next frame would be drawn over it."""
+    screen = io.StringIO()
+    with Progress(400, console=Console(file=screen, force_terminal=True, width=100)) as progress:
+        progress.sending(1.0, Turn(acknowledged=10))
+        progress.interrupted(b"\nloadgen: interrupted: the rest\n")
+    last_frame = screen.getvalue().rpartition("offered")[2]
+    assert "loadgen: interrupted: the rest" in last_frame
+    assert capfd.readouterr().err == ""
+    progress.interrupted(b"after it\n")
+    assert capfd.readouterr().err == "after it\n"
+
+
+def test_a_log_gets_what_a_signal_says_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with Progress(400, console=Console(file=io.StringIO())) as progress:
+        progress.interrupted(b"now\n")
+        assert capfd.readouterr().err == "now\n"
+
+
+def test_a_log_is_told_of_the_end_of_sending_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(400, console=Console(file=io.StringIO())) as progress:
+        for tick in range(9):
+            progress.sending(4 + tick / 8, Turn(acknowledged=400))
+        progress.draining(0.1, 10, 400)
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["sending", "processing"]
+
+
+@pytest.mark.parametrize(("width", "has_notes"), [(40, False), (60, True)])
+def test_no_line_is_wider_than_the_terminal(width: int, has_notes: bool) -> None:
+    screen = io.StringIO()
+    with Progress(400, console=Console(file=screen, force_terminal=True, no_color=True, width=width)) as progress:
+        progress.sending(1.0, Turn(acknowledged=10, late=10))
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert max(map(len, plain.replace("\r", "\n").splitlines())) <= width
+    assert ("10 in all" in plain) == has_notes
 
 
 class Service:

@@ -141,6 +141,14 @@ def test_the_line_for_a_log_says_the_same_without_what_there_is_none_of() -> Non
     assert live.line().startswith("3,500 of 4,000 distinct events found in the tables, processed 750 /s")
 
 
+def test_late_events_are_told_once_in_a_line_for_a_log() -> None:
+    live = Live(100)
+    live.sent(5.0, Turn(acknowledged=90, late=7))
+    assert live.line().count("7 sent late") == 1
+    live.drained(6.0, 50, 90)
+    assert live.line().count("7 sent late") == 1
+
+
 def test_a_target_that_cannot_be_looked_at_is_said_and_the_sender_is_shown() -> None:
     live = under_way()
     live.target.problem = "AccessDenied"
