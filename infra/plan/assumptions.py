@@ -2,9 +2,16 @@
 
 from infra.plan.basis import Basis
 from infra.plan.candidates import Aims
+from infra.plan.expect import Expectation
 from infra.plan.levers import too_much_for_a_producer
 from infra.plan.load import Wish
-from infra.plan.quotas import NEW_TABLE_WRITE_UNITS_PER_S, SHARD_READ_BYTES_PER_S
+from infra.plan.quotas import (
+    MIB,
+    NEW_TABLE_WRITE_UNITS_PER_S,
+    ON_DEMAND_NEW_BYTES_PER_S,
+    ON_DEMAND_NEW_RECORDS_PER_S,
+    SHARD_READ_BYTES_PER_S,
+)
 from infra.plan.search import Choice
 from infra.plan.service import WHOLE_CPU_MB
 
@@ -36,6 +43,12 @@ def assumptions(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> list[st
         "batches have more events of a key then, and fewer pages for each event.",
         f"Prices of {basis.prices.date}, {basis.prices.region}, list price without free tier, tax and discounts.",
     ]
+    said.append(_on_demand(expected))
+    if wish.malformed:
+        said.append(
+            "A malformed event is one write in quarantine, which takes as long as one of a page, and no page; which "
+            "reasons they have is not known."
+        )
     too_much = too_much_for_a_producer(wish)
     if too_much:
         said.append(too_much)
@@ -53,3 +66,14 @@ def assumptions(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> list[st
     if expected.bytes * choice.spread.hottest_share > 0.5 * SHARD_READ_BYTES_PER_S:
         said.append("The shards' reads are half used: a second reader without enhanced fan-out does not fit.")
     return said
+
+
+def _on_demand(expected: Expectation) -> str:
+    """What changes with the other mode of the stream."""
+    fits = expected.bytes <= ON_DEMAND_NEW_BYTES_PER_S and expected.records <= ON_DEMAND_NEW_RECORDS_PER_S
+    return (
+        "On demand (StreamMode=ON_DEMAND) AWS chooses the shards: this plan's factor, latency and concurrency do not "
+        f"hold there. A new stream takes {ON_DEMAND_NEW_BYTES_PER_S // MIB} MiB/s and {ON_DEMAND_NEW_RECORDS_PER_S:,} "
+        f"records/s, later twice the highest of 30 days; this load is {expected.bytes / MIB:,.3g} MiB/s and "
+        f"{expected.records:,.0f} records/s{'' if fits else ', which a new one refuses at first'}."
+    )

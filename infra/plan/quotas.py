@@ -20,6 +20,7 @@ TABLE_WRITE_UNITS_PER_S = 40_000  # AWS: DynamoDB quotas, per table
 # AWS: Kinesis quotas and limits, the default; other regions have 1,000 or 6,000, the smaller one is planned with
 ACCOUNT_SHARDS = {"us-east-1": 20_000, "us-west-2": 20_000, "eu-west-1": 20_000}
 ACCOUNT_SHARDS_ELSEWHERE = 1_000
+ON_DEMAND_NEW_BYTES_PER_S, ON_DEMAND_NEW_RECORDS_PER_S = 4 * MIB, 4_000  # AWS: Kinesis, on-demand mode
 TEMPLATE_SHARDS_MAX, TEMPLATE_TIMEOUT_S = 20_000, 60
 MEMORY_MB_AT_FULL_PAYLOAD = 98  # benchmarks.memory: an environment's peak with a batch of 6 MB
 
