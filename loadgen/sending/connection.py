@@ -5,6 +5,7 @@ they do. What goes wrong is raised as botocore's own exceptions, by when it went
 connection is there was never sent, whatever fails afterwards may have been.
 """
 
+import encodings.idna  # noqa: F401 - what looking up the first name imports, not while events are due
 import select
 import socket
 import ssl

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy.ma  # noqa: F401 - what the first np.unique imports, not while events are due
+
 from loadgen.offer.column_packer import ColumnPacker
 from loadgen.offer.columns import Rows
 from loadgen.offer.schedule import Due, Schedule
