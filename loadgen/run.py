@@ -1,5 +1,6 @@
 """SHELL: one load from its schedule to its report: send, wait until the tables have everything, make up the account."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from loadgen.backlog import Switch
 from loadgen.billing import bill
 from loadgen.interrupts import SIGNALS, Interrupts
 from loadgen.observing.drain import Drain
+from loadgen.observing.machine import Machine
 from loadgen.observing.observe import Observer
 from loadgen.observing.readback import Readback, Stack
 from loadgen.observing.watch import Watch
@@ -28,6 +30,7 @@ from loadgen.showing import report
 from loadgen.showing.thresholds import Threshold, check
 from loadgen.target.commits import CommitLatency, commits, latencies
 from loadgen.target.covered import Drained, are_in_stream, drained, weigh
+from loadgen.target.lateness import Circumstances, in_flight
 from loadgen.target.observation import Observation
 from loadgen.written import RESULTS, prepare, summarize, try_to_write
 from processor.core.packing import PackingSettings
@@ -90,6 +93,7 @@ class Load:
             options.out / RESULTS,
             options.processes,
         )
+        self._machine = Machine()
         self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
         self._interrupts = Interrupts(self._sending.stop, SIGNALS, write=self._progress.interrupted)
         self._drain = Drain(
@@ -134,13 +138,15 @@ class Load:
 
     def _send(self, schedule: Iterator[Due] | Source) -> None:
         if self._switch is None:
-            self._sending.run(schedule, self._progress.sending)
+            with self._machine:
+                self._sending.run(schedule, self._progress.sending)
             return
         self._switch.check()
         try:  # whatever happens from here on, the mapping is enabled in the end
             self._switch.off(lambda: self._interrupts.seen)
             self._progress.say("the event source mapping is disabled: what is sent now becomes the backlog")
-            self._sending.run(schedule, self._progress.sending)
+            with self._machine:
+                self._sending.run(schedule, self._progress.sending)
         finally:
             self._switch.on()
             self._progress.say("the event source mapping is enabled again")
@@ -173,6 +179,17 @@ class Load:
         series = [*found.series, *latency.series()]
         return Observation(found.capacity, series, latency.whole, found.missing, batches=found.batches)
 
+    def _circumstances(self) -> Circumstances:
+        """Of the sending: when events were late, whether calls were in flight meanwhile."""
+        options, metrics = self._options, self._metrics
+        found = self._machine.circumstances(options.processes)
+        if not metrics.late or metrics.late_after_us is None:
+            return found
+        with contextlib.suppress(OSError, ResultsError), (options.out / RESULTS).open() as lines:
+            calls = in_flight(lines, metrics.late_after_us, metrics.latest_us / 1e6)
+            return found._replace(in_flight=calls, connections=CONNECTIONS * options.processes)
+        return found
+
     def _account(self, why: str | None, observed: Observation) -> tuple[Ledger, Observation]:
         """What was not found is only lost when it was waited for, and when the function can have had it."""
         metrics, drain = self._metrics, self._drain
@@ -196,6 +213,7 @@ class Load:
         why = self._why_partial(problem)
         ledger, observed = self._account(why, observed)
         drain = self._drained(ledger, observed)
+        observed.circumstances = self._circumstances()
         observed.cost = bill(options.out / RESULTS, metrics, ledger, drain.took_s, observed)
         numbers = report.numbers(metrics, ledger, drain.took_s, self._unread, drain.events, observed)
         document = report.document(

@@ -9,6 +9,7 @@ from loadgen.outcome.ledger import Expectations, Findings, Ledger, settle
 from loadgen.outcome.metrics import Metrics
 from loadgen.showing.headline import pace
 from loadgen.showing.thresholds import Checked
+from loadgen.target.lateness import Circumstances, who
 from loadgen.target.limits import ENDPOINT, LATE, LATE_MS
 from loadgen.target.observation import CONSUMED, Observation, limits
 from loadgen.target.observation import numbers as observed_numbers
@@ -206,12 +207,13 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     """What explains the numbers, and what to do: sentences that change no verdict."""
     numbers, said = report["numbers"], []
     if late := numbers["events_late"]:
+        limited_by = (report.get("limits") or {}).get("limited_by")
+        whose = who(Circumstances.of(numbers, report["configuration"]), numbers["late_max_ms"])
         left = (
             f"{counted(late, 'event')} ({numbers['late_share']:.1%}) left late, at worst "
-            f"{numbers['late_max_ms']:,.0f} ms after the schedule: this machine or the target "
+            f"{numbers['late_max_ms']:,.0f} ms after the schedule: {'the target' if limited_by == ENDPOINT else whose} "
             f"{_kept_up(numbers['late_share'], numbers['late_max_ms'])}. "
         )
-        limited_by = (report.get("limits") or {}).get("limited_by")
         is_said = limited_by == LATE  # as what limited the load
         alone = (
             " To measure the target alone, use a lower --rate, or run loadgen on a machine that does nothing else."

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from loadgen.target.lateness import Circumstances
 from loadgen.target.series import Series
 
 
@@ -53,6 +54,7 @@ class Sent(NamedTuple):
     elapsed_s: float
     slow_calls: Collection[tuple[int, int]] = ()
     taken: Sequence[tuple[int, int]] = ()
+    circumstances: Circumstances = Circumstances()
 
 
 class Found(NamedTuple):

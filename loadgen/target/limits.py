@@ -12,6 +12,7 @@ from loadgen.outcome.account import counted
 from loadgen.target.backlog import BEHIND, backlog, has_caught_up
 from loadgen.target.behind import waited
 from loadgen.target.evidence import Capacity, Evidence, Found, Judgement, Sent
+from loadgen.target.lateness import CALLS, CPU, STILL, cause, explained
 from loadgen.target.series import Series
 
 ENOUGH = 0.01  # of attempts, of events, of seconds: a limit that is touched now and then does not limit the load
@@ -120,14 +121,22 @@ def _other_errors(evidence: Evidence) -> Found | None:
 def _slow_calls(evidence: Evidence) -> Found | None:
     """Events that are late because every connection waited for an answer: the sender could not send them."""
     sent, slow = evidence.sent, waited(evidence.sent.slow_calls)
+    why = cause(sent.circumstances, sent.late_max_ms)
+    if not sent.late or why in (STILL, CPU):
+        return None
     is_explained = slow.longest_ms >= EXPLAINED * sent.late_max_ms or slow.together_s >= EXPLAINED * sent.elapsed_s
-    if not sent.late or slow.calls < SLOW_CALLS or not is_explained:
+    if slow.calls >= SLOW_CALLS and is_explained:
+        said = (
+            f"{counted(slow.calls, 'call')} took 1 s or more to be answered, at worst {slow.longest_ms:,.0f} ms, and "
+            f"during {slow.together_s:,.1f} s of {sent.elapsed_s:,.1f} s such calls kept later events waiting"
+        )
+        return Found(ENDPOINT, f"{ENDPOINT}: {said}", sent.late / sent.events)
+    if why != CALLS:
         return None
     return Found(
         ENDPOINT,
-        f"{ENDPOINT}: {counted(slow.calls, 'call')} took 1 s or more to be answered, at worst {slow.longest_ms:,.0f} "
-        f"ms, and during {slow.together_s:,.1f} s of {sent.elapsed_s:,.1f} s such calls kept later events waiting",
-        sent.late / sent.events,
+        f"{ENDPOINT}: {explained(sent.circumstances, sent.late_max_ms)}",
+        sent.late / sent.events if sent.late_max_ms >= LATE_MS else 0.0,
     )
 
 
@@ -135,10 +144,12 @@ def _late(evidence: Evidence) -> Found | None:
     sent = evidence.sent
     if not sent.late:
         return None
+    waiting = _slow_calls(evidence)
     return Found(
         LATE,
         f"sender: late: {sent.late:,} of {sent.events:,} events left later than the schedule explains, at worst "
-        f"{sent.late_max_ms:,.0f} ms: this machine or the connections to the target did not keep up",
+        f"{sent.late_max_ms:,.0f} ms: "
+        + ("calls waited for their answers" if waiting else explained(sent.circumstances, sent.late_max_ms)),
         sent.late / sent.events if sent.late_max_ms >= LATE_MS else 0.0,
     )
 

@@ -10,6 +10,7 @@ from loadgen.target import commits, cost
 from loadgen.target.cost import Cost
 from loadgen.target.evidence import Capacity, Judgement, Sent
 from loadgen.target.function_log import Batch
+from loadgen.target.lateness import Circumstances
 from loadgen.target.limits import judge
 from loadgen.target.series import CLOUDWATCH, LOG, Series, of_sender
 
@@ -36,13 +37,14 @@ MEANS = {
     "effective_parallelism_mean": ("effective_parallelism", None),
     "batch_fill_mean": ("batch_fill", None),
 }
+RESENT = 0.01  # of all attempts
 OF_LOG = {"batch_item_failures", "cold_starts", "write_units"}
 
 
 @dataclass(slots=True)
 class Observation:
     """`series` of the target's own sources, not the sender's; `batches`: what they are made of. `missing`: what could
-    not be had, and why. `cost`: None when it is not known."""
+    not be had, and why. `cost`: None when it is not known. `circumstances`: of the sending."""
 
     capacity: Capacity = field(default_factory=Capacity)
     series: Sequence[Series] = ()
@@ -50,6 +52,7 @@ class Observation:
     missing: Sequence[str] = ()
     cost: Cost | None = None
     batches: Sequence[Batch] = ()
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
     @property
     def has_log(self) -> bool:
@@ -75,6 +78,7 @@ def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float
     polled, invoked = by_name.get("polled"), by_name.get("invoked")
     found["redelivered_records"] = _whole(max(0.0, invoked.total - polled.total)) if polled and invoked else None
     found.update(cost.numbers(observed.cost))
+    found.update(observed.circumstances.named())
     for name, (total, count) in MEANS.items():
         found[name] = _mean(by_name.get(total), by_name.get(count) if count else None, counted=count is not None)
     return found
@@ -91,9 +95,12 @@ def _mean(total: Series | None, count: Series | None, *, counted: bool) -> float
     return total.total / (count.total if count is not None else len(total.points))
 
 
-def sent(metrics: Metrics) -> Sent:
+def sent(metrics: Metrics, circumstances: Circumstances | None = None) -> Sent:
     """The sender's part of the evidence."""
     throttled = dict(metrics.throttled)
+    known = circumstances or Circumstances()
+    if metrics.errors.total() > RESENT * metrics.attempts:  # only calls without a failed attempt are known
+        known = known._replace(in_flight=None)
     others = {code: count for code, count in metrics.errors.items() if code != THROTTLED}
     return Sent(
         events=metrics.offered,
@@ -107,6 +114,7 @@ def sent(metrics: Metrics) -> Sent:
         elapsed_s=metrics.latest_us / 1e6,
         slow_calls=metrics.slow_calls,
         taken=[(number, second.acknowledged) for number, second in metrics.seconds.items()],
+        circumstances=known,
     )
 
 
@@ -115,7 +123,9 @@ def limits(
 ) -> dict[str, Any]:
     """The report's `limits`: the judgement and all that it rests on. `is_complete`: everything was taken and found."""
     series = [*of_sender(metrics), *observed.series]
-    judgement: Judgement = judge(sent(metrics), series, observed.capacity, drain_s, is_complete=is_complete)
+    judgement: Judgement = judge(
+        sent(metrics, observed.circumstances), series, observed.capacity, drain_s, is_complete=is_complete
+    )
     return {
         "limited_by": judgement.limited_by,
         "reason": judgement.reason,
