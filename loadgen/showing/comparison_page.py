@@ -43,7 +43,7 @@ def comparison_page(names: tuple[str, str], first: Mapping[str, Any], second: Ma
         f"<tr>{''.join(f'<td>{html.escape(cell)}' for cell in row)}" for row in comparison.settings(first, second)
     )
     settings = (
-        f"<h2>Set differently</h2><div class=wide><table><tr><th>setting<th>A<th>B{changed}</table></div>"
+        f"<h2>Set differently</h2><div class=wide><table><thead><tr><th>setting<th>A<th>B<tbody>{changed}</table></div>"
         if changed
         else ""
     )
@@ -56,7 +56,7 @@ def comparison_page(names: tuple[str, str], first: Mapping[str, Any], second: Ma
         commands,
         settings,
         f"<h2>Second by second</h2><div class=pair>{''.join(_charts(first, second))}</div>",
-        "<h2>Measured</h2><div class=wide><table><tr><th>number<th>A<th>B<th>change<th>B is",
+        "<h2>Measured</h2><div class=wide><table><thead><tr><th>number<th>A<th>B<th>change<th>B is<tbody>",
         f"{''.join(measured)}</table></div>\n",
     ))  # fmt: skip
 

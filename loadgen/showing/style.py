@@ -43,7 +43,7 @@ path.f{stroke:var(--f);stroke-dasharray:2 5 8 5}path.g{stroke:var(--g);stroke-da
 dl{grid-template-columns:repeat(2,1fr)}dd{font-size:1.1rem}
 td,th{padding:.25rem .35rem}}
 @media print{@page{margin:14mm}body{max-width:none;margin:0;padding:0;font-size:12px}h2,h3{break-after:avoid}
-figure,dl div,tr,.note,header{break-inside:avoid}.pair{grid-template-columns:1fr 1fr;gap:0 1.2rem}h2{margin-top:1.4rem}
-svg text{font-size:14px}
+figure,dl div,tr,.note,header,.pair>div{break-inside:avoid}.pair{grid-template-columns:1fr 1fr;gap:0 1.2rem}
+h2{margin-top:1.4rem}svg text{font-size:14px}
 dl{grid-template-columns:repeat(4,1fr)}.note,dl div,pre{border:1px solid var(--line)}details:not([open]){display:none}}
 """

@@ -19,7 +19,9 @@ MORE_STYLE = """
 .points td,.points th{padding:.3rem .5rem;vertical-align:top;text-align:right;font-variant-numeric:tabular-nums}
 .points td.said,.points th.said{text-align:left;white-space:normal;min-width:17rem}
 .points .dim{font-size:13px}.points td:first-child{overflow-wrap:normal}.legend{margin-bottom:.8rem}
-@media(max-width:600px){.chart text{font-size:15px}}@media print{.chart text{font-size:16px}}
+@media(max-width:600px){.chart text{font-size:15px}}
+@media print{.chart text{font-size:16px}.wide{overflow:visible}.points td,.points th{padding:.2rem .3rem}
+.points td:not(.said){width:1%}.points .dim{font-size:11px}}
 """
 SETTINGS = (
     ("shards", "shards"),
@@ -161,8 +163,8 @@ def _points(points: Sequence[Mapping[str, Any]]) -> str:
     return (
         "<h2>Every point</h2><p class=dim>sustained: the highest rate whose backlog did not grow; too much: the lowest "
         "above it at which it did</p>"
-        f"<div class=wide><table class=points><tr>{heads}<th>sustained/s<th>too much/s<th>quota/s<th>off by"
-        f"<th class=said>limited by, and what would come next{rows}</table></div>"
+        f"<div class=wide><table class=points><thead><tr>{heads}<th>sustained/s<th>too much/s<th>quota/s<th>off by"
+        f"<th class=said>limited by, and what would come next<tbody>{rows}</table></div>"
     )
 
 

@@ -1,5 +1,6 @@
 """Two loads beside each other: what differs is named, better and worse are never mixed up, and nothing is decided."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from loadgen import cli
 from loadgen.showing import comparison, report
 from loadgen.showing.comparison_page import comparison_page
+from loadgen.target.observation import Observation
 from tests.loadgen.showing.test_limits_shown import made as observed_report
 from tests.loadgen.showing.test_limits_shown import observed
 from tests.loadgen.test_cli import finished
@@ -108,6 +110,23 @@ def test_the_page_draws_both_into_one_chart_and_escapes_what_it_shows() -> None:
     assert "http" not in shown
     processed = shown.partition("<h3>Processed, events per second")[2].partition("</figure>")[0]
     assert processed.count("<path class=") == 4  # two samples in the legend, two lines
+
+
+def test_the_page_begins_with_whether_the_second_is_better_and_names_in_what() -> None:
+    first, second = observed_report(observed()), observed_report(observed())
+    second["numbers"] = {**second["numbers"], "latency_p99_ms": 9e9, "lost": 3, "drain_s": 0.0}
+    first["numbers"]["drain_s"] = 4.0
+    shown = comparison_page(("a", "b"), first, second)
+    body = re.sub(r"<(style|title)>.*?</\1>", "", shown, flags=re.DOTALL)
+    assert re.sub(r"<[^>]+>", "", body).strip().startswith("B is better in 1 and worse in 2 of the telling numbers")
+    assert "B is worse in latency_p99_ms +" in shown
+    assert "B is better in drain_s -100.0%." in shown
+
+
+def test_what_one_of_them_does_not_know_is_said_in_the_legend() -> None:
+    first, second = observed_report(Observation()), observed_report(observed())
+    processed = comparison_page(("a", "b"), first, second).partition("<h3>Processed, events per second")[2]
+    assert "A <b>not known</b>" in processed.partition("</figcaption>")[0]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """report.html and its charts: what is measured is drawn where it belongs, and what is not is not drawn."""
 
+import html
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,9 @@ from loadgen.outcome.metrics import Metrics
 from loadgen.outcome.results import PutResult
 from loadgen.showing.chart import BOTTOM, HEIGHT, LEFT, POINTS_MAX, RIGHT, TOP, WIDTH, Line, Mark, chart, mean, nice
 from loadgen.showing.page import page
+from loadgen.target.observation import Observation
+from loadgen.target.series import Series
+from tests.loadgen.showing.test_limits_shown import made as observed_report
 from tests.loadgen.showing.test_verdict import made
 
 LINES = (Line("one", "One", "a", mean), Line("two", "Two", "b", max))
@@ -111,3 +115,101 @@ def test_the_drawings_are_well_formed_and_the_verdict_comes_first() -> None:
         ElementTree.fromstring(re.sub(r"=([a-z0-9.-]+)", r"='\1'", drawing))
     body = re.sub(r"<(style|title)>.*?</\1>", "", shown, flags=re.DOTALL)
     assert re.sub(r"<[^>]+>", "", body).strip().startswith("1.0 of 3.0 offered events/s were accepted")
+
+
+def figure(shown: str, title: str) -> str:
+    """The drawing of one chart, without its legend."""
+    assert f"<h3>{title}" in shown
+    return shown.partition(f"<h3>{title}")[2].partition("</figcaption>")[2].partition("</figure>")[0]
+
+
+def of_table(*points: tuple[int, float], is_partial: bool) -> dict[str, Any]:
+    """A load of four seconds whose table was throttled, as CloudWatch tells."""
+    series = Series("table_write_throttles", "accesses", "sum", "CloudWatch", 1, points, is_partial)
+    return observed_report(Observation(series=[series]))
+
+
+def test_where_a_metric_lacks_a_part_of_the_load_there_is_a_gap_and_no_zero() -> None:
+    points = ((0, 5.0), (1, 5.0), (3, 7.0))
+    (whole,) = re.findall(r"<path class=e d='([^']+)'", figure(page(of_table(*points, is_partial=False)), "Throttled"))
+    (lacking,) = re.findall(r"<path class=e d='([^']+)'", figure(page(of_table(*points, is_partial=True)), "Throttled"))
+    floor = f" {HEIGHT - BOTTOM}.0"
+    assert (whole.count("M"), whole.count(floor)) == (1, 1)
+    assert (lacking.count("M"), lacking.count(floor)) == (2, 0)
+
+
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_where_a_whole_log_has_no_invocation_none_ran(is_partial: bool) -> None:
+    series = Series("concurrency", "invocations", "mean", "log", 1, ((0, 1.0), (3, 2.0)), is_partial)
+    drawn = figure(page(observed_report(Observation(series=[series]))), "Invocations at the same time")
+    (line,) = re.findall(r"<path class=b d='([^']+)'", drawn)
+    assert line.count("M") == (2 if is_partial else 1)
+
+
+@pytest.mark.parametrize("ended_us", [300_000, 950_000])
+def test_a_load_of_less_than_a_second_is_drawn_with_what_was_offered_and_accepted(ended_us: int) -> None:
+    metrics = Metrics(0)
+    metrics.add(PutResult("k", (0,) * 7, 9, ended_us, 1, 9, 0, 0, "s", "1", (), None, False))
+    series = Series("processed", "events", "sum", "log", 1, ((0, 3.0), (1, 4.0)))
+    document = observed_report(Observation(series=[series])) | {"timeline": metrics.timeline()}
+    document["numbers"] |= {"elapsed_s": ended_us / 1e6}
+    legend = page(document).partition("<h3>Events per second")[2].partition("</figcaption>")[0]
+    assert "offered <b>7</b>" in legend
+    assert "accepted <b>7</b>" in legend
+
+
+def test_throttles_are_told_by_source_also_when_there_were_none_and_what_is_not_known_is_no_zero() -> None:
+    assert "<td>Kinesis: puts of records<td>0<tr><td>Kinesis: GetRecords calls<td>not known" in page(made())
+    document = made()
+    document["numbers"] |= dict.fromkeys(("read_throttles", "lambda_throttles", "table_throttles"), 0)
+    document["numbers"]["lambda_throttles"] = 1234
+    shown = page(document)
+    assert "<td>Kinesis: GetRecords calls<td>0<tr><td>Lambda: invocations<td>1,234<tr>" in shown
+    assert "<td>DynamoDB: accesses to the tables<td>0</table>" in shown
+
+
+def test_a_target_of_which_nothing_was_seen_is_said() -> None:
+    assert "Of the target nothing was observed" in page(made())
+    assert "Of the target nothing was observed" not in page(of_table((0, 1.0), is_partial=False))
+    assert "Of the target nothing was observed" not in page(observed_report(Observation(missing=["the log: no"])))
+
+
+def test_the_command_is_there_word_by_word_as_it_can_be_pasted() -> None:
+    words = ["loadgen", "run", "--threshold", "'latency_p99_ms<5'", "--out", "'a b'"]
+    (shown,) = re.findall(r"<pre>(.*?)</pre>", page(made() | {"command": words}), flags=re.DOTALL)
+    assert html.unescape(re.sub(r"</?span>", "", shown)) == " ".join(words)
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, "0.0%"), (0.0004, "&lt;0.1%"), (0.002, "0.2%"), (1.0, "100.0%")])
+def test_few_late_events_are_not_said_to_be_none(share: float, said: str) -> None:
+    document = made()
+    document["numbers"]["late_share"] = share
+    assert f"<dt>of the events left late</dt><dd>{said}</dd>" in page(document)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "last"),
+    [
+        (2, "1 s"),
+        (61, "60 s"),
+        (601, "10 min"),
+        (7_201, "100 min"),
+        (7_300, "120 min"), (20_000, "5 h"),
+        (90_000, "24 h"),
+        (300_000, "72 h"),
+    ],
+)
+def test_the_seconds_are_told_in_units_of_which_there_are_few(seconds: int, last: str) -> None:
+    drawn = chart("t", [{"one": float(second), "two": 1.0} for second in range(seconds)], LINES)
+    told = re.findall(r"text-anchor=middle>([^<]+)</text>", drawn)
+    assert 2 <= len(told) <= 7
+    assert told[-1] == last
+    assert len(set(told)) == len(told)
+
+
+@given(st.floats(1e-6, 1e12))
+def test_no_label_of_the_values_is_wider_than_its_room(highest: float) -> None:
+    told = re.findall(r"text-anchor=end>([^<]+)</text>", chart("t", rows([(0, 0), (highest, 0)]), LINES))
+    assert len(told) == 5
+    assert max(map(len, told)) <= 7
+    assert len(set(told)) == 5
