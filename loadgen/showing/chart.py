@@ -165,6 +165,4 @@ def _label(value: float, top: float) -> str:
     for least, unit, name in BIG:
         if top >= least:
             return f"{value / unit:,.5g} {name}" if value else "0"
-    if 0 < value < 0.01:
-        return f"{value:.2g}"
-    return f"{value:,.0f}" if value == round(value) or value >= 1_000 else f"{value:,.2f}".rstrip("0")
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.4g}"
