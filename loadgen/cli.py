@@ -30,7 +30,7 @@ from loadgen.sending.rules_module import effects_of
 from loadgen.sending.sender import Due
 from loadgen.sending.sources import GeneratedSource, Part, RecordedSource, Source
 from loadgen.showing import report
-from loadgen.showing.thresholds import Threshold, ThresholdError, parse
+from loadgen.showing.thresholds import ThresholdError, in_force, parse
 from loadgen.sweeping import cli as sweep_cli
 from processor.core.packing import PackingSettings
 
@@ -43,8 +43,8 @@ RUN_ID_HELP = (
     "--seed (default: a new one)"
 )
 EXIT_STATUS = (
-    "Exit status: 0 passed; 1 the ledger does not balance, a threshold failed or a line could not be read; 2 usage; "
-    "3 the target does not answer or took nothing; 130 interrupted."
+    "Exit status: 0 passed; 1 the ledger does not balance, a threshold failed, an event was given up or a line could "
+    "not be read; 2 usage; 3 the target does not answer or took nothing; 130 interrupted."
 )
 DRAIN_HELP = "when all is sent, wait until nothing more comes into the tables for so long (default 60)"
 DRAIN_TIMEOUT_S = 60.0  # twice the longest wait of the local stack's event source mapping between two attempts
@@ -250,7 +250,7 @@ def _common(
             raise CommandError(f"{name} must be 0 to {DURATION_S_MAX:,} s, not {seconds:g}", USAGE)
     if not 1 <= arguments.processes <= PROCESSES_MAX:
         raise CommandError(f"--processes must be 1 to {PROCESSES_MAX}, not {arguments.processes}", USAGE)
-    thresholds: list[Threshold] = [parse(expression, report.known_numbers()) for expression in arguments.threshold]
+    thresholds = in_force(parse(expression, report.known_numbers()) for expression in arguments.threshold)
     for threshold in thresholds:
         if not scheduled and threshold.name.startswith(SCHEDULED_ONLY):
             why = "with --speed max there is no schedule, so nothing is late and there is no latency: use --speed X"

@@ -233,8 +233,8 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         )
     if (failed := numbers["events_failed"]) and not report["partial"]:
         said.append(
-            f"{counted(failed, 'event')} never reached the stream as far as is known; that fails a load only with "
-            "--threshold 'events_failed==0'."
+            f"{counted(failed, 'event')} never reached the stream as far as is known; that fails a load unless a "
+            "--threshold on events_failed or failed_share says how many may be given up."
         )
     return said
 

@@ -10,6 +10,7 @@ COMPARISONS = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 EXPRESSION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*")
+GIVEN_UP = ("events_failed", "failed_share")
 
 
 class ThresholdError(ValueError):
@@ -50,6 +51,14 @@ def parse(expression: str, known: Iterable[str]) -> Threshold:
     if math.isinf(float(limit)):
         raise ThresholdError(f"--threshold {expression!r}: {limit} is beyond every number that can be measured")
     return Threshold(name, comparison, float(limit))
+
+
+def in_force(given: Iterable[Threshold]) -> list[Threshold]:
+    """Those, and that no event is given up, unless one of them says how many may be."""
+    thresholds = list(given)
+    if any(threshold.name in GIVEN_UP for threshold in thresholds):
+        return thresholds
+    return [*thresholds, Threshold(GIVEN_UP[0], "==", 0.0)]
 
 
 def check(thresholds: Iterable[Threshold], numbers: Mapping[str, float | int | None]) -> list[Checked]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.showing.report import known_numbers
-from loadgen.showing.thresholds import COMPARISONS, ThresholdError, check, parse
+from loadgen.showing.thresholds import COMPARISONS, ThresholdError, check, in_force, parse
 
 WORDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}
 
@@ -65,3 +65,17 @@ def test_an_unknown_name_is_refused_with_every_known_one() -> None:
 def test_every_known_number_can_have_a_threshold() -> None:
     for name in known_numbers():
         assert str(parse(f"{name}>=0", known_numbers())) == f"{name}>=0"
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ([], ["events_failed==0"]),
+        (["latency_p99_ms<1000"], ["latency_p99_ms<1000", "events_failed==0"]),
+        (["events_failed<10"], ["events_failed<10"]),
+        (["failed_share<=0.01", "lost==0"], ["failed_share<=0.01", "lost==0"]),
+    ],
+)
+def test_no_event_may_be_given_up_unless_it_is_said_how_many(given_: list[str], expected: list[str]) -> None:
+    names = ["events_failed", "failed_share", "latency_p99_ms", "lost"]
+    assert list(map(str, in_force([parse(expression, names) for expression in given_]))) == expected

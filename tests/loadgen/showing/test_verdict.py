@@ -12,7 +12,7 @@ from loadgen.outcome.metrics import Metrics
 from loadgen.outcome.results import PutResult
 from loadgen.showing import report
 from loadgen.showing.page import page
-from loadgen.showing.thresholds import Checked, Threshold
+from loadgen.showing.thresholds import Checked, Threshold, check, in_force
 
 BALANCED = replace(settle(Expectations(()), Findings()), sent=9, stored=9)
 THRESHOLD = Threshold("lost", "<", 1.0)
@@ -64,6 +64,16 @@ def test_what_nobody_expected_in_quarantine_is_said_with_its_reasons_and_what_ma
     assert rows["in quarantine and not expected there"].wrong
     assert not rows["in quarantine meanwhile, not known as this load's"].wrong
     assert made(replace(BALANCED, quarantined_others=4))["passed"]
+
+
+def test_events_that_were_given_up_fail_a_load_whose_ledger_balances_and_the_verdict_says_how_many() -> None:
+    metrics = Metrics(0)
+    metrics.add(PutResult("k", (0, 0), None, 9, 1, 9, 0, 0, None, None, ("T",), "T", uncertain=False))
+    document = made(metrics=metrics, checked=tuple(check(in_force([]), metrics.named())))
+    assert not document["passed"]
+    assert "1 threshold failed: events_failed==0 (measured: 2)" in document["verdict"]
+    tolerated = check(in_force([Threshold("failed_share", "<=", 1.0)]), metrics.named())
+    assert made(metrics=metrics, checked=tuple(tolerated))["passed"]
 
 
 def test_a_report_of_before_these_terms_has_its_words_all_the_same() -> None:
