@@ -4,7 +4,8 @@ Formats: `cloudevents` (one JSON event per line, its bytes passed on as they are
 `host`, `time`, `method`, `url`, `response` and `bytes`; times in Unix seconds), `clf` (common or combined log format).
 An access-log line becomes a CloudEvent: `type` `http.request`, `subject` the host, `source` the file's name, `id` the
 line's number in the file, `data` {method, path, status, bytes}. Two equal lines are two requests: the identity of a
-line is its position.
+line is its position. A line whose event breaks a limit of `processor.core.events` is unreadable in every format,
+so that whatever is read fits a Kinesis record and is no malformed event.
 """
 
 import json
@@ -71,8 +72,8 @@ def guess(name: str, first_line: bytes) -> str | None:
     return "clf" if CLF.fullmatch(first_line.decode("latin-1").rstrip("\r\n")) else None
 
 
-def access_event(line: int, name: str, host: str, time_s: int, data: dict[str, str | int]) -> Recorded:
-    """An access-log line as a CloudEvent."""
+def access_event(line: int, name: str, host: str, time_s: int, data: dict[str, str | int]) -> Recorded | Unreadable:
+    """An access-log line as a CloudEvent. Raises ValueError or OverflowError for a time that is none."""
     event = {
         "specversion": "1.0",
         "id": str(line),
@@ -82,7 +83,12 @@ def access_event(line: int, name: str, host: str, time_s: int, data: dict[str, s
         "time": datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "data": data,
     }
-    return Recorded(line, time_s, host, json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
+    payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        parse(payload)
+    except Malformed as error:
+        return Unreadable(line, f"{error.reason}: {error.detail}")
+    return Recorded(line, time_s, host, payload)
 
 
 def _tsv(numbered: Iterator[tuple[int, bytes]], name: str) -> Iterator[Recorded | Unreadable]:

@@ -88,6 +88,26 @@ def test_a_bad_line_is_said_with_its_number_and_the_others_are_read(file_format:
     assert bad.decode("latin-1").strip() not in found[1].why
 
 
+@pytest.mark.parametrize(
+    ("file_format", "line", "why"),
+    [
+        ("tsv", b"a\t-\t807256800\tGET\t/" + b'"' * 700_000 + b"\t200\t1\n", "too_large: "),  # fits no Kinesis record
+        ("tsv", b"a\t-\t807256800\tGET\t/" + b"x" * 300_000 + b"\t200\t1\n", "too_large: "),  # and this one would
+        ("tsv", b"h" * 257 + b"\t-\t807256800\tGET\t/\t200\t1\n", "bad_subject: "),
+        ("tsv", b"\t-\t807256800\tGET\t/\t200\t1\n", "bad_subject: "),
+        ("clf", CLF.replace(b"a.example", b"h" * 257), "bad_subject: "),
+        ("cloudevents", json.dumps({**EVENT, "data": {"x": "x" * 300_000}}).encode() + b"\n", "too_large: "),
+    ],
+)
+def test_a_line_whose_event_breaks_a_limit_is_unreadable_in_every_format(
+    file_format: str, line: bytes, why: str
+) -> None:
+    header = [HEADER] if file_format == "tsv" else []
+    (found,) = events(file_format, *header, line)
+    assert isinstance(found, Unreadable)
+    assert found.why.startswith(why)
+
+
 def test_blank_lines_are_no_events_and_are_counted() -> None:
     found = events("clf", b"\n", CLF, b"  \n", CLF)
     assert [event.line for event in found] == [2, 4]
