@@ -183,7 +183,7 @@ class Load:
         """Of the sending: when events were late, whether calls were in flight meanwhile."""
         options, metrics = self._options, self._metrics
         found = self._machine.circumstances(options.processes)
-        if not metrics.late or metrics.late_after_us is None:
+        if not metrics.late or metrics.late_after_us is None or self._sending.broken:
             return found
         with contextlib.suppress(OSError, ResultsError), (options.out / RESULTS).open() as lines:
             calls = in_flight(lines, metrics.late_after_us, metrics.latest_us / 1e6)

@@ -80,12 +80,13 @@ class Quarantine:
 
 
 def acknowledged(results: Path, positions: Iterable[Position]) -> set[Position]:
-    """Those in Kinesis records that the load has an acknowledgement of. Raises OSError."""
+    """Those in Kinesis records that the load has an acknowledgement of; none when there is no such file to be read.
+    Raises OSError."""
     wanted: dict[tuple[str, str], list[Position]] = {}
     for position in positions:
         wanted.setdefault((position.shard_id, position.sequence_number), []).append(position)
     found: set[Position] = set()
-    if wanted:
+    if wanted and results.is_file():  # no device that never ends
         with results.open() as lines:
             for line in lines:
                 if (said := ACKNOWLEDGED.search(line)) and (ours := wanted.get((said[1], said[2]))):
