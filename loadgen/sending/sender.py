@@ -43,7 +43,7 @@ TURN_S_MAX = 0.25
 # Events are taken half a millisecond's worth at a time: at 5,000 events per second waking up for each of them would
 # cost more CPU than everything else that is done with it.
 TICK_S = 0.0005
-# An event is taken this long before it is due: from there to the connection it takes longer than that.
+# An event is taken, and an aggregate closed, this long before it is due: to the connection it takes longer than that.
 HAND_OVER_S = 0.0002
 SWITCH_S = 0.0002  # Python's own is 5 ms
 DRAIN_S_MAX = 60.0
@@ -147,7 +147,7 @@ class Sender:
                 return
             now_s = self._now_s()
             self._generate(schedule, now_s)
-            self._close(now_s if schedule else math.inf, now_s)
+            self._close(now_s + HAND_OVER_S if schedule else math.inf, now_s)
             self._dispatch(now_s)
             schedule.make_ahead()
             self._collect(self._wait_s(schedule, self._now_s()))
@@ -175,13 +175,14 @@ class Sender:
     def _pack_together(self, schedule: Schedule, now_s: float, at_most: int) -> int:
         """Pack the next ones that are due and were made together; returns how many."""
         until_s, columns = now_s + HAND_OVER_S, schedule.columns
+        since_s = max(now_s - TICK_S, schedule.upcoming_s or 0.0)  # what the first one opens waits since that was due
         if self._columns is not None and columns is not None:
             first, last = schedule.rows(until_s, at_most)
-            for record in self._columns.add(columns, last, now_s) if first < last else ():
+            for record in self._columns.add(columns, last, since_s) if first < last else ():
                 self._outbox.add(record, now_s)
             return last - first
         together = schedule.together(until_s, at_most)
-        for record in self._packer.add_all(together, now_s):
+        for record in self._packer.add_all(together, since_s):
             self._outbox.add(record, now_s)
         return len(together)
 
@@ -241,7 +242,7 @@ class Sender:
             due_s = (schedule.upcoming_s or 0.0) - HAND_OVER_S
             moments.append(max(due_s, now_s + TICK_S) if now_s < due_s else due_s)
         if (deadline_s := self._deadline_s()) is not None:
-            moments.append(deadline_s)
+            moments.append(deadline_s - HAND_OVER_S)
         if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
             until_s = self._called_s + SHORT_CALL_S if self._is_short() else 0.0
             if self._flying or self._outbox.records < QUEUED:

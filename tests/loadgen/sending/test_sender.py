@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from loadgen.offer.schedule import Block, Schedule
 from loadgen.offer.truth import Truth
 from loadgen.outcome.results import PutResult
 from loadgen.sending import sender as sender_module
@@ -241,3 +242,38 @@ def test_without_a_pace_events_are_due_when_there_is_room() -> None:
     run = Run(Target()).go(schedule)
     assert len(run.ended()) == 5000
     assert all(0 <= due_us <= result.done_us for result, _ in run.results for due_us in result.due_us)
+
+
+@pytest.mark.parametrize(("taken_s", "since_s"), [(0.1001, 0.1), (0.0999, 0.1), (5.0, 5.0 - sender_module.TICK_S)])
+def test_an_aggregate_waits_since_its_first_event_was_due_unless_the_schedule_is_behind(
+    taken_s: float, since_s: float
+) -> None:
+    sender = Run(Target(), linger_s=0.5).sender
+    events = [event._replace(due_s=0.1) for event in due(3)]
+    columns = zip(*[event[1:] for event in events], strict=True)
+    schedule = Schedule([Block([0.1] * 3, *map(list, columns))])
+    sender._generate(schedule, taken_s)
+    assert not schedule
+    assert sender._deadline_s() == pytest.approx(since_s + 0.5)
+    leaves_s = since_s + 0.5 - sender_module.HAND_OVER_S
+    assert sender._wait_s(schedule, leaves_s - 0.02) == pytest.approx(0.02)  # nothing else is sooner
+    sender._close(leaves_s + sender_module.HAND_OVER_S - 1e-6, leaves_s)
+    assert sender._outbox.records == 0
+    sender._close(leaves_s + sender_module.HAND_OVER_S + 1e-6, leaves_s)
+    assert sender._outbox.events == 3
+
+
+def test_every_connection_is_prepared_in_the_thread_that_will_use_it() -> None:
+    ahead, by = list[int](), set[int]()
+
+    class Prepared(Target):
+        def prepare(self) -> None:
+            ahead.append(threading.get_ident())
+
+        def __call__(self, entries: Sequence[Entry[Truth]]) -> Reply:
+            by.add(threading.get_ident())
+            return super().__call__(entries)
+
+    Run(Prepared()).go(due(50))
+    assert by
+    assert by <= set(ahead)
