@@ -11,7 +11,8 @@ a process of its own:
      beside it what is left when that is taken away: |sent - the moment at which the aggregate was to leave|, which is
      when its hundredth event was due, or the wait of its first one over;
    - what it costs, in CPU seconds of this process per second.
-   Both are properties of the machine too: run it on an idle one;
+   Both are properties of the machine too: run it on an idle one. Before and after each of them a bare `time.sleep` is
+   measured: a machine that wakes up a sleeping thread too late, wakes up this one too late;
 2. the target stalls for some seconds: the latency of the report, counted from the schedule, beside what a closed loop
    would say, which counts from the moment it got round to sending (coordinated omission).
 
@@ -79,6 +80,16 @@ def run(endpoint_url: str, rate: float, duration_s: float, packing: PackingSetti
         return found
 
 
+def woken_up(count: int = 1000) -> Histogram:
+    """How much longer than a millisecond it takes to sleep for one, in us."""
+    late = Histogram()
+    for _ in range(count):
+        began_s = time.monotonic()
+        time.sleep(0.001)
+        late.add(int((time.monotonic() - began_s - 0.001) * 1e6))
+    return late
+
+
 def leaves_us(due_us: Sequence[int], packing: PackingSettings, last_us: float) -> int:
     """When a Kinesis record of these events was to leave: when it was full, when the wait for company was over, or when
     the load's last event, at `last_us`, was there."""
@@ -97,13 +108,15 @@ SHARES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999))
 
 def pacing(rate: float, duration_s: float, packing: PackingSettings, skew: float) -> Histogram:
     with in_own_process() as endpoint_url:
-        times = run(endpoint_url, rate, duration_s, packing, skew)
+        before, times, after = woken_up(), run(endpoint_url, rate, duration_s, packing, skew), woken_up()
     company = f"aggregates of {packing.aggregate}" if packing.aggregate else "no aggregation"
     print(f"{rate:,.0f} events/s, {company}, {times.cpu_share:.0%} of a core:")
     show("|sent - scheduled|", times.sent)
     if packing.aggregate:
         show("|sent - the aggregate's time to leave|", times.left)
     show("acknowledged - scheduled", times.acknowledged)
+    show("a bare sleep's lateness before it", before)
+    show("a bare sleep's lateness after it", after)
     return times.left
 
 
