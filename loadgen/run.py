@@ -14,8 +14,8 @@ from loadgen.backlog import Switch
 from loadgen.billing import bill
 from loadgen.interrupts import SIGNALS, Interrupts
 from loadgen.observing.drain import Drain
-from loadgen.observing.machine import Machine
-from loadgen.observing.observe import Observer
+from loadgen.observing.machine import Machine, cores
+from loadgen.observing.observe import PAUSED_HANDLER, Observer
 from loadgen.observing.readback import Readback, Stack
 from loadgen.observing.watch import Watch
 from loadgen.offer.items import ItemKey
@@ -225,6 +225,7 @@ class Load:
                 "stream": self._stack.stream,
                 "connections": CONNECTIONS,
                 "late_after_us": metrics.late_after_us,
+                **self._ran_on(observed),
             },
             metrics=metrics,
             ledger=ledger,
@@ -245,6 +246,12 @@ class Load:
             print(f"loadgen: {why}", file=sys.stderr)
             return USAGE if self._unread.broken else UNREACHABLE
         return OK if document["passed"] else FAILED
+
+    def _ran_on(self, observed: Observation) -> dict[str, Any]:
+        """Of the configuration what nobody asked for on the command line and the numbers depend on."""
+        pause_ms = observed.capacity.function_pause_ms
+        paused = {} if pause_ms is None else {"function_handler": PAUSED_HANDLER, "function_pause_ms": pause_ms}
+        return {"machine_cores": cores(), **paused}
 
     def _why_partial(self, problem: CommandError | None) -> str | None:
         if self._interrupts.seen:

@@ -58,6 +58,11 @@ class Machine:
                 self._still_max_s = max(self._still_max_s, late_s)
 
 
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def cpu_s() -> float:
     """Of this process and of its children that have ended."""
     return sum(os.times()[:4])

@@ -5,9 +5,9 @@ The same calls on AWS and locally. Whatever cannot be had (no permission, no suc
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.ops.errors import CommandError, explained
 from loadgen.observing.readback import Stack
@@ -21,6 +21,7 @@ from loadgen.target.series import Series, of_function
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
 
+PAUSED_HANDLER, PAUSE_VARIABLE = "processor.paused.handler", "PAUSE_MS"
 AWS_LOGS_WAIT_S = 10.0  # log lines are searchable after seconds; metrics are there after one to three minutes
 
 
@@ -103,4 +104,12 @@ def capacity_of(connection: "Connection", stack: Stack) -> Capacity:
         reserved_concurrency=reserved.get("ReservedConcurrentExecutions"),
         account_concurrency=account["ConcurrentExecutions"],
         table_write_units_per_s=provisioned or (on_demand if on_demand and on_demand > 0 else None),
+        function_pause_ms=pause_ms(function),
     )
+
+
+def pause_ms(function: Mapping[str, Any]) -> int | None:
+    """Of GetFunctionConfiguration's answer; None: its handler is another one, or how long is not to be read."""
+    said = function.get("Environment", {}).get("Variables", {}).get(PAUSE_VARIABLE, "0")
+    is_paused = function.get("Handler") == PAUSED_HANDLER
+    return int(said) if is_paused and said.isascii() and said.isdecimal() and len(said) < 7 else None

@@ -10,7 +10,8 @@ from loadgen.target.series import Series
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the stack is allowed; None: not known, or without a limit."""
+    """What the stack is allowed; None: not known, or without a limit. `function_pause_ms`: how long each batch waits on
+    purpose, when the function's handler is the one that does that."""
 
     stream_mode: str | None = None
     shards: int | None = None
@@ -23,6 +24,7 @@ class Capacity:
     reserved_concurrency: int | None = None
     account_concurrency: int | None = None
     table_write_units_per_s: int | None = None
+    function_pause_ms: int | None = None
 
     @property
     def lanes(self) -> int | None:
@@ -36,7 +38,9 @@ class Capacity:
         return self.account_concurrency if self.reserved_concurrency is None else self.reserved_concurrency
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "lanes": self.lanes}
+        found = {**asdict(self), "lanes": self.lanes}
+        found.pop("function_pause_ms")  # it is in the report's configuration
+        return found
 
 
 class Sent(NamedTuple):

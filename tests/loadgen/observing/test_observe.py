@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.ops.outputs import Connection, Target
-from loadgen.observing.observe import Observer
+from loadgen.observing.observe import Observer, pause_ms
 from tests.support.deployed import STACK
 
 KNOWN = STACK._replace(function="stream", mapping_id="uuid")
@@ -74,3 +74,15 @@ def test_an_interrupt_ends_the_wait_for_metrics(monkeypatch: pytest.MonkeyPatch)
     connection, target = Connection(Target("http://127.0.0.1:9", None, "stack")), Refusing("nothing")
     monkeypatch.setattr(connection, "client", target.client)
     assert Observer(connection, KNOWN, lambda: True).observe(1000.0, 1002.0, 1e10).missing == []
+
+
+@pytest.mark.parametrize(
+    ("handler", "said", "found"),
+    [
+        ("processor.paused.handler", "250", 250),
+        ("processor.stream.handler", "250", None),  # left over: this handler does not look at it
+        ("processor.paused.handler", "soon", None),
+    ],
+)
+def test_a_pause_is_only_that_of_the_handler_that_pauses(handler: str, said: str, found: int | None) -> None:
+    assert pause_ms({"Handler": handler, "Environment": {"Variables": {"PAUSE_MS": said}}}) == found
