@@ -74,7 +74,7 @@ def _check(arguments: argparse.Namespace, times: ServiceTimes) -> int:
 
 
 def _paused(run: Run, arguments: argparse.Namespace) -> Run:
-    """A report does not say that the function paused: `--function-pause-ms` does."""
+    """An older report does not say that the function paused: `--function-pause-ms` does."""
     return run if run.wish.pause_s else run.with_pause(arguments.function_pause_ms / 1000)
 
 
@@ -152,6 +152,11 @@ def on_machine(setup: Setup, here: Machine | None) -> Setup:
     return setup if here is None else replace(setup, machine=here, invoke_s=here.gap_s)
 
 
+def _with_cores(here: Machine | None, run: Run) -> Machine | None:
+    """An older report does not say how many there were."""
+    return here if here is None or run.machine_cores is None else replace(here, cores=run.machine_cores)
+
+
 def read_prices(path: Path) -> Prices:
     try:
         return prices.prices(_json(path, "--prices"))
@@ -160,14 +165,17 @@ def read_prices(path: Path) -> Prices:
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Of a report.json or sweep.json, or of the folder that has one. A local run is taken to be one of this machine."""
+    """Of a report.json or sweep.json, or of the folder that has one. A local run is taken to be one of this machine,
+    but for the cores that its report names."""
     file = next((path / name for name in FILES if (path / name).is_file()), path) if path.is_dir() else path
     if file.is_dir():
         raise CommandError(f"{path}: there is neither a {' nor a '.join(FILES)} in it", USAGE)
     try:
         found = measured.runs(_json(file, "a measured run"), path.name if path.is_dir() else str(path))
         here = default_machine()
-        return [replace(run, setup=on_machine(run.setup, here)) if run.is_local else run for run in found]
+        return [
+            replace(run, setup=on_machine(run.setup, _with_cores(here, run))) if run.is_local else run for run in found
+        ]
     except MeasuredError as error:
         raise CommandError(str(error), USAGE) from error
 

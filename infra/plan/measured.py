@@ -29,7 +29,7 @@ class Run:
     """One measured configuration. None: not measured. `sustained`: (held, too much) in events per second.
 
     `drained`: events per second of a backlog, from the enabling of the mapping to the last event. `doubts`: why its
-    figures may not be the stack's own.
+    figures may not be the stack's own. `machine_cores`: of the machine that sent, and ran a local stack.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Run:
     sustained: tuple[float, float | None] | None = None
     sustained_by: str = ""
     doubts: tuple[str, ...] = field(default=())
+    machine_cores: int | None = None
 
     def with_pause(self, pause_s: float) -> "Run":
         return replace(self, wish=replace(self.wish, pause_s=pause_s))
@@ -81,6 +82,10 @@ def _of_report(plain: Mapping[str, Any], name: str) -> Run:
         raise MeasuredError(f"the stack's {', '.join(missing)} could not be asked when it was measured")
     is_local = "endpoint_url" in asked
     wish = _wish(asked, float(asked["rate"]), str(asked["aggregate"]), int(asked.get("processes", 1)))
+    wish = replace(wish, pause_s=float(asked.get("function_pause_ms", 0)) / 1000)
+    cores = None if "machine_cores" not in asked else int(asked["machine_cores"])
+    if cores is not None and cores < 1:
+        raise ValueError(f"machine_cores is {cores}")
     series = {one["name"]: dict(one["points"]) for one in plain["limits"]["series"]}
     is_backlog = asked.get("profile") == "backlog"
     late = numbers.get("late_share") or 0.0
@@ -98,11 +103,12 @@ def _of_report(plain: Mapping[str, Any], name: str) -> Run:
         is_backlog=is_backlog,
         table_units_per_s=capacity.get("table_write_units_per_s"),
         samples=samples,
-        outside_s=_outside_s(series, samples),
+        outside_s=max(0.0, _outside_s(series, samples) - wish.pause_s),
         p50_s=None if p50 is None or is_backlog else p50 / 1000,
         processed=numbers.get("processed_events_per_s"),
         drained=numbers.get("drain_events_per_s") if is_backlog else None,
         doubts=tuple(doubts),
+        machine_cores=cores,
     )
 
 

@@ -44,6 +44,25 @@ def test_a_steady_run_is_predicted_from_its_configuration() -> None:
     assert paused.predicted > compared.predicted + 400
 
 
+def test_a_function_that_paused_and_the_machines_cores_are_in_the_report() -> None:
+    (plain,) = runs(report(), "one")
+    assert (plain.wish.pause_s, plain.machine_cores) == (0.0, None)
+    told = report()
+    told["configuration"] |= {"function_pause_ms": 250, "function_handler": "processor.paused.handler"}
+    told["configuration"]["machine_cores"] = 4
+    (run,) = runs(told, "one")
+    assert (run.wish.pause_s, run.machine_cores) == (0.25, 4)
+    assert run.outside_s == 0.0  # the pause is no time of Lambda's own
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("function_pause_ms", "x"), ("machine_cores", "x"), ("machine_cores", 0)])
+def test_a_pause_or_cores_that_are_no_number_are_a_sentence(name: str, wrong: object) -> None:
+    told = report()
+    told["configuration"][name] = wrong
+    with pytest.raises(MeasuredError, match="not a usable report"):
+        runs(told, "one")
+
+
 def test_service_times_fitted_to_a_report_predict_its_batches() -> None:
     (run,) = runs(report(), "one")
     times = calibrated([run], TIMES)
