@@ -28,7 +28,7 @@ AMOUNTS = st.lists(st.tuples(st.floats(0, 0.2), st.integers(1, 500), st.integers
 @pytest.fixture(autouse=True, scope="module")
 def short_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extent, "EVENTS_MAX", 8_000)
+        patch.setattr(extent, "EVENTS_MAX", 3_000)
         yield
 
 

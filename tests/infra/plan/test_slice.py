@@ -27,7 +27,7 @@ FIXED = ServiceTimes(0.0, 0.0, 0.0, 0.0, 1, 1, 1, 1769, "no time at all beside t
 @pytest.fixture(autouse=True, scope="module")
 def short_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extent, "EVENTS_MAX", 8_000)
+        patch.setattr(extent, "EVENTS_MAX", 3_000)
         yield
 
 
