@@ -82,7 +82,8 @@ def _head(report: Mapping[str, Any]) -> str:
     if started:
         started = f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M:%S} UTC"
     lasted = f"{report['numbers']['elapsed_s']:,.1f} s of load"
-    kind = "bad" if not report["passed"] else "late" if is_slow(report) else "good"
+    is_limited = (report.get("limits") or {}).get("limited_by", "nothing") != "nothing"
+    kind = "bad" if not report["passed"] else "late" if is_slow(report) or is_limited else "good"
     return (
         f"<header class={kind}><h1>{html.escape(report['verdict'])}</h1>"
         f"<p class=dim>{html.escape(', '.join(part for part in (started, lasted) if part))}</p></header>"

@@ -70,15 +70,25 @@ def verdict(sweep: Mapping[str, Any]) -> str:
         return f"No point was measured: {sweep['problem'] or 'the grid is empty'}."
     best = max(points, key=lambda one: one["sustained_events_per_s"])
     settings = best["point"]
-    where = f"{settings['shards']} shards x factor {settings['parallelization_factor']}"
+    shards = settings["shards"]
+    where = f"{shards} {'shards' if shards > 1 else 'shard'} x factor {settings['parallelization_factor']}"
     limits = Counter(one["limited_by"] for one in points)
     named = ", ".join(f"{name} ({count})" if len(limits) > 1 else name for name, count in limits.most_common())
-    bound = "At least" if best["limited_by"] == NOT_REACHED else "At most"
+    is_open = best["limited_by"] == NOT_REACHED or not best["is_closed"]
     partial = f" NOT complete: {sweep['problem'] or 'points are missing'}." if sweep["partial"] else ""
     return (
-        f"{bound} {per_second(best['sustained_events_per_s'])} events/s are sustained, with {where}; {len(points)} "
+        f"{'At least' if is_open else 'At most'} {per_second(best['sustained_events_per_s'])} events/s are sustained"
+        f"{_not_closed(best)}, with {where}; {len(points)} "
         f"{'points' if len(points) > 1 else 'point'}; limit: {named}.{partial}"
     )
+
+
+def _not_closed(one: Mapping[str, Any]) -> str:
+    """Between what was sustained and what was too much nothing is known."""
+    if one["is_closed"]:
+        return ""
+    too_much = one["too_much_events_per_s"]
+    return " (the search did not close" + (f": {per_second(too_much)} were too much)" if too_much else ")")
 
 
 def explained(sweep: Mapping[str, Any]) -> list[str]:
@@ -101,9 +111,10 @@ def explained(sweep: Mapping[str, Any]) -> list[str]:
 
 def _head(sweep: Mapping[str, Any], said: str) -> str:
     started = f"{datetime.fromisoformat(sweep['started_at']):%Y-%m-%d %H:%M:%S} UTC"
-    good = bool(sweep["points"]) and not sweep["partial"]
+    is_settled = all(one["is_closed"] for one in sweep["points"])
+    kind = "bad" if not sweep["points"] or sweep["partial"] else "good" if is_settled else "late"
     return (
-        f"<header class={'good' if good else 'bad'}><h1>{html.escape(said)}</h1>"
+        f"<header class={kind}><h1>{html.escape(said)}</h1>"
         f"<p class=dim>{html.escape(started)}</p></header><pre>{words(sweep['command'])}</pre>"
     )
 

@@ -63,6 +63,7 @@ def test_the_page_says_the_limit_the_rest_and_what_was_not_observed_and_draws_th
     assert "<h3>Throttled, per second<" in shown
     assert "invocations (by 60 s) <b>2</b>" in shown
     assert "processed <b>max 8</b>" in shown
+    assert "<header class=late>" in page(made(observed()) | {"passed": True}), "passed, and limited all the same"
     assert "<td>reserved concurrency<td>4" in shown
 
 

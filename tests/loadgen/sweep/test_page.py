@@ -51,6 +51,8 @@ def test_what_is_open_or_partial_is_said() -> None:
     assert "NOT complete: interrupted" in made
     assert "class=bad>open" in made
     assert "1 of 1 searches did not close" in made
+    assert "At least 5.0 events/s are sustained (the search did not close: 5.2 were too much), with 1 shard x" in made
+    assert "<header class=late>" in page(sweep(one))
     assert verdict(sweep(problem="it does not answer")) == "No point was measured: it does not answer."
 
 
