@@ -40,8 +40,9 @@ class Progress:
         self._plain_s, self._is_told = 0.0, False
         self._is_drawn, self._notice = False, ""
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
-            self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console)
+            text = TextColumn("{task.fields[text]}")
+            beside = (TextColumn("{task.description}"), BarColumn(), text, TimeElapsedColumn())
+            self._bar = Bar(*(beside if self._console.width >= NOTES_FROM else (text,)), console=self._console)
             self._task = self._bar.add_task("starting", total=total_events, text="")
             self._screen = Screen(
                 console=self._console, get_renderable=self._frame, refresh_per_second=FRAMES_PER_S, transient=False
