@@ -45,7 +45,7 @@ def chosen(wish: Wish, aims: Aims = AIMS) -> Choice:
 
 @settings(max_examples=10, deadline=None)
 @given(
-    st.floats(0.5, 30_000), st.floats(1.0, 10.0), st.sampled_from([1, 50, 600]), st.sampled_from([0.0, 0.6]),
+    st.floats(0.5, 9_000), st.floats(1.0, 10.0), st.sampled_from([1, 50, 600]), st.sampled_from([0.0, 0.6]),
     st.sampled_from([1, 100]), st.integers(98, 4000), st.sampled_from([0.0, 0.4]),
 )  # fmt: skip
 def test_more_load_never_needs_fewer_shards(
@@ -189,12 +189,13 @@ LOCAL = Setup(1, 1, 1, 1, 512, read_on_put=True, put_s=0.004, read_s=0.001, invo
     ],
 )
 def test_nothing_that_costs_much_less_would_have_met_the_latency(wish: Wish, p99_s: float, around: Setup) -> None:
-    """With as many shards, every factor is run with the least memory and the most and the windows around."""
+    """With as many shards, factors up to 4 are run with the least memory and the most and the windows around."""
     aims = replace(AIMS, p99_s=p99_s, surroundings=around)
     choice = chosen(wish, aims)
     assert choice.meets
     pool = candidates.candidates(wish, TIMES, aims, PRICES, choice.least_shards)
     pool = [one for one in pool if one.setup.window_s in (2, 3, 5) and one.setup.memory_mb in (256, 1769)]
+    pool = [one for one in pool if one.setup.factor <= 4]
     runs = [(one.setup, steady(wish, one.setup, TIMES)) for one in pool]
     able = [cost(wish, setup, seen) for setup, seen in runs if seen.p99_s <= p99_s]
     assert cost(wish, choice.setup, steady(wish, choice.setup, TIMES)) <= 1.05 * min(able)
@@ -209,7 +210,9 @@ def test_a_load_that_one_lane_takes_gets_one_lane_locally_too() -> None:
     assert (choice.setup.shards, choice.setup.factor) == (1, 1)
 
 
-@pytest.mark.parametrize("wish", [Wish(3_000, keys=20_000, skew=0), Wish(60_000, keys=60_000, skew=0)])
+@pytest.mark.parametrize(
+    "wish", [Wish(3_000, keys=20_000, skew=0), pytest.param(Wish(60_000, keys=60_000, skew=0), marks=pytest.mark.slow)]
+)
 def test_what_a_run_cost_and_took_was_estimated_about_right(wish: Wish) -> None:
     shards = smallest(wish, TIMES, AIMS)
     pool = candidates.candidates(wish, TIMES, AIMS, PRICES, shards)
