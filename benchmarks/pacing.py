@@ -11,8 +11,8 @@ a process of its own:
      beside it what is left when that is taken away: |sent - the moment at which the aggregate was to leave|, which is
      when its hundredth event was due, or the wait of its first one over;
    - what it costs, in CPU seconds of this process per second.
-   Both are properties of the machine too: run it on an idle one. Before and after each of them a bare `time.sleep` is
-   measured: a machine that wakes up a sleeping thread too late, wakes up this one too late;
+   Both are properties of the machine too: run it on an idle one. How idle it was is beside it: for how much of the time
+   the scheduling thread could have run and was given no CPU (Linux), and how late a bare `time.sleep` returned;
 2. the target stalls for some seconds: the latency of the report, counted from the schedule, beside what a closed loop
    would say, which counts from the moment it got round to sending (coordinated omission).
 
@@ -46,13 +46,21 @@ RULES = RuleSettings(("bytes", "quantity"), 3600)
 
 
 class Times(NamedTuple):
-    """In us, of every event of a load. `cpu_share`: of one core, of this process."""
+    """In us, of every event of a load. `cpu_share`: of one core, of this process; `kept_share`: of the time, in which
+    the scheduling thread was ready to run and waited for a CPU."""
 
     sent: Histogram  # |sent - scheduled|
     left: Histogram  # |sent - when its Kinesis record was to leave|
     acknowledged: Histogram  # acknowledged - scheduled
     from_sent: Histogram  # acknowledged - sent
     cpu_share: float
+    kept_share: float
+
+
+def kept_s() -> float:
+    """For how long this thread has been kept waiting for a CPU; 0 where the system does not tell."""
+    told = Path("/proc/thread-self/schedstat")  # ns on a CPU, ns waiting for one, times
+    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
 
 
 def run(endpoint_url: str, rate: float, duration_s: float, packing: PackingSettings, skew: float) -> Times:
@@ -62,11 +70,12 @@ def run(endpoint_url: str, rate: float, duration_s: float, packing: PackingSetti
         connection = connect(Target(endpoint_url, None, "null"))
         options = EventOptions("pacing", 1, 1.7e9, keys=10_000, skew=skew)
         source = GeneratedSource(options, "constant", rate, duration_s, RULES)
-        began_s, used_s = time.monotonic(), time.process_time()
+        began_s, used_s, waited_s = time.monotonic(), time.process_time(), kept_s()
         Sending(connection, "null", packing, metrics, expected, results, 1).run(source, lambda *_: None)
-        share = (time.process_time() - used_s) / (time.monotonic() - began_s)
+        took_s = time.monotonic() - began_s
+        shares = (time.process_time() - used_s) / took_s, (kept_s() - waited_s) / took_s
         assert metrics.acknowledged == metrics.offered, metrics.failures
-        found = Times(Histogram(), Histogram(), Histogram(), Histogram(), share)
+        found = Times(Histogram(), Histogram(), Histogram(), Histogram(), *shares)
         last_us = int(rate * duration_s - 1) / rate * 1e6
         with results.open() as lines:
             for result in decode_all(lines):
@@ -110,7 +119,8 @@ def pacing(rate: float, duration_s: float, packing: PackingSettings, skew: float
     with in_own_process() as endpoint_url:
         before, times, after = woken_up(), run(endpoint_url, rate, duration_s, packing, skew), woken_up()
     company = f"aggregates of {packing.aggregate}" if packing.aggregate else "no aggregation"
-    print(f"{rate:,.0f} events/s, {company}, {times.cpu_share:.0%} of a core:")
+    kept = f"kept from it for {times.kept_share:.1%} of the time"
+    print(f"{rate:,.0f} events/s, {company}, {times.cpu_share:.0%} of a core, {kept}:")
     show("|sent - scheduled|", times.sent)
     if packing.aggregate:
         show("|sent - the aggregate's time to leave|", times.left)

@@ -100,7 +100,7 @@ class Sender:
         self._flying: dict[int, Taken] = {}
         self._attempts: dict[int, list[tuple[int, str | None]]] = {}  # failed ones, by entry, until it ends
         self._is_behind, self._hold_until_s = False, 0.0
-        self._took_s = self._called_s = 0.0
+        self._took_s, self._called_s = SHORT_CALL_S, 0.0  # how long a call takes is not known yet
         self._start_s = 0.0
         self.started_s = 0.0  # Unix time of the schedule's 0
         self.stopping = threading.Event()
