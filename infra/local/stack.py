@@ -74,6 +74,7 @@ class Parts:
     monitoring: Monitoring
     cloudformation: CloudFormationService
     gateway: Gateway
+    tables: TableFront
 
 
 def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
@@ -107,7 +108,7 @@ def build(options: StackOptions, data_dir: Path, port: int) -> Parts:
         tables=tables,
         before_observing=monitoring.hand_over,
     )
-    return Parts(mounted, kinesis, functions, mappings, monitoring, cloudformation, gateway)
+    return Parts(mounted, kinesis, functions, mappings, monitoring, cloudformation, gateway, tables)
 
 
 def _kept(mounted: emulated.Services, data_dir: Path) -> emulated.Services:
@@ -174,6 +175,7 @@ async def _serve(options: StackOptions, blueprint: Blueprint, data_dir: Path, li
                 if tables is not None:
                     names = [table.name for table in blueprint.tables]
                     tables.attach(names, account_id=options.account_id, region=options.region)
+                parts.tables.meter.attach()
                 await parts.mappings.start()
             parts.monitoring.start()
             sys.stdout.write(json.dumps(ready_line(blueprint, endpoint_url)) + "\n")

@@ -24,6 +24,7 @@ from urllib.parse import unquote
 from infra.local.http import Request, Response
 from infra.local.services import ServiceCallError, Services
 from infra.local.table_access import Access, of_operation, of_statement
+from infra.local.table_meter import TableMeter
 from infra.model.table import (
     Decision,
     TableCapacity,
@@ -59,6 +60,7 @@ class TableFront:
         self._clock = clock
         self._tables: dict[str, _Metered] = {}
         self._counted: dict[str, dict[str, float]] = {}
+        self.meter = TableMeter(lambda table: table in self._tables)
 
     @property
     def active(self) -> bool:
@@ -66,8 +68,13 @@ class TableFront:
 
     def counted(self) -> dict[str, dict[str, float]]:
         """By table since the start, also of released ones: `throttled_writes` and `throttled_reads` are accesses that
-        were refused, `write_units` and `read_units` what the others consumed."""
-        return {table: dict(counts) for table, counts in self._counted.items()}
+        were refused, `write_units` and `read_units` what the others consumed. Of a table without limits there are the
+        units of its writes, once the `meter` is attached."""
+        found = {table: dict(counts) for table, counts in self._counted.items()}
+        for table, units in self.meter.counted().items():
+            counts = found.setdefault(table, {})
+            counts["write_units"] = counts.get("write_units", 0) + units
+        return found
 
     async def limit(self, table: str, limits: TableLimits, *, latency_s: float = 0.0) -> None:
         """From now on `table` has this capacity, with full burst unless the limits say otherwise.
