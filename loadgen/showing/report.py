@@ -200,7 +200,9 @@ def _never_processed(numbers: Mapping[str, Any]) -> str:
 def _why_none(threshold: Mapping[str, Any]) -> str:
     if threshold["value"] is not None or not threshold["expression"].startswith(CONSUMED):
         return ""
-    return ": DynamoDB's metrics have no such figure; the local stack publishes it only for a table with limits"
+    if "read" in threshold["expression"]:
+        return ": DynamoDB's metrics have no such figure; the local stack publishes it only for a table with limits"
+    return ": DynamoDB's metrics have no such figure, as when nothing was consumed"
 
 
 def notes(report: Mapping[str, Any]) -> list[str]:

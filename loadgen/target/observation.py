@@ -75,6 +75,8 @@ def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float
         found[name] = _whole(by_name[part].highest) if part in by_name else None
     for name in CONSUMED:
         found[name] = _whole(by_name[name].total) if name in by_name else None
+    if found["quarantine_write_units"] is None and found["table_write_units"] is not None:
+        found["quarantine_write_units"] = 0  # such figures are published, and a table without traffic has none
     polled, invoked = by_name.get("polled"), by_name.get("invoked")
     found["redelivered_records"] = _whole(max(0.0, invoked.total - polled.total)) if polled and invoked else None
     found.update(cost.numbers(observed.cost))

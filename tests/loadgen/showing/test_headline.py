@@ -89,8 +89,16 @@ def test_a_stalled_endpoint_is_not_cured_by_another_machine_for_the_sender() -> 
     assert "machine that does nothing else" not in said
 
 
-@pytest.mark.parametrize(("name", "is_said"), [("table_write_units", True), ("lost", False)])
-def test_a_threshold_over_what_the_target_does_not_publish_says_why_it_has_no_value(name: str, is_said: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("table_read_units", "publishes it only for a table with limits"),
+        ("table_write_units", "as when nothing was consumed"),
+        ("lost", None),
+    ],
+)
+def test_a_threshold_over_what_the_target_does_not_publish_says_why_it_has_no_value(name: str, why: str | None) -> None:
     verdict = made(checked=(Checked(Threshold(name, "<", 1000.0), None, passed=False),))["verdict"]
     assert f"{name}<1000 (measured: n/a" in verdict
-    assert ("only for a table with limits" in verdict) == is_said
+    assert ("DynamoDB's metrics have no such figure" in verdict) == (why is not None)
+    assert why is None or why in verdict

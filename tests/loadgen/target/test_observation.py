@@ -128,6 +128,8 @@ def test_what_was_consumed_delivered_again_and_how_old_it_became_have_names() ->
     found = numbers(Observation(series=[*metrics, *log]))
     assert (found["redelivered_records"], found["table_write_units"], found["table_read_units"]) == (100.0, 70.0, None)
     assert (found["event_age_max_ms"], found["lanes_with_work_max"]) == (4.0, 4.0)
+    assert found["quarantine_write_units"] == 0  # write units are published, and of this table there were none
+    assert numbers(Observation(series=metrics[:2]))["quarantine_write_units"] is None
 
 
 def test_a_load_without_a_schedule_has_no_latency_to_the_commit() -> None:
