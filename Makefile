@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow conformance check facts format lock clean bench simulate \
+.PHONY: help venv demo test test-slow browser conformance check facts format lock clean bench simulate \
   scaling-study throttling-study planning-study
 
 help:  ## this list
@@ -30,6 +30,9 @@ test: venv  ## the test suite (under 5 minutes)
 
 test-slow: venv  ## what takes longer: faults over the wire, the real day, packaging
 	$(BIN)/pytest -m slow --timeout 900
+
+browser: venv  ## the pages in a headless Chromium: requests, widths, contrast, texts, names (SCREENSHOTS=dir keeps what it saw)
+	REQUIRE_BROWSER=1 $(BIN)/pytest tests/browser --timeout 500
 
 conformance: venv  ## the mapping's behaviour over the wire, here or on CONFORMANCE_TARGET (docs/conformance.md)
 	$(BIN)/pytest tests/conformance --timeout 900
