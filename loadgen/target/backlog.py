@@ -9,11 +9,14 @@ FULL_SECONDS = 0.5  # all lanes with work for so long: more of them would help
 
 
 def has_caught_up(evidence: Evidence) -> bool:
-    """All was processed as soon as it was sent, as far as the function's log shows it."""
+    """What was left when sending ended is what is always under way, as far as the function's log shows it: an event
+    waits for the batching window, for the batch before its own, and for its own."""
     processed, drain_s = evidence.series.get("processed"), evidence.drain_s
-    if processed is None or processed.is_partial or drain_s is None:
+    if processed is None or processed.is_partial or drain_s is None or backlog(evidence) is not None:
         return False
-    return drain_s < (evidence.capacity.batching_window_s or 0) + DRAIN_S
+    batches = evidence.total("batches")
+    batch_s = evidence.total("concurrency") / batches if batches else 0.0
+    return drain_s < (evidence.capacity.batching_window_s or 0) + 2 * batch_s + DRAIN_S
 
 
 def backlog(evidence: Evidence) -> Found | None:

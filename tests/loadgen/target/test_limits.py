@@ -264,6 +264,9 @@ def test_lanes_that_are_busy_with_all_there_is_limit_nothing() -> None:
     assert judgement.limited_by == "nothing"
     assert "nothing was left when sending ended" in judgement.also[0].reason
     assert limited(QUIET, *found, drain_s=2.0)[0] == "function time"
+    batches = series("batches", *[16.0] * 10)  # each of half a second: one is under way, and one waits for it
+    assert limited(QUIET, *found, batches, drain_s=1.9)[0] == "nothing"
+    assert limited(QUIET, *found, batches, drain_s=2.1)[0] == "function time"
 
 
 def test_lanes_that_are_busy_now_and_then_are_no_limit() -> None:
