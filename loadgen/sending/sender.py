@@ -7,7 +7,6 @@ generated until it shrinks; those events are sent late, and are counted so.
 """
 
 import gc
-import math
 import queue
 import random
 import re
@@ -19,13 +18,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy.ma  # noqa: F401 - what the first np.unique imports, not while events are due
 
-from loadgen.offer.column_packer import ColumnPacker
 from loadgen.offer.columns import Rows
+from loadgen.offer.filling import HAND_OVER_S, TICK_S, Filling
 from loadgen.offer.schedule import Due, Schedule
-from loadgen.offer.truth import Known, Metered, Truth
+from loadgen.offer.truth import Known
 from loadgen.outcome.results import PutResult
 from processor.adapters.publisher import PutRecords
-from processor.core.packing import Packed, Packer, PackingSettings, UnpackableError
+from processor.core.packing import Packed, PackingSettings, UnpackableError
 from processor.core.resend import Acknowledged, CallFailed, Entry, Failed, Outbox, Reply, RetryPolicy, Settled, Written
 
 __all__ = ["CONNECTIONS", "Due", "OnSettled", "Sender", "collect_rarely"]
@@ -40,11 +39,6 @@ QUEUED = 50  # records: with so many and no call under way there is no reason to
 # So many calls at a time are enough for a target that answers within so many seconds; more would compete for the CPU.
 SHORT_CALLS, SHORT_CALL_S = 2, 0.002
 TURN_S_MAX = 0.25
-# Events are taken half a millisecond's worth at a time: at 5,000 events per second waking up for each of them would
-# cost more CPU than everything else that is done with it.
-TICK_S = 0.0005
-# An event is taken, and an aggregate closed, this long before it is due: to the connection it takes longer than that.
-HAND_OVER_S = 0.0002
 SWITCH_S = 0.0002  # Python's own is 5 ms
 DRAIN_S_MAX = 60.0
 # AWS: PutRecords, "Rate exceeded for shard shardId-000000000001 in stream ...": the only place that names the shard.
@@ -91,8 +85,6 @@ class Sender:
         on_turn: Callable[[float, int], None],
     ) -> None:
         self._put, self._packing = put, packing
-        self._packer: Packer[Known] = Packer(packing)
-        self._columns: ColumnPacker | None = None  # for what was made in columns, where it can pack it
         self._outbox: Outbox[Known] = Outbox(retry)
         self._on_settled, self._on_turn = on_settled, on_turn
         self._calls: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
@@ -114,12 +106,11 @@ class Sender:
         for worker in workers:
             worker.start()
         events = Schedule.of(schedule)  # what preparing the first ones takes is over before the schedule's 0
-        if events.columns is not None:
-            self._columns = ColumnPacker.of(events.columns, self._packing)
+        filling = Filling(events, self._packing, self._outbox.add, self._refuse)
         self._start_s = time.monotonic() if start_s is None else start_s
         self.started_s = time.time() - (time.monotonic() - self._start_s)
         try:
-            self._loop(events)
+            self._loop(events, filling)
         finally:
             for _ in workers:
                 self._calls.put(None)
@@ -139,83 +130,35 @@ class Sender:
     def _now_s(self) -> float:
         return time.monotonic() - self._start_s
 
-    def _loop(self, schedule: Schedule) -> None:
+    def _loop(self, schedule: Schedule, filling: Filling) -> None:
         turn_s = 0.0
-        while schedule or self._outbox.records or self._deadline_s() is not None:
+        while schedule or self._outbox.records or filling.deadline_s() is not None:
             if self.stopping.is_set():
-                self._abandon()
+                self._abandon(filling)
                 return
             now_s = self._now_s()
-            self._generate(schedule, now_s)
-            self._close(now_s + HAND_OVER_S if schedule else math.inf, now_s)
+            self._generate(filling, now_s)
+            filling.close(now_s)
             self._dispatch(now_s)
             schedule.make_ahead()
-            self._collect(self._wait_s(schedule, self._now_s()))
+            self._collect(self._wait_s(schedule, filling, self._now_s()))
             if now_s - turn_s >= TURN_S_MAX:
                 turn_s = now_s
                 self._on_turn(now_s, self._outbox.events)
 
-    def _generate(self, schedule: Schedule, now_s: float) -> None:
-        """Pack what is due. An event without a pace is due when there is room for it."""
-        outbox, packed, until_s = self._outbox, 0, now_s + HAND_OVER_S
-        while schedule and packed < GENERATED_PER_TURN and outbox.size <= WAITING_BYTES_MAX:
-            if taken := self._pack_together(schedule, now_s, GENERATED_PER_TURN - packed):
-                packed += taken
-                continue
-            if schedule.upcoming_s is None:
-                due = next(schedule)
-                self._pack(due._replace(truth=due.truth._replace(due_us=int(now_s * 1e6))), now_s)
-            elif schedule.upcoming_s > until_s:
+    def _generate(self, filling: Filling, now_s: float) -> None:
+        """Pack what is due, as far as there is room for it."""
+        packed = 0
+        while packed < GENERATED_PER_TURN and self._outbox.size <= WAITING_BYTES_MAX:
+            taken = filling.take(now_s, GENERATED_PER_TURN - packed)
+            if not taken:
                 break
-            else:
-                self._pack(next(schedule), now_s)
-            packed += 1
+            packed += taken
         self._is_behind = packed >= GENERATED_PER_TURN
 
-    def _pack_together(self, schedule: Schedule, now_s: float, at_most: int) -> int:
-        """Pack the next ones that are due and were made together; returns how many."""
-        until_s, columns = now_s + HAND_OVER_S, schedule.columns
-        since_s = max(now_s - TICK_S, schedule.upcoming_s or 0.0)  # what the first one opens waits since that was due
-        if self._columns is not None and columns is not None:
-            first, last = schedule.rows(until_s, at_most)
-            for record in self._columns.add(columns, last, since_s) if first < last else ():
-                self._outbox.add(record, now_s)
-            return last - first
-        together = schedule.together(until_s, at_most)
-        for record in self._packer.add_all(together, since_s):
-            self._outbox.add(record, now_s)
-        return len(together)
-
-    def _close(self, until_s: float, now_s: float) -> None:
-        """The aggregates that have waited long enough go, with the end of time all of them."""
-        for packer in (self._packer, self._columns):
-            for record in packer.due(until_s) if packer is not None else ():
-                self._outbox.add(record, now_s)
-
-    def _deadline_s(self) -> float | None:
-        """When the next aggregate has waited long enough; None: there is none."""
-        return min(
-            (at_s for packer in (self._packer, self._columns) if packer and (at_s := packer.deadline_s()) is not None),
-            default=None,
-        )
-
-    def _pack(self, event: Due, now_s: float) -> None:
-        truth = event.truth
-        if truth.whole:  # malformed as a Kinesis record: it travels alone and as it is
-            alone = Packed(event.partition_key, None, event.payload, (truth,), aggregated=False)
-            self._outbox.add(alone, now_s)
-            return
-        try:
-            if truth.copy and _is_waiting(truth, self._packer.waiting(event.partition_key)):
-                # A copy belongs into another Kinesis record than its original: close the one that is being filled.
-                for record in self._packer.close_lane_of(event.partition_key):
-                    self._outbox.add(record, now_s)
-            for record in self._packer.add(event.partition_key, event.payload, truth, now_s):
-                self._outbox.add(record, now_s)
-        except UnpackableError as error:
-            alone = Packed(event.partition_key, None, event.payload, (truth,), aggregated=False)
-            never = Entry(alone, now_s, alone.size)
-            self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))], self._now_s())
+    def _refuse(self, record: Packed[Known], error: UnpackableError, now_s: float) -> None:
+        never = Entry(record, now_s, record.size)
+        self._settled([Settled(never, Failed(error.reason, error.detail, uncertain=False))], self._now_s())
 
     def _dispatch(self, now_s: float) -> None:
         if now_s < self._hold_until_s and (self._flying or self._outbox.records < QUEUED):
@@ -235,13 +178,13 @@ class Sender:
         """Enough calls are under way for a target that answers as quickly as it does."""
         return len(self._flying) >= SHORT_CALLS and self._took_s < SHORT_CALL_S
 
-    def _wait_s(self, schedule: Schedule, now_s: float) -> float:
+    def _wait_s(self, schedule: Schedule, filling: Filling, now_s: float) -> float:
         """Seconds until there is something to do that no reply announces."""
         moments = [now_s + TURN_S_MAX]
         if schedule and self._outbox.size <= WAITING_BYTES_MAX:
             due_s = (schedule.upcoming_s or 0.0) - HAND_OVER_S
             moments.append(max(due_s, now_s + TICK_S) if now_s < due_s else due_s)
-        if (deadline_s := self._deadline_s()) is not None:
+        if (deadline_s := filling.deadline_s()) is not None:
             moments.append(deadline_s - HAND_OVER_S)
         if len(self._flying) < CONNECTIONS and (wake_s := self._outbox.wake_at()) is not None:
             until_s = self._called_s + SHORT_CALL_S if self._is_short() else 0.0
@@ -281,7 +224,7 @@ class Sender:
                 shard = SHARD_ID.search(answer.message)
                 self._attempts.setdefault(id(entry), []).append((now_us, shard[0] if shard else None))
 
-    def _abandon(self) -> None:
+    def _abandon(self, filling: Filling) -> None:
         """Stop: wait (bounded) for the calls in flight, give up the rest. A call without an answer may have written."""
         until_s = self._now_s() + DRAIN_S_MAX
         while self._flying and self._now_s() < until_s:
@@ -289,7 +232,7 @@ class Sender:
         for entry in (entry for taken in self._flying.values() for entry in taken):
             entry.uncertain = True
         now_s = self._now_s()
-        self._close(math.inf, now_s)
+        filling.close_all(now_s)
         self._settled(self._outbox.give_up("Interrupted", "the run was stopped before it was put"), self._now_s())
 
     def _settled(self, settled: list[Settled[Known]], done_s: float) -> None:
@@ -315,10 +258,3 @@ class Sender:
                 failed_attempts=tuple(self._attempts.pop(id(entry), ())),
             )
             self._on_settled(result, truths)
-
-
-def _is_waiting(copy: Known, members: Sequence[Known]) -> bool:
-    """Whether the copy's original, or another copy of it, is among these."""
-    if type(copy) is Truth:
-        return copy.digest in {member.digest for member in members}
-    return copy.number in {member.number for member in members if type(member) is Metered}

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from loadgen.offer.schedule import Block, Schedule
+from loadgen.offer.filling import HAND_OVER_S, Filling
+from loadgen.offer.schedule import Schedule
 from loadgen.offer.truth import Truth
 from loadgen.outcome.results import PutResult
 from loadgen.sending import sender as sender_module
@@ -244,23 +245,14 @@ def test_without_a_pace_events_are_due_when_there_is_room() -> None:
     assert all(0 <= due_us <= result.done_us for result, _ in run.results for due_us in result.due_us)
 
 
-@pytest.mark.parametrize(("taken_s", "since_s"), [(0.1001, 0.1), (0.0999, 0.1), (5.0, 5.0 - sender_module.TICK_S)])
-def test_an_aggregate_waits_since_its_first_event_was_due_unless_the_schedule_is_behind(
-    taken_s: float, since_s: float
-) -> None:
-    sender = Run(Target(), linger_s=0.5).sender
-    events = [event._replace(due_s=0.1) for event in due(3)]
-    columns = zip(*[event[1:] for event in events], strict=True)
-    schedule = Schedule([Block([0.1] * 3, *map(list, columns))])
-    sender._generate(schedule, taken_s)
-    assert not schedule
-    assert sender._deadline_s() == pytest.approx(since_s + 0.5)
-    leaves_s = since_s + 0.5 - sender_module.HAND_OVER_S
-    assert sender._wait_s(schedule, leaves_s - 0.02) == pytest.approx(0.02)  # nothing else is sooner
-    sender._close(leaves_s + sender_module.HAND_OVER_S - 1e-6, leaves_s)
-    assert sender._outbox.records == 0
-    sender._close(leaves_s + sender_module.HAND_OVER_S + 1e-6, leaves_s)
-    assert sender._outbox.events == 3
+def test_it_wakes_up_for_an_aggregate_as_long_before_its_time_as_for_an_event() -> None:
+    sender = Run(Target()).sender
+    first, last = due(1)[0], due(1)[0]._replace(due_s=99.0)
+    schedule = Schedule(iter([first, last]))
+    packing = PackingSettings(linger_s=0.15)
+    filling = Filling(schedule, packing, sender._outbox.add, sender._refuse)
+    assert filling.take(0.0, 9) == 1
+    assert sender._wait_s(schedule, filling, 0.05) == pytest.approx(0.1 - HAND_OVER_S)
 
 
 def test_every_connection_is_prepared_in_the_thread_that_will_use_it() -> None:
