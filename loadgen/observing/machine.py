@@ -26,11 +26,11 @@ class Machine:
         self._thread = threading.Thread(target=self._pulse, daemon=True)
         self._still_s = self._still_max_s = 0.0
         self._began_s = self._cpu_s = self._took_s = 0.0
-        self._busy: tuple[int, int] | None = None
+        self._busy: Busy | None = None
         self._machine_share: float | None = None
 
     def __enter__(self) -> "Machine":
-        self._began_s, self._cpu_s, self._busy = self._now_s(), cpu_s(), machine_times()
+        self._began_s, self._cpu_s, self._busy = self._now_s(), cpu_s(), Busy()
         self._thread.start()
         return self
 
@@ -38,9 +38,7 @@ class Machine:
         self._is_over.set()
         self._thread.join(JOIN_S)
         self._took_s, self._cpu_s = self._now_s() - self._began_s, cpu_s() - self._cpu_s
-        after = machine_times()
-        if self._busy and after and after[1] > self._busy[1]:
-            self._machine_share = 1 - (after[0] - self._busy[0]) / (after[1] - self._busy[1])
+        self._machine_share = self._busy.share() if self._busy is not None else None
 
     def circumstances(self, processes: int) -> Circumstances:
         """Of the time between; `processes`: how many sent, each of which can use a core."""
@@ -56,6 +54,21 @@ class Machine:
             if late_s > STILL_S:
                 self._still_s += late_s
                 self._still_max_s = max(self._still_max_s, late_s)
+
+
+class Busy:
+    """The share of all cores that this machine uses, whoever for, from when it is made until `share` is asked."""
+
+    def __init__(self, read_times: Callable[[], tuple[int, int] | None] | None = None) -> None:
+        self._read = read_times or machine_times
+        self._before = self._read()
+
+    def share(self) -> float | None:
+        """None: the system does not say."""
+        after = self._read()
+        if self._before is None or after is None or after[1] <= self._before[1]:
+            return None
+        return 1 - (after[0] - self._before[0]) / (after[1] - self._before[1])
 
 
 def cores() -> int:

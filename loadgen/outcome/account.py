@@ -13,6 +13,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def percent(share: float) -> str:
+    """With one decimal; what is there is never called nothing."""
+    return "under 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def imbalances_of(ledger: Mapping[str, Any]) -> list[str]:
     found = (
         (ledger["lost"], "lost"),

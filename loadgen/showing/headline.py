@@ -13,8 +13,10 @@ def offered_per_s(report: Mapping[str, Any]) -> float | None:
     due = [row["second"] for row in report["timeline"] if row["offered"]]
     if not due or numbers.get("late_share") is None:
         return None
-    offered = numbers["events_offered"]
-    return float(offered) / _length_s(report["configuration"], max(due) + 1)
+    length_s = _length_s(report["configuration"], max(due) + 1)
+    if report.get("partial") and numbers.get("elapsed_s"):
+        length_s = min(length_s, numbers["elapsed_s"])  # a load that was stopped ended within a second
+    return float(numbers["events_offered"]) / length_s
 
 
 def _length_s(configuration: Mapping[str, Any], seconds: int) -> float:
@@ -45,6 +47,7 @@ def pace(report: Mapping[str, Any]) -> str:
     said = []
     offered, accepted = offered_per_s(report), numbers["acknowledged_events_per_s"]
     if offered is not None and accepted is not None:
+        accepted = min(accepted, offered)  # the last event is due, and accepted, before the schedule's end
         said.append(f"{_rate(accepted)} of {_rate(offered)} offered events/s were accepted")
     if (late := numbers["late_share"] or 0.0) > ENOUGH:
         said.append(f"{late:.1%} of the events left late, by up to {numbers['late_max_ms']:,.0f} ms")

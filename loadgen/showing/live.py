@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from loadgen.outcome.account import counted
 from loadgen.outcome.histogram import Histogram
 from loadgen.outcome.metrics import Turn
 from loadgen.showing.moving import Moving
@@ -108,7 +109,7 @@ class Live:
 
     def _allowed(self) -> str:
         capacity = self.target.capacity
-        lanes = f"{capacity.lanes:,} lanes" if capacity.lanes else ""
+        lanes = counted(capacity.lanes, "lane") if capacity.lanes else ""
         return joined(lanes, f"{capacity.concurrency:,} executions allowed" if capacity.concurrency is not None else "")
 
     def _iterator_age(self) -> str:

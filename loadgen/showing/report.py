@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loadgen.outcome.account import counted, imbalances_of, unverified, whose_rules
+from loadgen.outcome.account import counted, imbalances_of, percent, unverified, whose_rules
 from loadgen.outcome.ledger import Expectations, Findings, Ledger, settle
 from loadgen.outcome.metrics import Metrics
 from loadgen.showing.headline import pace
@@ -212,7 +212,7 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         limited_by = (report.get("limits") or {}).get("limited_by")
         whose = who(Circumstances.of(numbers, report["configuration"]), numbers["late_max_ms"])
         left = (
-            f"{counted(late, 'event')} ({numbers['late_share']:.1%}) left late, at worst "
+            f"{counted(late, 'event')} ({percent(numbers['late_share'])}) left late, at worst "
             f"{numbers['late_max_ms']:,.0f} ms after the schedule: {'the target' if limited_by == ENDPOINT else whose} "
             f"{_kept_up(numbers['late_share'], numbers['late_max_ms'])}. "
         )

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.ops.errors import CommandError, explained
+from loadgen.observing.machine import Busy
 from loadgen.observing.readback import Stack
 from loadgen.offer.events import EventOptions, Generator
 from loadgen.offer.truth import Known, Truth
@@ -39,7 +40,6 @@ SPAN_MS = 10_000
 LOG_LATE_MS = 2_000  # lines come after their time; on AWS they are searchable within seconds
 NO_AMOUNTS: Any = ()
 PATTERNS = ('"_aws"', "REPORT")
-PROC_STAT = Path("/proc/stat")
 
 
 class Workload(NamedTuple):
@@ -237,26 +237,3 @@ def _stopped_after(duration_s: float, stop: Callable[[], None]) -> Iterator[None
         yield
     finally:
         end.cancel()
-
-
-class Busy:
-    """The share of all cores that this machine uses, whoever for, from when it is made until `share` is asked."""
-
-    def __init__(self, read_times: Callable[[], tuple[int, int] | None] | None = None) -> None:
-        self._read = read_times or _times
-        self._before = self._read()
-
-    def share(self) -> float | None:
-        """None: the system does not say."""
-        after = self._read()
-        if self._before is None or after is None or after[1] <= self._before[1]:
-            return None
-        return 1 - (after[0] - self._before[0]) / (after[1] - self._before[1])
-
-
-def _times() -> tuple[int, int] | None:
-    """(idle, all) of Linux's first line of /proc/stat."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = [int(field) for field in PROC_STAT.read_text().split("\n", 1)[0].split()[1:9]]
-        return fields[3] + fields[4], sum(fields)
-    return None

@@ -56,6 +56,7 @@ def _with_work(evidence: Evidence) -> str:
     if not lanes or work is None or not work.points:
         return ""
     full = sum(value >= lanes for _, value in work.points)
-    said = f"; all {lanes:,} lanes had work in {full:,} of {len(work.points):,} seconds"
+    who = "the only lane" if lanes == 1 else f"all {lanes:,} lanes"
+    said = f"; {who} had work in {full:,} of {len(work.points):,} seconds"
     more = ": more shards or a higher parallelization factor, or a faster function"
     return said + (more if full >= FULL_SECONDS * len(work.points) else "")

@@ -190,7 +190,7 @@ def _concurrency(evidence: Evidence) -> Found | None:
     kind = "account concurrency" if capacity.reserved_concurrency is None else "reserved concurrency"
     used, allowed = evidence.highest("concurrent_executions"), capacity.concurrency
     in_use = f"{used or 0:,.0f}{f' of {allowed:,}' if allowed is not None else ''} in use"
-    lanes = f", {capacity.lanes} lanes want one each" if capacity.lanes else ""
+    lanes = f", {_want_one(capacity.lanes)}" if capacity.lanes else ""
     before = used is not None and allowed is not None and used < allowed and _began_before(evidence, "lambda_throttles")
     whose = "; all in a period that began before the load: they may be an earlier load's" if before else ""
     return Found(
@@ -198,6 +198,10 @@ def _concurrency(evidence: Evidence) -> Found | None:
         f"{kind}: {in_use}, {throttles:,.0f} throttles{lanes}{whose}",
         0.0 if before else throttles / (throttles + evidence.total("invocations")),
     )
+
+
+def _want_one(lanes: int) -> str:
+    return "1 lane wants one" if lanes == 1 else f"{lanes} lanes want one each"
 
 
 def _began_before(evidence: Evidence, name: str) -> bool:
@@ -244,7 +248,8 @@ def _lanes(evidence: Evidence) -> Found | None:
     share = len(busy) / len(running.points)
     if share < BUSY_SECONDS:
         return None
-    busy_lanes = f"{BUSY:.0%} or more of {wanted:,} lanes ran in {len(busy):,} of {len(running.points):,} seconds"
+    many = counted(wanted, "lane")
+    busy_lanes = f"{BUSY:.0%} or more of {many} ran in {len(busy):,} of {len(running.points):,} seconds"
     if has_caught_up(evidence):
         return Found("function time", f"function time: {busy_lanes}, but nothing was left when sending ended", 0.0)
     return Found(

@@ -102,3 +102,16 @@ def test_a_threshold_over_what_the_target_does_not_publish_says_why_it_has_no_va
     assert f"{name}<1000 (measured: n/a" in verdict
     assert ("DynamoDB's metrics have no such figure" in verdict) == (why is not None)
     assert why is None or why in verdict
+
+
+def test_no_more_was_accepted_than_offered_however_early_the_last_event_was() -> None:
+    document: dict[str, Any] = made(metrics=of_seconds(late=10))
+    document["configuration"] = {"duration": "20"}
+    document["numbers"]["acknowledged_events_per_s"] = 102.0
+    assert pace(document).startswith("100 of 100 offered events/s were accepted")
+
+
+def test_a_load_that_was_stopped_offered_until_it_was() -> None:
+    document: dict[str, Any] = made(metrics=of_seconds(0))
+    document["numbers"]["elapsed_s"], document["partial"] = 16.0, True
+    assert offered_per_s(document) == pytest.approx(2000 / 16)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from infra.ops.outputs import Connection, Target
+from loadgen.observing.machine import Busy
 from loadgen.observing.readback import find_stack
 from loadgen.sweep.quotas import Point
 from loadgen.sweep.resharding import UPDATES_PER_DAY_MAX
-from loadgen.sweeping.probe import Busy
 from loadgen.sweeping.stack import PAUSED_HANDLER, Original, Tuner
 from tests.support.loads import Load, limit, reshard
 from tests.support.local_stack import Up, until
