@@ -1,10 +1,21 @@
-"""PURE: how much of what was offered was accepted in its time: what a report's first sentence says of a slow load."""
+"""PURE: how much of what was offered was accepted in its time, and processed: the first sentence of a slow load."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-ENOUGH = 0.01  # of the events: fewer of them late or given up are no headline
+from loadgen.target.backlog import DRAIN_S
+from loadgen.target.limits import BEHIND, ENDPOINT, ENOUGH, LATE
+from loadgen.target.series import LOG
+
+KEPT_UP = 0.9  # of what was accepted, without what is always under way
+NOT_OF_PROCESSING = (
+    "nothing",
+    "shard write quota",
+    ENDPOINT,
+    LATE,
+    BEHIND,
+)
 
 
 def offered_per_s(report: Mapping[str, Any]) -> float | None:
@@ -54,6 +65,56 @@ def pace(report: Mapping[str, Any]) -> str:
     if (failed := numbers["failed_share"] or 0.0) > ENOUGH:
         said.append(f"{failed:.1%} of the events were given up")
     return f"{', '.join(said)}."
+
+
+def is_behind(report: Mapping[str, Any]) -> bool:
+    return bool(processing(report))
+
+
+def processing(report: Mapping[str, Any]) -> str:
+    """One sentence; empty when the target processed as fast as it accepted, or when that is not known. A backlog is
+    made on purpose."""
+    numbers, limits = report["numbers"], report.get("limits") or {}
+    if report["configuration"].get("profile") == "backlog" or not _fell_behind(report, limits):
+        return ""
+    offered, processed = offered_per_s(report), numbers.get("processed_events_per_s")
+    of, what = (offered, "offered") if offered else (numbers.get("acknowledged_events_per_s"), "accepted")
+    if processed is None and numbers.get("elapsed_s") and (known := _processed(report, limits)) is not None:
+        processed = known / numbers["elapsed_s"]
+    if processed is None or of is None or _rate(processed) == _rate(of):
+        return ""
+    limit = next((name for name in _named(limits) if name not in NOT_OF_PROCESSING), None)
+    why = f", limited by {limit}" if limit else ""
+    rest = f"; the rest took {_rate(numbers['drain_s'])} s more" if numbers["drain_s"] else ""
+    return f"{_rate(processed)} of {_rate(of)} {what} events/s were processed{why}{rest}."
+
+
+def _named(limits: Mapping[str, Any]) -> list[str]:
+    """What limited the load first, then what else did for more than a moment."""
+    also = (one for one in limits.get("also", ()) if one["limit"] == BEHIND or (one.get("share") or 0) > ENOUGH)
+    return [limits.get("limited_by", "nothing"), *(one["limit"] for one in also)]
+
+
+def _fell_behind(report: Mapping[str, Any], limits: Mapping[str, Any]) -> bool:
+    if BEHIND in _named(limits):
+        return True
+    drain_s, elapsed_s = report["numbers"]["drain_s"], report["numbers"].get("elapsed_s")
+    always_s = ((limits.get("capacity") or {}).get("batching_window_s") or 0) + DRAIN_S  # a load's last events take it
+    if drain_s is None or not elapsed_s or drain_s <= always_s:
+        return False
+    processed = _processed(report, limits)
+    if processed is None:
+        return bool(elapsed_s < KEPT_UP * (elapsed_s + drain_s - always_s))
+    until = int(elapsed_s) - always_s
+    return bool(processed < KEPT_UP * sum(row["acknowledged"] for row in report["timeline"] if row["second"] < until))
+
+
+def _processed(report: Mapping[str, Any], limits: Mapping[str, Any]) -> float | None:
+    """Events processed while events were sent, as the function's log tells it; None: it does not, or not of all."""
+    for one in limits.get("series", ()):
+        if one["name"] == "processed" and one["source"] == LOG and not one.get("partial"):
+            return float(sum(count for second, count in one["points"] if second < int(report["numbers"]["elapsed_s"])))
+    return None
 
 
 def _rate(value: float) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loadgen.outcome.account import ledger_rows
-from loadgen.showing.headline import is_slow
+from loadgen.showing.headline import is_behind, is_slow
 from loadgen.showing.report import limit_sentences, notes, number
 from loadgen.showing.style import STYLE
 from loadgen.showing.timelines import timelines
@@ -83,7 +83,7 @@ def _head(report: Mapping[str, Any]) -> str:
         started = f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M:%S} UTC"
     lasted = f"{report['numbers']['elapsed_s']:,.1f} s of load"
     is_limited = (report.get("limits") or {}).get("limited_by", "nothing") != "nothing"
-    kind = "bad" if not report["passed"] else "late" if is_slow(report) or is_limited else "good"
+    kind = "bad" if not report["passed"] else "late" if is_slow(report) or is_behind(report) or is_limited else "good"
     return (
         f"<header class={kind}><h1>{html.escape(report['verdict'])}</h1>"
         f"<p class=dim>{html.escape(', '.join(part for part in (started, lasted) if part))}</p></header>"

@@ -7,7 +7,7 @@ from typing import Any
 from loadgen.outcome.account import counted, imbalances_of, percent, unverified, whose_rules
 from loadgen.outcome.ledger import Expectations, Findings, Ledger, settle
 from loadgen.outcome.metrics import Metrics
-from loadgen.showing.headline import pace
+from loadgen.showing.headline import pace, processing
 from loadgen.showing.thresholds import Checked
 from loadgen.target.lateness import Circumstances, who
 from loadgen.target.limits import ENDPOINT, LATE, LATE_MS
@@ -144,7 +144,7 @@ def known_numbers() -> list[str]:
 
 def verdict(report: Mapping[str, Any]) -> str:
     """The first thing to read. Whatever makes the exit status another than 0 is in it, and how slow a slow load was."""
-    said = pace(report)
+    said = " ".join(sentence for sentence in (processing(report), pace(report)) if sentence)
     return f"{said} {_account(report)}" if said and not shortcomings(report) else f"{_account(report)} {said}".rstrip()
 
 

@@ -126,11 +126,11 @@ def _document() -> dict[str, Shape]:
     limits = {
         "limited_by": text,
         "reason": text,
-        "also": many(named({"limit": text, "reason": text})),
+        "also": many(named({"limit": text, "reason": text}, optional={"share": number})),
         "capacity": named(
             {"lanes": nullable(number), "reserved_concurrency": nullable(number)},
             printable,
-            {"table_write_units_per_s": nullable(number)},
+            {"table_write_units_per_s": nullable(number), "batching_window_s": nullable(number)},
         ),
         "missing": many(text),
         "series": many(named({**series, "points": points}, optional={"partial": flag})),
