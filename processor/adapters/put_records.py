@@ -10,6 +10,7 @@ noticed before anything is sent, and then does all of it itself.
 """
 
 import json
+import re
 import threading
 import time
 from binascii import b2a_base64
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 Tag = TypeVar("Tag")
 
 # What comes of an answer that is none of PutRecords': its body is cut, or not of its form.
-UNREADABLE = (ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
+UNREADABLE = (ResponseParserError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
+
+SHARD_ID = re.compile(r"[a-zA-Z0-9_.-]{1,128}")  # AWS: PutRecordsResultEntry
 
 # No byte left this machine: nothing can have been written.
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
@@ -84,22 +87,28 @@ def _read_body(response_dict: dict[str, Any], customized_response_dict: dict[str
         records = json.loads(response_dict["body"])["Records"]
     except (ValueError, KeyError, TypeError):  # botocore says what is wrong with it
         return
-    if isinstance(records, list) and all(map(_is_answer, records)):
+    if isinstance(records, list) and all(isinstance(record, dict) for record in records):
         customized_response_dict["Records"] = records
         response_dict["body"] = b"{}"
 
 
-def _is_answer(record: Any) -> bool:
-    if not isinstance(record, dict):
-        return False
-    return bool(record.get("ErrorCode") or (record.get("ShardId") and record.get("SequenceNumber")))
-
-
 def _reply(answer: Any) -> Written | NotWritten:
-    """Of one record. Raises one of UNREADABLE."""
-    if answer.get("ErrorCode"):
-        return NotWritten(str(answer["ErrorCode"]), str(answer.get("ErrorMessage") or ""))
-    return Written(str(answer["ShardId"]), str(answer["SequenceNumber"]))
+    """Of one record: only what names a shard and a sequence number was written. Raises one of UNREADABLE."""
+    if code := answer.get("ErrorCode"):
+        if isinstance(code, str) and code.isascii():
+            return NotWritten(code, printable(answer.get("ErrorMessage") or ""))
+        raise ValueError(f"{code!a:.60} is no ErrorCode")
+    shard_id, number = answer["ShardId"], answer["SequenceNumber"]
+    if not (isinstance(shard_id, str) and SHARD_ID.fullmatch(shard_id)):
+        raise ValueError(f"{shard_id!a:.60} is no ShardId")
+    if not (isinstance(number, str) and number.isdigit() and number.isascii()):
+        raise ValueError(f"{number!a:.60} is no SequenceNumber")
+    return Written(shard_id, number)
+
+
+def printable(said: object) -> str:
+    """Text that can be written down, whatever an answer's JSON has in place of it."""
+    return str(said).encode(errors="backslashreplace").decode()
 
 
 class PutRecords:
@@ -133,7 +142,7 @@ class PutRecords:
         except ClientError as error:
             details = error.response["Error"]
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            return classify(details.get("Code", "Unknown"), status, details.get("Message", ""))
+            return classify(printable(details.get("Code", "Unknown")), status, printable(details.get("Message", "")))
         except NEVER_SENT as error:
             return CallFailed(type(error).__name__, str(error), transient=True, uncertain=False)
         except HTTPClientError as error:
@@ -142,7 +151,7 @@ class PutRecords:
             return CallFailed(type(error).__name__, str(error), transient=False, uncertain=False)
         except UNREADABLE as error:
             what = f"PutRecords' answer cannot be read: {type(error).__name__}: {error}"
-            return CallFailed("UnreadableAnswer", what, transient=True, uncertain=True)
+            return CallFailed("UnreadableAnswer", printable(what), transient=True, uncertain=True)
         what = f"PutRecords answered for {len(answers)} of {len(entries)} records"
         return CallFailed("ResponseMismatch", what, transient=True, uncertain=True)
 

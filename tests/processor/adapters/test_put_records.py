@@ -107,10 +107,46 @@ def test_whatever_else_is_answered_raises_nothing_and_acknowledges_nothing(statu
     assert (reply.uncertain and reply.transient) or status == 400
 
 
-def test_what_an_answer_says_is_text_whatever_its_json_is() -> None:
-    records = b'[{"ErrorCode": 5, "ErrorMessage": null}, {"ShardId": 1, "SequenceNumber": 7}]'
-    reply = Wire(lambda _: (200, b'{"Records": ' + records + b"}")).put(ONE * 2)
-    assert reply == [NotWritten("5", ""), Written("1", "7")]
+NO_ACKNOWLEDGEMENTS = [
+    b'{"ShardId": null, "SequenceNumber": null}',
+    b'{"ShardId": "", "SequenceNumber": ""}',
+    b'{"ShardId": "s", "SequenceNumber": ""}',
+    b'{"ShardId": "", "SequenceNumber": "1"}',
+    b'{"ShardId": "s", "SequenceNumber": 7}',
+    b'{"ShardId": 1, "SequenceNumber": "7"}',
+    b'{"ShardId": "s", "SequenceNumber": NaN}',
+    b'{"ShardId": "s", "SequenceNumber": "7a"}',
+    b'{"ShardId": "s", "SequenceNumber": "\xd9\xa7"}',  # an Arabic 7
+    b'{"ShardId": "\\ud800", "SequenceNumber": "7"}',
+    b'{"ShardId": ["s"], "SequenceNumber": "7"}',
+    b'{"ErrorCode": 5, "ErrorMessage": null}',
+    b'{"ErrorCode": "\\ud800"}',
+    b'{"ErrorCode": {"a": 1}, "ErrorMessage": ["x"]}',
+]
+
+
+@pytest.mark.parametrize("record", NO_ACKNOWLEDGEMENTS)
+def test_a_record_without_a_shard_and_a_number_may_have_been_written_and_is_not_acknowledged(record: bytes) -> None:
+    reply = answering(200, b'{"Records": [' + record + b"]}")
+    assert isinstance(reply, CallFailed)
+    assert (reply.code, reply.transient, reply.uncertain) == ("UnreadableAnswer", True, True)
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"Records": ' + b"[" * 200_000], ids=["bare", "as the records"])
+def test_an_answer_nested_too_deeply_to_be_read_may_have_written(status: int, body: bytes) -> None:
+    reply = answering(status, body)
+    assert isinstance(reply, CallFailed)
+    assert (reply.code, reply.transient, reply.uncertain) == ("UnreadableAnswer", True, True)
+
+
+def test_what_an_error_says_can_be_written_down_whatever_its_json_is() -> None:
+    half = b'{"Records": [{"ErrorCode": "InternalFailure", "ErrorMessage": "half \\ud800"}]}'
+    assert answering(200, half) == [NotWritten("InternalFailure", "half \\ud800")]
+    other = b'{"Records": [{"ErrorCode": "InternalFailure", "ErrorMessage": 5}]}'
+    assert answering(200, other) == [NotWritten("InternalFailure", "5")]
+    whole = answering(400, b'{"__type": "Odd\\ud800", "message": "half \\ud800"}')
+    assert whole == CallFailed("Odd\\ud800", "half \\ud800", transient=False, uncertain=False)
 
 
 def test_an_error_of_the_whole_call_is_parsed_by_botocore() -> None:
