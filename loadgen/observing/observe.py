@@ -16,7 +16,8 @@ from loadgen.observing.stack_metrics import StackMetrics
 from loadgen.target.evidence import Capacity
 from loadgen.target.function_log import Batch, Invocation
 from loadgen.target.lanes import at_once
-from loadgen.target.series import Series, of_function
+from loadgen.target.series import LOG, Series, of_function
+from loadgen.target.shared import others_ran, sentence, without_it
 
 if TYPE_CHECKING:
     from infra.ops.outputs import Connection
@@ -48,9 +49,10 @@ class Observer:
         found = Observed()
         self._try(found, "the stack's capacity", lambda: self._capacity(found))
         self._wait(ended_s + (0.0 if self._connection.target.endpoint_url else AWS_LOGS_WAIT_S))
-        self._try(found, "the function's log", lambda: self._log(found, started_s, ended_s))
+        self._try(found, LOG, lambda: self._log(found, started_s, ended_s))
         self._wait(ended_s + metrics_wait_s)
         self._try(found, "CloudWatch's metrics", lambda: self._metrics(found, started_s, ended_s))
+        _leave_others_out(found, started_s)
         found.series += of_function(found.batches, found.invocations, started_s, found.capacity.batch_size)
         found.series += at_once(found.invocations, started_s)
         return found
@@ -79,6 +81,13 @@ class Observer:
 
     def _metrics(self, found: Observed, started_s: float, ended_s: float) -> None:
         found.series += StackMetrics(self._connection, self._stack).between(started_s, ended_s)
+
+
+def _leave_others_out(found: Observed, started_s: float) -> None:
+    has_log = not any(said.startswith(LOG) for said in found.missing)
+    if others_ran(found.series, found.invocations if has_log else None, started_s):
+        found.missing.append(sentence(found.series))
+        found.series = without_it(found.series)
 
 
 def capacity_of(connection: "Connection", stack: Stack) -> Capacity:

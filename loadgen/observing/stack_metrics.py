@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadgen.observing.readback import Stack
@@ -63,7 +64,8 @@ class StackMetrics:
         self.resolution_s = LOCAL_RESOLUTION_S if connection.target.endpoint_url else AWS_RESOLUTION_S
 
     def between(self, started_s: float, ended_s: float, wanted: Sequence[Wanted] = METRICS) -> list[Series]:
-        """From one Unix time to another; seconds of the series count from `started_s`. Raises botocore's errors."""
+        """From one Unix time to another; seconds of the series count from `started_s`, and a period that began
+        before it has a negative one. Raises botocore's errors."""
         first_s = int(started_s // self.resolution_s) * self.resolution_s
         pages = (
             self._connection.client("cloudwatch")
@@ -80,7 +82,7 @@ class StackMetrics:
             for result in page["MetricDataResults"]:
                 points = zip(result["Timestamps"], result["Values"], strict=True)
                 values.setdefault(result["Id"], {}).update(
-                    (round(at.timestamp() - started_s), value) for at, value in points
+                    (floor(at.timestamp() - started_s), value) for at, value in points
                 )
         return self._series(wanted, values)
 

@@ -94,8 +94,9 @@ def cost(
     quarantined: int,
     whole_s: float,
 ) -> Cost | None:
-    """`whole_s`: from the first event until all was in the tables. None: what the function did is not known."""
-    by_name = {one.name: one for one in series}
+    """`whole_s`: from the first event until all was in the tables. None: what the function did is not known.
+    What CloudWatch counted comes before what the function's log says, unless it lacks a part of the load."""
+    by_name = {one.name: one for one in series if not one.is_partial}
     invocations = by_name.get("invocations") or by_name.get("batches")
     busy, units = by_name.get("concurrency"), by_name.get("table_write_units") or by_name.get("write_units")
     if invocations is None or busy is None or units is None or capacity.memory_mb is None:

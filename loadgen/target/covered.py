@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from loadgen.outcome.histogram import Histogram
 from loadgen.outcome.ledger import Ledger
-from loadgen.outcome.metrics import Metrics
+from loadgen.outcome.metrics import THROTTLED, Metrics
 from loadgen.target.function_log import Batch
 from loadgen.target.observation import Observation
 from loadgen.target.series import CLOUDWATCH, LOG, Series
+from loadgen.target.shared import is_shared, others_put, sentence, without_it
 
 
 class Drained(NamedTuple):
@@ -30,7 +31,8 @@ def new_in_tables(ledger: Ledger) -> int:
 
 
 def weigh(observed: Observation, ledger: Ledger, metrics: Metrics) -> Observation:
-    """The same with a sentence for every source that lacks a part of the load, and its series marked so."""
+    """The same with a sentence for every source that lacks a part of the load or has more than it, and its series
+    marked so."""
     if not observed.series:
         return observed
     by_name = {one.name: one for one in observed.series}
@@ -40,10 +42,20 @@ def weigh(observed: Observation, ledger: Ledger, metrics: Metrics) -> Observatio
         missing.append(_lacks(LOG, told, known, "events that are in the tables"))
         series, latency = _marked(series, LOG), Histogram()
     put = by_name.get("records_put")
-    if put is not None and put.total < metrics.records:
+    if is_shared(missing):
+        pass
+    elif others_put(series, metrics.records + _uncertain(metrics)):
+        missing.append(sentence(series))
+        series = without_it(series)
+    elif put is not None and put.total < metrics.records:
         missing.append(_lacks(CLOUDWATCH, int(put.total), metrics.records, "acknowledged Kinesis records"))
         series = _marked(series, CLOUDWATCH)
     return replace(observed, series=series, commit_latency=latency, missing=missing)
+
+
+def _uncertain(metrics: Metrics) -> int:
+    """Attempts that failed and may have put their Kinesis record all the same: their answers were lost."""
+    return sum(count for code, count in metrics.errors.items() if code != THROTTLED)
 
 
 def _lacks(source: str, told: int, known: int, what: str) -> str:
@@ -72,8 +84,9 @@ def _committed(batch: Batch) -> int:
 def are_in_stream(observed: Observation, metrics: Metrics, ended_s: float) -> bool:
     """Events that are in no table were not lost but never processed: the function did not run at all, or Lambda still
     refused it when the load ended, `ended_s` after its start."""
-    by_name = {one.name: one for one in observed.series if not one.is_partial}
-    if not observed.has_metrics or any(sentence.startswith(LOG) for sentence in observed.missing):
+    shared = is_shared(observed.missing)  # what was left out is of before; what was counted since then is known
+    by_name = {one.name: one for one in observed.series if shared or not one.is_partial}
+    if not (observed.has_metrics or shared) or any(sentence.startswith(LOG) for sentence in observed.missing):
         return False
     invocations, throttles = by_name.get("invocations"), by_name.get("lambda_throttles")
     if not observed.batches and (invocations is None or not invocations.total):

@@ -73,6 +73,8 @@ def numbers(observed: Observation, *, scheduled: bool = True) -> dict[str, float
         found[name] = _whole(sum(by_name[part].total for part in parts if part in by_name)) if is_known else None
     for name, part in HIGHEST.items():
         found[name] = _whole(by_name[part].highest) if part in by_name else None
+    if found["concurrency_max"] is None:  # the log tells of the same, to the millisecond
+        found["concurrency_max"] = found["lanes_with_work_max"]
     for name in CONSUMED:
         found[name] = _whole(by_name[name].total) if name in by_name else None
     if found["quarantine_write_units"] is None and found["table_write_units"] is not None:
