@@ -83,6 +83,7 @@ class Sending:
         finally:
             self.started_s = sender.started_s
             self.broken, self.refused = books.broken, books.refused
+            self.problems += [sender.problem] if sender.problem else []
             try:
                 lines.close()
             except OSError as error:

@@ -64,7 +64,7 @@ class Answer(NamedTuple):
     """What a call came to. `sent_s`: when it was handed to its connection; `done_s`: when its answer was there."""
 
     taken: Taken
-    reply: Reply | Exception
+    reply: Reply
     sent_s: float
     done_s: float
 
@@ -96,6 +96,7 @@ class Sender:
         self._start_s = 0.0
         self.started_s = 0.0  # Unix time of the schedule's 0
         self.stopping = threading.Event()
+        self.problem: str | None = None  # what stopped it, when nobody asked for that
 
     def run(self, schedule: Iterator[Due], start_s: float | None = None) -> None:
         """Returns when every event was acknowledged or given up, or soon after `stopping` is set.
@@ -121,9 +122,11 @@ class Sender:
         while (taken := self._calls.get()) is not None:
             called_s = time.monotonic()
             try:
-                reply: Reply | Exception = self._put(taken)
-            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for the reply
-                reply = error
+                reply = self._put(taken)
+            except Exception as error:  # noqa: BLE001 - ends the load; its account says so, and has what was sent
+                reply = CallFailed(type(error).__name__, str(error), transient=False, uncertain=True)
+                self.problem = f"a call ended with {type(error).__name__}: {error}, a mistake of the load generator's"
+                self.stopping.set()
             sent_s = getattr(self._put, "sent_s", called_s)
             self._replies.put(Answer(taken, reply, sent_s - self._start_s, self._now_s()))
 
@@ -207,8 +210,6 @@ class Sender:
         taken, reply, sent_s, done_s = answer
         self._took_s = done_s - sent_s
         del self._flying[id(taken)]
-        if isinstance(reply, Exception):
-            raise reply
         for entry in taken:
             if entry.attempts == 1:
                 entry.first_put_s = sent_s

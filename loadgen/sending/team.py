@@ -62,6 +62,7 @@ class End(NamedTuple):
     unread: Unread
     refused: str | None
     broken: str | None
+    problem: str | None = None
 
 
 def part_of_results(folder: Path, index: int) -> Path:
@@ -158,7 +159,9 @@ class Team:
             return True
         assert isinstance(said, End)
         self.ends.append(said)
-        if said.refused or said.broken:
+        if said.problem:
+            self.problems.append(f"sender process {index}: {said.problem}")
+        if said.refused or said.broken or said.problem:
             self._stopping = True
         return True
 
@@ -236,4 +239,4 @@ def _send(job: Job, schedule: Iterator[Due], put: PutRecords, lines: IO[str], st
         lines.flush()
     except OSError as error:
         books.broken = books.broken or error.strerror or str(error)
-    return End(metrics, expected, job.source.unread, books.refused, books.broken)
+    return End(metrics, expected, job.source.unread, books.refused, books.broken, sender.problem)

@@ -23,6 +23,7 @@ from loadgen.outcome.ledger import Expectations, Findings
 from loadgen.outcome.metrics import THROTTLED, Metrics
 from loadgen.outcome.results import PutResult
 from loadgen.run import Load, Options
+from loadgen.sending.direct import DirectPutRecords
 from loadgen.sending.load import Sending
 from loadgen.sending.sender import Due
 from loadgen.sending.sources import GeneratedSource
@@ -114,6 +115,21 @@ def test_credentials_that_expire_during_a_load_end_it(tmp_path: Path) -> None:
     assert sent.refused.startswith("ExpiredTokenException")
     assert metrics.acknowledged > 0
     assert metrics.offered < 10_000
+
+
+def test_a_mistake_in_a_call_ends_the_load_with_a_report_that_says_so(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(DirectPutRecords, "__call__", mistaken)
+    status, document = load(deployed, tmp_path, schedule())
+    assert (status, document["partial"], document["passed"]) == (3, True, False)
+    assert document["numbers"]["events_uncertain"] == document["failures"]["ZeroDivisionError"] > 0
+    assert document["numbers"]["events_failed"] == document["numbers"]["events_offered"]
+    assert "ZeroDivisionError: a mistake" in document["problem"]
+    assert document["problem"] in capsys.readouterr().err
 
 
 THROTTLED_ROW = {

@@ -1,5 +1,6 @@
 """The sender: an open loop in real time (runs of well under a second); the target is a function."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -230,12 +231,22 @@ def test_a_put_still_under_way_when_the_wait_after_an_interrupt_is_over_may_have
     assert any(result.uncertain for result, _ in run.results)
 
 
-def test_an_error_of_the_program_in_a_put_ends_the_run_and_does_not_hang_it() -> None:
-    def broken(_entries: Sequence[Entry[Truth]]) -> Reply:
+def test_an_error_of_the_program_in_a_put_ends_the_run_with_an_account_of_every_event() -> None:
+    """Nobody knows what its call has written."""
+    calls = itertools.count()
+
+    def broken(entries: Sequence[Entry[Truth]]) -> Reply:
+        if next(calls) < 1:
+            return LOST
         raise ZeroDivisionError("a mistake")
 
-    with pytest.raises(ZeroDivisionError, match="a mistake"):
-        Run(broken).go(due(3))
+    run = Run(broken, aggregate=None).go(due(300, every_s=0.01))
+    assert run.ended() == Counter(f"id-{number}" for number in range(len(run.results)))
+    assert "ZeroDivisionError: a mistake" in (run.sender.problem or "")
+    failed = {result.failed for result, _ in run.results}
+    assert "ZeroDivisionError" in failed
+    assert failed <= {"ZeroDivisionError", "Interrupted"}
+    assert all(result.uncertain for result, _ in run.results if result.failed == "ZeroDivisionError")
 
 
 def test_without_a_pace_events_are_due_when_there_is_room() -> None:
