@@ -35,10 +35,11 @@ def write(out: Path, document: Mapping[str, Any]) -> None:
 
 
 def whole(path: Path, text: str) -> None:
-    """The file has this text, or what it had before. Raises OSError."""
+    """The file has this text, or what it had before; half of a surrogate pair is written as its number. Raises
+    OSError."""
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -66,9 +67,10 @@ def width() -> int | None:
 
 
 def say(text: str) -> None:
-    """On stdout. A reader that has enough (`| head`) may go."""
+    """On stdout, in the characters that it has. A reader that has enough (`| head`) may go."""
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{text.encode(encoding, 'backslashreplace').decode(encoding)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again at exit
