@@ -14,6 +14,9 @@ INCURABLE = frozenset({
     "InvalidSignatureException", "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException",
     "KMSNotFoundException", "NoCredentialsError", "ResourceNotFoundException", "UnrecognizedClientException",
 })  # fmt: skip
+# So many calls in a row at a load's beginning that were refused for good, and none that was acknowledged: no use in
+# going on. One of them may be a strange answer of something on the way.
+FIRST_CALLS = 5
 
 
 class Books:
@@ -27,6 +30,7 @@ class Books:
         self._write, self._stop = write, stop
         self.broken: str | None = None
         self.refused: str | None = None
+        self._refused_first: set[int] = set()  # when their answers came: all records of a call have the same
 
     def settled(self, result: PutResult, truths: Sequence[Known]) -> None:
         """One Kinesis record has ended."""
@@ -43,9 +47,17 @@ class Books:
             self.expected.acknowledged(truths, result.shard_id, result.sequence_number)
             return
         self.expected.failed(truths, uncertain=result.uncertain)
-        if result.failed in INCURABLE and result.errors and self.refused is None:
-            self.refused = f"{result.failed}, {result.done_us / 1e6:,.1f} s after the start"
-            self._stop()
+        if self.refused is None and result.errors and result.failed == result.errors[-1]:
+            self._call_refused(result)
+
+    def _call_refused(self, result: PutResult) -> None:
+        at = f"{result.done_us / 1e6:,.1f} s after the start"
+        if result.failed in INCURABLE:
+            self.refused = f"{result.failed}, {at}"
         elif result.attempts == 1 and not self.metrics.acknowledged:
-            # Given up after one attempt is what waiting cannot cure: no use in going on.
+            # Given up after one attempt is what waiting cannot cure.
+            self._refused_first.add(result.done_us)
+            if len(self._refused_first) >= FIRST_CALLS:
+                self.refused = f"the first {FIRST_CALLS} calls were all refused, the last with {result.failed}, {at}"
+        if self.refused is not None:
             self._stop()
