@@ -17,7 +17,11 @@ TOLERANCE = 0.2
 
 
 class Compared(NamedTuple):
-    """One figure of one run. `off`: predicted / measured - 1."""
+    """One figure of one run. With `too_much`, or `is_bracket` and none, `measured` is the highest rate that was
+    sustained and `too_much` the lowest that was not: what is possible lies between them.
+
+    `doubts`: why it may not count; with any it is not in a summary.
+    """
 
     run: str
     what: str
@@ -25,10 +29,21 @@ class Compared(NamedTuple):
     predicted: float
     measured: float
     doubts: tuple[str, ...] = ()
+    is_bracket: bool = False
+    too_much: float | None = None
 
     @property
     def off(self) -> float:
-        return self.predicted / self.measured - 1.0
+        """predicted / measured - 1. Of a bracket: 0 inside, else of the end that is nearer."""
+        if not self.is_bracket:
+            return self.predicted / self.measured - 1.0
+        if self.predicted < self.measured:
+            return self.predicted / self.measured - 1.0
+        return max(0.0, self.predicted / self.too_much - 1.0) if self.too_much else 0.0
+
+    @property
+    def is_within(self) -> bool:
+        return abs(self.off) <= TOLERANCE
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -37,8 +52,11 @@ class Compared(NamedTuple):
             "unit": self.unit,
             "predicted": round(self.predicted, 3),
             "measured": round(self.measured, 3),
+            "is_bracket": self.is_bracket,
+            "too_much": None if self.too_much is None else round(self.too_much, 3),
             "off": round(self.off, 4),
-            "within_tolerance": abs(self.off) <= TOLERANCE,
+            "within_tolerance": self.is_within,
+            "counts": not self.doubts,
             "doubts": list(self.doubts),
         }
 
@@ -53,14 +71,14 @@ def compare(run: Run, times: ServiceTimes) -> list[Compared]:
             predicted = len(seen.latencies) / (begin_s + max(commit[0] for commit in seen.commits))
             found.append(Compared(run.name, "backlog drained", "events/s", predicted, run.drained, run.doubts))
         return found
-    if run.p50_s is not None:
+    if run.p50_s:
         seen = simulated(run, times, backlog=False)
         (p50_s,) = seen.quantiles((0.5,))
         found.append(Compared(run.name, "p50 latency", "ms", p50_s * 1000, run.p50_s * 1000, run.doubts))
     if run.sustained is not None:
-        low, high = run.sustained
-        measured = low if high is None else (low + high) / 2
-        found.append(Compared(run.name, "sustained rate", "events/s", sustainable(run, times), measured, run.doubts))
+        held, too_much = run.sustained
+        rate = sustainable(run, times)
+        found.append(Compared(run.name, "sustained rate", "events/s", rate, held, run.doubts, True, too_much))
     return found
 
 
@@ -108,16 +126,20 @@ def used_up_at(
 
 
 def summary(compared: Sequence[Compared]) -> dict[str, Any]:
-    """Median and highest error of each kind of figure."""
-    kinds: dict[str, list[float]] = {}
-    for one in compared:
-        kinds.setdefault(one.what, []).append(abs(one.off))
+    """Median and highest error of each kind of figure, of those without a doubt; null if there is none."""
+    return {what: _of_kind([one for one in compared if one.what == what]) for what in _kinds(compared)}
+
+
+def _kinds(compared: Sequence[Compared]) -> list[str]:
+    return list(dict.fromkeys(one.what for one in compared))
+
+
+def _of_kind(compared: Sequence[Compared]) -> dict[str, Any]:
+    errors = sorted(abs(one.off) for one in compared if not one.doubts)
     return {
-        what: {
-            "runs": len(errors),
-            "median_off": round(sorted(errors)[len(errors) // 2], 4),
-            "max_off": round(max(errors), 4),
-            "within_tolerance": sum(error <= TOLERANCE for error in errors),
-        }
-        for what, errors in kinds.items()
+        "runs": len(errors),
+        "median_off": round(errors[len(errors) // 2], 4) if errors else None,
+        "max_off": round(errors[-1], 4) if errors else None,
+        "within_tolerance": sum(error <= TOLERANCE for error in errors),
+        "in_doubt": len(compared) - len(errors),
     }

@@ -6,8 +6,8 @@ from pathlib import Path
 PRICES = Path(__file__).parent / "prices.json"
 EPILOG = (
     "Every figure is printed with what it rests on, and the plan with its error against measured runs "
-    "(docs/planning.md). Exit status: 0 the plan meets the wish (with --check: every prediction is within 20 %); 1 no "
-    "configuration does, or a prediction is further off; 2 usage."
+    "(docs/planning.md). Exit status: 0 the plan meets the wish (with --check: every prediction that counts is "
+    "within 20 %); 1 no configuration does, or a prediction is further off, or none counts; 2 usage."
 )
 
 

@@ -13,10 +13,11 @@ from infra.ops.errors import USAGE, CommandError
 from infra.plan import check, machine, measured, prices, service, show
 from infra.plan.basis import Basis
 from infra.plan.candidates import Aims, Unreachable
+from infra.plan.check import Compared
 from infra.plan.document import document
 from infra.plan.load import Wish, WishError
 from infra.plan.machine import Machine
-from infra.plan.measured import AWS_DELAYS, LOCAL_DELAYS, MeasuredError, Run
+from infra.plan.measured import AWS_DELAYS, LOCAL_DELAYS, Run, Unusable
 from infra.plan.prices import Prices, PricesError
 from infra.plan.search import choose
 from infra.plan.service import ServiceTimes
@@ -24,6 +25,7 @@ from infra.plan.setup import Setup
 
 PRICES = Path(__file__).parent / "prices.json"
 SERVICE_TIMES = Path(__file__).parent / "service_times.json"
+CHECK_SCHEMA = "infra-plan-check/2"
 CALIBRATION_SCHEMA = "infra-plan-service-times/1"
 FILES = ("report.json", "sweep.json")
 NOT_MET = 1
@@ -60,17 +62,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace, times: ServiceTimes) -> int:
-    """Predictions for measured runs, beside what was measured."""
-    runs = [_paused(run, arguments) for path in arguments.check for run in read_runs(path)]
-    compared = [one for run in runs for one in check.compare(run, times)]
+    """Predictions for measured runs, beside what was measured; what cannot be used is said, and keeps nothing back."""
+    compared: list[Compared] = []
+    unusable: list[Unusable] = []
+    for one in (one for path in arguments.check for one in look_into(path)):
+        figures = [] if isinstance(one, Unusable) else check.compare(_paused(one, arguments), times)
+        compared += figures
+        if isinstance(one, Unusable):
+            unusable.append(one)
+        elif not figures:
+            unusable.append(Unusable(one.name, "it has neither a latency nor a rate that could be predicted"))
     if not compared:
-        raise CommandError("--check: these runs have neither a latency nor a rate that could be predicted", USAGE)
+        raise CommandError("; ".join(f"{one.name}: {one.why}" for one in unusable), USAGE)
     found = [one.as_json() for one in compared]
+    left_out = [{"run": one.name, "why": one.why} for one in unusable]
+    summary = check.summary(compared)
     if arguments.json:
-        _say(json.dumps({"schema": "infra-plan-check/1", "runs": found, "summary": check.summary(compared)}, indent=1))
+        _say(json.dumps({"schema": CHECK_SCHEMA, "runs": found, "unusable": left_out, "summary": summary}, indent=1))
     else:
-        _say("\n".join(show.compared_lines(found)))
-    return 0 if all(one["within_tolerance"] for one in found) else NOT_MET
+        _say("\n".join([*show.compared_lines(found, left_out), *show.summary_lines(summary)]))
+    counted = [one.is_within for one in compared if not one.doubts]
+    return 0 if counted and all(counted) else NOT_MET
 
 
 def _paused(run: Run, arguments: argparse.Namespace) -> Run:
@@ -165,19 +177,33 @@ def read_prices(path: Path) -> Prices:
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Of a report.json or sweep.json, or of the folder that has one. A local run is taken to be one of this machine,
-    but for the cores that its report names."""
+    """Of a report.json or sweep.json, or of the folder that has one. Raises CommandError if any of its runs cannot be
+    used."""
+    runs = []
+    for one in look_into(path):
+        if isinstance(one, Unusable):
+            raise CommandError(f"{one.name}: {one.why}", USAGE)
+        runs.append(one)
+    return runs
+
+
+def look_into(path: Path) -> list[Run | Unusable]:
+    """The same, with those that cannot be used in their places. A local run is taken to be one of this machine, but for
+    the cores that its report names."""
     file = next((path / name for name in FILES if (path / name).is_file()), path) if path.is_dir() else path
     if file.is_dir():
-        raise CommandError(f"{path}: there is neither a {' nor a '.join(FILES)} in it", USAGE)
+        return [Unusable(str(path), f"there is neither a {' nor a '.join(FILES)} in it")]
     try:
-        found = measured.runs(_json(file, "a measured run"), path.name if path.is_dir() else str(path))
-        here = default_machine()
-        return [
-            replace(run, setup=on_machine(run.setup, _with_cores(here, run))) if run.is_local else run for run in found
-        ]
-    except MeasuredError as error:
-        raise CommandError(str(error), USAGE) from error
+        plain = _json(file, "a measured run")
+    except CommandError as error:
+        return [Unusable(str(file), str(error).removeprefix(f"{file}: "))]
+    here = default_machine()
+    return [
+        replace(one, setup=on_machine(one.setup, _with_cores(here, one)))
+        if isinstance(one, Run) and one.is_local
+        else one
+        for one in measured.each(plain, path.name if path.is_dir() else str(path))
+    ]
 
 
 def _json(path: Path, what: str) -> Any:

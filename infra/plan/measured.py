@@ -5,10 +5,11 @@ and what is to be predicted: the median time from when an event was due to its c
 `--profile backlog`, how fast the backlog was worked off.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from infra.plan.doubts import doubts
 from infra.plan.load import Wish, WishError
 from infra.plan.service import WHOLE_CPU_MB, Sample
 from infra.plan.setup import Setup
@@ -17,16 +18,23 @@ REPORT_SCHEMA, SWEEP_SCHEMA = "loadgen-report/2", "loadgen-sweep/1"
 OUTER_LANES = 16  # what the load generator packs with
 LOCAL_DELAYS = {"read_on_put": True, "put_s": 0.004, "read_s": 0.001, "invoke_s": 0.001}
 AWS_DELAYS = {"read_on_put": False, "put_s": 0.015, "read_s": 0.015, "invoke_s": 0.01}
-LATE_SHARE_MAX = 0.2  # of events: beyond it the sender is what was measured
 
 
 class MeasuredError(ValueError):
     """The file is no report that can be used; the text says why."""
 
 
+class Unusable(NamedTuple):
+    """A run, or a file of them, that nothing can be predicted for. `why`: a sentence without its name."""
+
+    name: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured configuration. None: not measured. `sustained`: (held, too much) in events per second.
+    """One measured configuration. None: not measured. `sustained`: (held, too much) in events per second; held is 0
+    if even the lowest rate that was tried was too much.
 
     `drained`: events per second of a backlog, from the enabling of the mapping to the last event. `doubts`: why its
     figures may not be the stack's own. `machine_cores`: of the machine that sent, and ran a local stack.
@@ -54,16 +62,39 @@ class Run:
 
 
 def runs(plain: Any, name: str) -> list[Run]:
-    """Of the JSON of either file. Raises MeasuredError."""
+    """Of the JSON of either file. Raises MeasuredError if any of its runs cannot be used."""
+    found = each(plain, name)
+    usable = [one for one in found if isinstance(one, Run)]
+    for one in found:
+        if isinstance(one, Unusable):
+            raise MeasuredError(f"{one.name}: {one.why}")
+    return usable
+
+
+def each(plain: Any, name: str) -> list[Run | Unusable]:
+    """The same, with those that cannot be used in their places."""
     schema = plain.get("schema") if isinstance(plain, Mapping) else None
+    if schema == REPORT_SCHEMA:
+        return [_tried(name, lambda: _of_report(plain, name))]
+    if schema != SWEEP_SCHEMA:
+        return [Unusable(name, f"its schema is {schema!r}; {REPORT_SCHEMA!r} or {SWEEP_SCHEMA!r} is needed")]
+    points = plain.get("points")
+    if not isinstance(points, list) or not points:
+        return [Unusable(name, "no point of the sweep was measured")]
+    return [_point(plain, point, f"{name}, point {number}") for number, point in enumerate(points, 1)]
+
+
+def _point(plain: Mapping[str, Any], point: Any, name: str) -> Run | Unusable:
+    return _tried(name, lambda: _of_point(plain, point, name))
+
+
+def _tried(name: str, read: Callable[[], Run]) -> Run | Unusable:
     try:
-        if schema == REPORT_SCHEMA:
-            return [_of_report(plain, name)]
-        if schema == SWEEP_SCHEMA:
-            return [_of_point(plain, point, f"{name}, point {n}") for n, point in enumerate(plain["points"], 1)]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise MeasuredError(f"{name}: {_said(error)}") from error
-    raise MeasuredError(f"{name}: its schema is {schema!r}; {REPORT_SCHEMA!r} or {SWEEP_SCHEMA!r} is needed")
+        run = read()
+        run.setup.mapping()
+        return run
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        return Unusable(name, _said(error))
 
 
 def _said(error: Exception) -> str:
@@ -88,17 +119,17 @@ def _of_report(plain: Mapping[str, Any], name: str) -> Run:
         raise ValueError(f"machine_cores is {cores}")
     series = {one["name"]: dict(one["points"]) for one in plain["limits"]["series"]}
     is_backlog = asked.get("profile") == "backlog"
-    late = numbers.get("late_share") or 0.0
-    doubts = [] if late <= LATE_SHARE_MAX else [f"{late:.0%} of the events left late: the sender did not keep up"]
-    if asked.get("profile") not in ("constant", "backlog"):
-        doubts.append(f"its profile is {asked.get('profile')}, predicted is a constant rate")
+    duration_s = float(asked["duration"])
+    events = wish.rate * duration_s
+    if not events >= 1:
+        raise MeasuredError(f"{wish.rate:g} events/s for {duration_s:g} s are less than one event")
     p50 = numbers.get("commit_latency_p50_ms")
     samples = _samples(series)
     return Run(
         name=name,
         wish=wish,
         setup=_setup(capacity, is_local),
-        duration_s=float(asked["duration"]),
+        duration_s=duration_s,
         is_local=is_local,
         is_backlog=is_backlog,
         table_units_per_s=capacity.get("table_write_units_per_s"),
@@ -107,7 +138,7 @@ def _of_report(plain: Mapping[str, Any], name: str) -> Run:
         p50_s=None if p50 is None or is_backlog else p50 / 1000,
         processed=numbers.get("processed_events_per_s"),
         drained=numbers.get("drain_events_per_s") if is_backlog else None,
-        doubts=tuple(doubts),
+        doubts=tuple(doubts(plain, events)),
         machine_cores=cores,
     )
 
@@ -166,10 +197,10 @@ def _of_point(plain: Mapping[str, Any], found: Mapping[str, Any], name: str) -> 
     is_local = "endpoint_url" in asked
     capacity = {**plain["original"], **point}
     held, too_much = found["sustained_events_per_s"], found["too_much_events_per_s"]
-    if not held:
-        raise MeasuredError(f"no rate was sustained at {name}")
-    wish = _wish(asked, float(held), str(point["aggregate"]), 1)
-    doubts = [] if found["is_closed"] else ["the search was not closed"]
+    if not held and not too_much:
+        raise MeasuredError("no rate was sustained, and none was too much")
+    wish = _wish(asked, float(held or too_much), str(point["aggregate"]), 1)
+    unsure = [] if found["is_closed"] else ["the search was not closed: its ends may be far apart, or one is not known"]
     return Run(
         name=name,
         wish=replace(wish, pause_s=point["function_latency_ms"] / 1000),
@@ -177,7 +208,7 @@ def _of_point(plain: Mapping[str, Any], found: Mapping[str, Any], name: str) -> 
         duration_s=float(asked.get("point_duration", 24)),
         is_local=is_local,
         table_units_per_s=point.get("table_write_units"),
-        sustained=(float(held), None if too_much is None else float(too_much)),
+        sustained=(float(held or 0.0), None if too_much is None else float(too_much)),
         sustained_by=str(found["limited_by"]),
-        doubts=tuple(doubts),
+        doubts=tuple(unsure),
     )

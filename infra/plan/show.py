@@ -156,31 +156,63 @@ def _error(error: Mapping[str, Any]) -> Iterator[str]:
     for which, found in (("held out", error["held_out"]), ("calibrated with", error["calibration_runs"])):
         for what, numbers in found.items():
             told = True
-            yield _row(
-                f"{what}, {which}",
-                f"median {numbers['median_off']:.0%}, at most {numbers['max_off']:.0%}, "
-                f"{numbers['within_tolerance']} of {numbers['runs']} runs within 20 %",
-            )
+            yield _row(f"{what}, {which}", error_of(numbers))
     if not told:
         yield "  not known: nothing was measured that could be predicted"
 
 
-def compared_lines(compared: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Predictions beside measurements, one line each."""
+def error_of(numbers: Mapping[str, Any]) -> str:
+    """One kind of figure of a summary, in words."""
+    doubtful = numbers.get("in_doubt", 0)
+    left_out = f"{doubtful:,} in doubt {'is' if doubtful == 1 else 'are'} not counted" if doubtful else ""
+    if not numbers["runs"]:
+        return f"not known: {left_out or 'none was measured'}"
+    said = (
+        f"median {numbers['median_off']:.0%}, at most {numbers['max_off']:.0%}, "
+        f"{numbers['within_tolerance']} of {numbers['runs']} runs within 20 %"
+    )
+    return f"{said}; {left_out}" if left_out else said
+
+
+def compared_lines(compared: Sequence[Mapping[str, Any]], unusable: Sequence[Mapping[str, str]] = ()) -> Iterator[str]:
+    """Predictions beside measurements, one line each, with what speaks against them below; then what was left out."""
     rows = [["run", "what", "predicted", "measured", "off"]]
     for one in compared:
-        unit = one["unit"]
-        figures = [f"{one[which]:,.0f} {unit}" for which in ("predicted", "measured")]
-        rows.append([one["run"], one["what"], *figures, f"{one['off']:+.0%}"])
+        mark = "" if one["counts"] else " (?)"
+        rows.append(
+            [
+                one["run"],
+                one["what"],
+                f"{one['predicted']:,.0f} {one['unit']}",
+                _measured(one),
+                f"{one['off']:+.0%}{mark}",
+            ]
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if compared else []):
         cells = [
-            cell.ljust(width) if n < 2 else cell.rjust(width)
+            cell.ljust(width) if n in (0, 1, 4) else cell.rjust(width)
             for n, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
         for doubt in compared[number - 1]["doubts"] if number else ():
-            yield f"    doubtful: {doubt}"
+            yield from _wrapped(f"does not count: {doubt}", "    ", "      ")
+    for each in unusable:
+        yield from _wrapped(f"{each['run']}  not compared: {each['why']}", "", "    ")
+
+
+def summary_lines(summary: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """One line for each kind of figure."""
+    for what, numbers in summary.items():
+        yield f"{what}: {error_of(numbers)}"
+
+
+def _measured(one: Mapping[str, Any]) -> str:
+    """A figure, or the bracket that a search ended with."""
+    if not one["is_bracket"]:
+        return f"{one['measured']:,.0f} {one['unit']}"
+    top = f"{one['too_much']:,.0f}" if one["too_much"] is not None else "?"
+    return f"{one['measured']:,.0f} .. {top} {one['unit']}"
 
 
 def _row(label: str, value: str) -> str:

@@ -138,13 +138,67 @@ def test_predictions_beside_measurements(tmp_path: Path, capsys: pytest.CaptureF
         (folder / "report.json").write_text(json.dumps(report(profile=profile)))
     status = main(["plan", "--check", *map(str, folders), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["schema"] == "infra-plan-check/1"
+    assert found["schema"] == "infra-plan-check/2"
     assert [(one["run"], one["what"]) for one in found["runs"]] == [
         ("steady", "p50 latency"), ("backlog", "backlog drained"),
     ]  # fmt: skip
     assert status == (0 if all(one["within_tolerance"] for one in found["runs"]) else 1)
     main(["plan", "--check", str(folders[0] / "report.json")])
     assert re.search(r"p50 latency\s+[\d,]+ ms\s+900 ms\s+[-+]\d+%", capsys.readouterr().out)
+
+
+def test_a_folder_that_cannot_be_used_says_why_and_the_others_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one without a figure, and none of them takes part in the exit status."""
+    plain: dict[str, Any] = {
+        "good": report(),
+        "replay": {**report(), "configuration": {"format": "clf"}},
+        "bare": report(),
+        "empty": None,
+    }
+    plain["good"]["numbers"]["commit_latency_p50_ms"] = 650.0
+    plain["bare"]["numbers"]["commit_latency_p50_ms"] = None
+    for name, told in plain.items():
+        (tmp_path / name).mkdir()
+        if told is not None:
+            (tmp_path / name / "report.json").write_text(json.dumps(told))
+    folders = [str(tmp_path / name) for name in plain]
+    assert main(["plan", "--check", *folders, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["run"] for one in found["runs"]] == ["good"]
+    assert [one["run"] for one in found["unusable"]] == ["replay", "bare", folders[3]]
+    why = [one["why"] for one in found["unusable"]]
+    assert "a replay has no rate" in why[0]
+    assert "neither a latency nor a rate" in why[1]
+    assert "neither a report.json nor a sweep.json" in why[2]
+    assert main(["plan", "--check", *folders]) == 0
+    text = capsys.readouterr().out
+    assert "replay  not compared: a replay has no rate of its own" in text
+    assert "p50 latency: median" in text
+    assert main(["plan", "--check", *folders[1:]]) == 2
+    said = capsys.readouterr().err
+    assert all(name in said for name in ("replay", "bare", "empty"))
+
+
+def test_a_figure_in_doubt_is_shown_and_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing that counts is nothing that was met."""
+    throttled = report()
+    throttled["numbers"]["commit_latency_p50_ms"] = 20_000.0
+    throttled["limits"] |= {"limited_by": "table write capacity", "reason": "table write capacity: 5,134 accesses"}
+    good = report()
+    good["numbers"]["commit_latency_p50_ms"] = 650.0
+    for name, told in (("throttled", throttled), ("good", good)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(told))
+    both = [str(tmp_path / f"{name}.json") for name in ("throttled", "good")]
+    assert main(["plan", "--check", *both]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"20,000 ms\s+-9\d% \(\?\)\n    does not count: it met a limit: table write capacity", text)
+    assert re.search(
+        r"p50 latency: median \d+%, at most \d+%, 1 of 1 runs within 20 %; 1 in doubt is not counted", text
+    )
+    assert main(["plan", "--check", both[0]]) == 1
+    assert "p50 latency: not known: 1 in doubt is not counted" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
