@@ -4,10 +4,13 @@ The same calls on AWS and locally. Whatever cannot be had (no permission, no suc
 `missing`: a load's account does not depend on it.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 from infra.ops.errors import CommandError, explained
 from loadgen.observing.readback import Stack
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from infra.ops.outputs import Connection
 
 PAUSED_HANDLER, PAUSE_VARIABLE = "processor.paused.handler", "PAUSE_MS"
+LOCAL_TABLES, LOCAL_CALL_S = "/_local/tables/", 5.0  # infra/local/tables.py: limits that DescribeTable does not show
 AWS_LOGS_WAIT_S = 10.0  # log lines are searchable after seconds; metrics are there after one to three minutes
 
 
@@ -112,9 +116,34 @@ def capacity_of(connection: "Connection", stack: Stack) -> Capacity:
         architecture=next(iter(function.get("Architectures", ())), None),
         reserved_concurrency=reserved.get("ReservedConcurrentExecutions"),
         account_concurrency=account["ConcurrentExecutions"],
-        table_write_units_per_s=provisioned or (on_demand if on_demand and on_demand > 0 else None),
+        table_write_units_per_s=(
+            provisioned
+            or (on_demand if on_demand and on_demand > 0 else None)
+            or _local_write_units_per_s(connection, stack.results_table)
+        ),
         function_pause_ms=pause_ms(function),
     )
+
+
+def _local_write_units_per_s(connection: "Connection", table: str) -> int | None:
+    """Of a local stack's table that was given limits; None: it has none, or this is AWS or another endpoint."""
+    if not connection.target.is_local:
+        return None
+    url = f"{(connection.target.endpoint_url or '').rstrip('/')}{LOCAL_TABLES}{table}"
+    try:
+        with urlopen(url, timeout=LOCAL_CALL_S) as answer:  # noqa: S310 - the local endpoint's address, which is http
+            return write_units_per_s(json.loads(answer.read()))
+    except (OSError, HTTPException, ValueError):
+        return None
+
+
+def write_units_per_s(answer: object) -> int | None:
+    """Of the local endpoint's answer about a table; None: it has no such limit, or the answer is something else."""
+    limits = answer.get("limits") if isinstance(answer, dict) else None
+    allowed = limits.get("write_units_per_s") if isinstance(limits, dict) else None
+    if isinstance(allowed, bool) or not isinstance(allowed, int | float) or allowed < 1:
+        return None
+    return int(allowed)
 
 
 def pause_ms(function: Mapping[str, Any]) -> int | None:

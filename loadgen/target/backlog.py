@@ -5,18 +5,40 @@ from loadgen.target.evidence import Evidence, Found
 
 BEHIND = "processing: behind"
 DRAIN_S = 1.0  # and the batching window: the last events of any load take so long
+HELD_UP = 0.1  # of the seconds of the sending
 FULL_SECONDS = 0.5  # all lanes with work for so long: more of them would help
 
 
-def has_caught_up(evidence: Evidence) -> bool:
-    """What was left when sending ended is what is always under way, as far as the function's log shows it: an event
-    waits for the batching window, for the batch before its own, and for its own."""
-    processed, drain_s = evidence.series.get("processed"), evidence.drain_s
-    if processed is None or processed.is_partial or drain_s is None or backlog(evidence) is not None:
-        return False
+def allowance_s(evidence: Evidence) -> float:
+    """What is always under way takes less: an event waits for the batching window, for the batch before its own, and
+    for its own."""
     batches = evidence.total("batches")
     batch_s = evidence.total("concurrency") / batches if batches else 0.0
-    return drain_s < (evidence.capacity.batching_window_s or 0) + 2 * batch_s + DRAIN_S
+    return (evidence.capacity.batching_window_s or 0) + 2 * batch_s + DRAIN_S
+
+
+def was_left(evidence: Evidence) -> bool:
+    """More was left to process when sending ended than what is always under way."""
+    drain_s = evidence.drain_s
+    return backlog(evidence) is not None or (drain_s is not None and drain_s >= allowance_s(evidence))
+
+
+def has_caught_up(evidence: Evidence) -> bool:
+    """What was left when sending ended is what is always under way, as far as the function's log shows it."""
+    processed, drain_s = evidence.series.get("processed"), evidence.drain_s
+    if processed is None or processed.is_partial or drain_s is None:
+        return False
+    return not was_left(evidence)
+
+
+def was_held_up(evidence: Evidence) -> bool:
+    """During a part of the sending records were older at their commit than what is always under way explains, even if
+    nothing was left in the end."""
+    ages = evidence.series.get("event_age_ms")
+    if ages is None:
+        return False
+    old = sum(age > 1000 * allowance_s(evidence) for _, age in ages.points)
+    return old > HELD_UP * evidence.sent.elapsed_s
 
 
 def backlog(evidence: Evidence) -> Found | None:
@@ -52,11 +74,13 @@ def backlog(evidence: Evidence) -> Found | None:
 
 
 def _with_work(evidence: Evidence) -> str:
-    lanes, work = evidence.capacity.lanes, evidence.series.get("lanes_with_work")
-    if not lanes or work is None or not work.points:
+    capacity, work = evidence.capacity, evidence.series.get("lanes_with_work")
+    lanes, most = capacity.lanes, capacity.at_once
+    if not lanes or not most or work is None or not work.points:
         return ""
-    full = sum(value >= lanes for _, value in work.points)
+    full = sum(value >= most for _, value in work.points)
     who = "the only lane" if lanes == 1 else f"all {lanes:,} lanes"
+    if most < lanes:
+        who = f"{most:,} of {lanes:,} lanes, as many as the concurrency allows at once,"
     said = f"; {who} had work in {full:,} of {len(work.points):,} seconds"
-    more = ": more shards or a higher parallelization factor, or a faster function"
-    return said + (more if full >= FULL_SECONDS * len(work.points) else "")
+    return said + (f": {capacity.wider}, or a faster function" if full >= FULL_SECONDS * len(work.points) else "")

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from loadgen.target.lateness import Circumstances
 from loadgen.target.series import Series
 
+PACE = 0.95  # of what was offered per second
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -37,6 +39,20 @@ class Capacity:
     def concurrency(self) -> int | None:
         return self.account_concurrency if self.reserved_concurrency is None else self.reserved_concurrency
 
+    @property
+    def at_once(self) -> int | None:
+        """Batches in work at the same time at most: as many as there are lanes, and executions for them."""
+        lanes, allowed = self.lanes, self.concurrency
+        return lanes if lanes is None or allowed is None else min(lanes, allowed)
+
+    @property
+    def wider(self) -> str:
+        """What would let more batches run at once."""
+        lanes, allowed = self.lanes, self.concurrency
+        if lanes is None or allowed is None or lanes <= allowed:
+            return "more shards or a higher parallelization factor"
+        return "more account concurrency" if self.reserved_concurrency is None else "more reserved concurrency"
+
     def as_json(self) -> dict[str, Any]:
         found = {**asdict(self), "lanes": self.lanes}
         found.pop("function_pause_ms")  # it is in the report's configuration
@@ -45,7 +61,8 @@ class Capacity:
 
 class Sent(NamedTuple):
     """What the sender knows. `attempts`: of Kinesis records. `errors`: other failed attempts, by code. `slow_calls`:
-    when calls that took 1 s or more were handed over and answered, us. `taken`: events acknowledged by second."""
+    when calls that took 1 s or more were handed over and answered, us. `taken`: events acknowledged by second. `due_s`:
+    whole seconds in which something was due; 0: not known."""
 
     events: int
     late: int
@@ -59,14 +76,25 @@ class Sent(NamedTuple):
     slow_calls: Collection[tuple[int, int]] = ()
     taken: Sequence[tuple[int, int]] = ()
     circumstances: Circumstances = Circumstances()
+    due_s: int = 0
+
+    @property
+    def has_kept_pace(self) -> bool:
+        """What was accepted per second is what was offered, but for a few percent: lateness has cost nothing of it."""
+        if not self.due_s or not self.events:
+            return False
+        accepted = sum(events for _, events in self.taken) / max(self.elapsed_s, self.due_s)
+        return accepted >= PACE * self.events / self.due_s
 
 
 class Found(NamedTuple):
-    """One limit that was seen. `share`: how much of the load it touched, 0 to 1, the measure being the limit's own."""
+    """One limit that was seen. `share`: how much of the load it touched, 0 to 1, the measure being the limit's own.
+    `is_limit`: False when it held nothing up, whatever it touched: it is said and never named."""
 
     limit: str
     reason: str
     share: float
+    is_limit: bool = True
 
 
 class Judgement(NamedTuple):

@@ -11,6 +11,7 @@ from loadgen.target.series import LOG, Series
 
 LANES_WITH_WORK = "lanes_with_work"
 SECOND_US = 1_000_000
+TOUCH_US = 2_000  # ends are known to the millisecond: batches that overlap by less came one after the other
 
 
 def at_once(invocations: Iterable[Invocation], started_s: float) -> list[Series]:
@@ -28,7 +29,8 @@ def _by_second(invocations: Iterable[Invocation], started_s: float) -> dict[int,
     start_us = round(started_s * 1e6)
     for one in invocations:
         end_us = one.at_ms * 1000 - start_us
-        changes += ((end_us - round(one.duration_ms * 1000), 1), (end_us, -1))
+        lasted_us = round(one.duration_ms * 1000)
+        changes += ((end_us - lasted_us, 1), (end_us - min(TOUCH_US, lasted_us // 2), -1))
     changes.sort()  # at the same moment an end comes before a beginning
     found: dict[int, float] = {}
     running = since_us = 0

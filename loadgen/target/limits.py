@@ -1,15 +1,16 @@
 """PURE: which limit a load ran into, and how that is known.
 
 Every limit has one rule that looks at the measured series and says how much of it there was, or nothing. The first rule
-that finds more than `ENOUGH` of its load names the limit; everything else that was seen is said beside it. The order is
+that finds a limit in more than `ENOUGH` of its load names it; all else that was seen is said beside it. The order is
 the way of an event: what keeps events from being sent or taken comes before what keeps them from being processed,
-because whoever is kept out has no chance to be slow later on.
+because whoever is kept out has no chance to be slow later on. Who only came late, at the pace that was offered, was not
+kept out: when the target left work behind, its own limits come before that.
 """
 
 from collections.abc import Callable, Sequence
 
 from loadgen.outcome.account import counted
-from loadgen.target.backlog import BEHIND, backlog, has_caught_up
+from loadgen.target.backlog import BEHIND, backlog, has_caught_up, was_held_up, was_left
 from loadgen.target.behind import waited
 from loadgen.target.evidence import Capacity, Evidence, Found, Judgement, Sent
 from loadgen.target.lateness import CALLS, CPU, STILL, cause, explained
@@ -44,8 +45,10 @@ def judge(
     """Name the limit. `drain_s`: None when it was not waited for. `is_complete`: all of the load was taken and found;
     without it nobody can say that nothing held it up."""
     evidence = Evidence(sent, {one.name: one for one in series}, capacity, drain_s)
-    seen = [found._replace(share=min(1.0, found.share)) for rule in RULES if (found := rule(evidence)) is not None]
-    main = next((found for found in seen if found.share > ENOUGH), None)
+    is_trifle = sent.has_kept_pace and was_left(evidence)
+    rules = (*KEPT_OUT, *PROCESSING, *LATENESS) if is_trifle else (*KEPT_OUT, *LATENESS, *PROCESSING)
+    seen = [found._replace(share=min(1.0, found.share)) for rule in rules if (found := rule(evidence)) is not None]
+    main = next((found for found in seen if found.is_limit and found.share > ENOUGH), None)
     if main is None:
         return Judgement("nothing", _none(sent, is_complete=is_complete), tuple(seen))
     return Judgement(main.limit, main.reason, tuple(found for found in seen if found is not main))
@@ -78,13 +81,14 @@ def _write_quota(evidence: Evidence) -> Found | None:
         "shard write quota",
         f"shard write quota: {total:,} attempts of Kinesis records throttled {where} ({total / sent.attempts:.1%} of "
         f"all attempts){hot}; {_which_quota(evidence)}",
-        0.0 if _is_late_by_itself(evidence) else total / sent.attempts,
+        total / sent.attempts,
+        not _is_late_by_itself(evidence),
     )
 
 
 def _is_late_by_itself(evidence: Evidence) -> bool:
     late = _late(evidence)
-    if late is None or late.share <= ENOUGH:
+    if late is None or not late.is_limit or late.share <= ENOUGH:
         return False
     throttled = {
         second
@@ -136,7 +140,8 @@ def _slow_calls(evidence: Evidence) -> Found | None:
     return Found(
         ENDPOINT,
         f"{ENDPOINT}: {explained(sent.circumstances, sent.late_max_ms)}",
-        sent.late / sent.events if sent.late_max_ms >= LATE_MS else 0.0,
+        sent.late / sent.events,
+        sent.late_max_ms >= LATE_MS,
     )
 
 
@@ -150,7 +155,8 @@ def _late(evidence: Evidence) -> Found | None:
         f"sender: late: {sent.late:,} of {sent.events:,} events left later than the schedule explains, at worst "
         f"{sent.late_max_ms:,.0f} ms: "
         + ("calls waited for their answers" if waiting else explained(sent.circumstances, sent.late_max_ms)),
-        sent.late / sent.events if sent.late_max_ms >= LATE_MS else 0.0,
+        sent.late / sent.events,
+        sent.late_max_ms >= LATE_MS,
     )
 
 
@@ -158,13 +164,18 @@ def _table(evidence: Evidence) -> Found | None:
     throttled = evidence.total("table_write_throttles") + evidence.total("table_read_throttles")
     if not throttled:
         return None
-    units = evidence.total("table_write_units") or evidence.total("write_units")
+    counted_units = evidence.series.get("table_write_units")
+    units = counted_units.total if counted_units else evidence.total("write_units")
     limit = evidence.capacity.table_write_units_per_s
-    allowed = f" of {limit:,} provisioned" if limit else ""
+    most = ""
+    if counted_units and counted_units.highest:  # the log has a batch's units in the second of its commit, however long
+        length_s = counted_units.resolution_s
+        most = f", at most {counted_units.highest / length_s:,.0f} per second over {length_s} s"
     return Found(
         "table write capacity",
-        f"table write capacity: {throttled:,.0f} accesses throttled; highest use "
-        f"{evidence.highest('write_units') or 0:,.0f} write units in one second{allowed}",
+        f"table write capacity: {throttled:,.0f} accesses throttled, {units:,.0f} write units used"
+        f"{'' if counted_units else ' by the estimate of the processor'}{most}"
+        f"{f'; the table allows {limit:,} per second' if limit else ''}",
         throttled / (throttled + units),
     )
 
@@ -193,10 +204,13 @@ def _concurrency(evidence: Evidence) -> Found | None:
     lanes = f", {_want_one(capacity.lanes)}" if capacity.lanes else ""
     before = used is not None and allowed is not None and used < allowed and _began_before(evidence, "lambda_throttles")
     whose = "; all in a period that began before the load: they may be an earlier load's" if before else ""
+    is_done = not before and has_caught_up(evidence) and not was_held_up(evidence)
+    done = ", but nothing was left when sending ended" if is_done else ""
     return Found(
         kind,
-        f"{kind}: {in_use}, {throttles:,.0f} throttles{lanes}{whose}",
-        0.0 if before else throttles / (throttles + evidence.total("invocations")),
+        f"{kind}: {in_use}, {throttles:,.0f} throttles{lanes}{whose}{done}",
+        throttles / (throttles + evidence.total("invocations")),
+        not before and not is_done,
     )
 
 
@@ -219,7 +233,8 @@ def _read_quota(evidence: Evidence) -> Found | None:
         "shard read quota",
         f"shard read quota: GetRecords was refused {counted(round(throttled), 'time')}; a shard gives 5 calls and "
         "2 MiB per second, shared by all consumers without enhanced fan-out",
-        share if share > READS_REFUSED else 0.0,
+        share,
+        share > READS_REFUSED,
     )
 
 
@@ -236,34 +251,28 @@ def _failures(evidence: Evidence) -> Found | None:
 
 
 def _lanes(evidence: Evidence) -> Found | None:
-    """All lanes busy: the function's own time is what limits, and more lanes or a shorter time would help."""
-    lanes, allowed = evidence.capacity.lanes, evidence.capacity.concurrency
-    running = evidence.series.get("concurrency")
-    if lanes is None or running is None or not running.points:
-        return None
-    wanted = lanes if allowed is None else min(lanes, allowed)
-    if wanted <= 0:
+    """All that may run at once does: the function's own time limits; more at once or a shorter time would help."""
+    capacity, running = evidence.capacity, evidence.series.get("concurrency")
+    lanes, wanted = capacity.lanes, capacity.at_once
+    if not lanes or not wanted or running is None or not running.points:
         return None
     busy = [second for second, value in running.points if value >= BUSY * wanted]
     share = len(busy) / len(running.points)
     if share < BUSY_SECONDS:
         return None
-    many = counted(wanted, "lane")
-    busy_lanes = f"{BUSY:.0%} or more of {many} ran in {len(busy):,} of {len(running.points):,} seconds"
+    is_narrow = wanted < lanes  # there are more lanes than may run
+    many = f"{counted(wanted, 'execution')} that {lanes:,} lanes share" if is_narrow else counted(wanted, "lane")
+    said = f"{BUSY:.0%} or more of {many} ran in {len(busy):,} of {len(running.points):,} seconds"
     if has_caught_up(evidence):
-        return Found("function time", f"function time: {busy_lanes}, but nothing was left when sending ended", 0.0)
-    return Found(
-        "function time",
-        f"function time: all lanes busy: {busy_lanes}; more shards or a higher parallelization factor, or a faster "
-        "function",
-        share,
-    )
+        return Found("function time", f"function time: {said}, but nothing was left when sending ended", share, False)
+    who = "all executions busy" if is_narrow else "all lanes busy"
+    return Found("function time", f"function time: {who}: {said}; {capacity.wider}, or a faster function", share)
 
 
 def _keys(evidence: Evidence) -> Found | None:
     """A batch with a single outer partition key, again and again: a lane has no company to share its work with."""
     keys, size = evidence.series.get("effective_parallelism"), evidence.series.get("batch_size")
-    lanes, running = evidence.capacity.lanes, evidence.series.get("concurrency")
+    lanes, running = evidence.capacity.at_once, evidence.series.get("concurrency")
     if keys is None or size is None or running is None or not lanes or not (evidence.drain_s and evidence.drain_s > 5):
         return None
     most = running.highest or 0.0
@@ -274,12 +283,13 @@ def _keys(evidence: Evidence) -> Found | None:
     return Found(
         "partition keys",
         f"partition keys: batches of {mean_size:,.0f} Kinesis records have {mean_keys:.1f} outer partition keys, and "
-        f"at most {most:.1f} of {lanes:,} lanes had work: one key is never in two lanes",
+        f"at most {most:.1f} of {lanes:,} batches at once ran: one key is never in two lanes",
         1.0 - most / lanes,
     )
 
 
-RULES: tuple[Rule, ...] = (
-    _write_quota, _other_errors, _slow_calls, _late, _table, _quarantine, _concurrency, _read_quota, _failures, _lanes,
-    _keys, backlog,
+KEPT_OUT: tuple[Rule, ...] = (_write_quota, _other_errors)
+LATENESS: tuple[Rule, ...] = (_slow_calls, _late)
+PROCESSING: tuple[Rule, ...] = (
+    _table, _quarantine, _concurrency, _read_quota, _failures, _lanes, _keys, backlog,
 )  # fmt: skip

@@ -119,6 +119,7 @@ def sent(metrics: Metrics, circumstances: Circumstances | None = None) -> Sent:
         slow_calls=metrics.slow_calls,
         taken=[(number, second.acknowledged) for number, second in metrics.seconds.items()],
         circumstances=known,
+        due_s=max((number + 1 for number, second in metrics.seconds.items() if second.offered), default=0),
     )
 
 

@@ -1,12 +1,14 @@
 """What cannot be asked of the target is said, and everything else is found all the same."""
 
+from email.message import Message
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
 
 from infra.ops.outputs import Connection, Target
-from loadgen.observing.observe import Observer, pause_ms
+from loadgen.observing.observe import Observer, capacity_of, pause_ms, write_units_per_s
 from tests.support.deployed import STACK
 
 KNOWN = STACK._replace(function="stream", mapping_id="uuid")
@@ -86,3 +88,34 @@ def test_an_interrupt_ends_the_wait_for_metrics(monkeypatch: pytest.MonkeyPatch)
 )
 def test_a_pause_is_only_that_of_the_handler_that_pauses(handler: str, said: str, found: int | None) -> None:
     assert pause_ms({"Handler": handler, "Environment": {"Variables": {"PAUSE_MS": said}}}) == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "allowed"),
+    [
+        ({"limited": True, "limits": {"write_units_per_s": 40.0, "read_units_per_s": None}}, 40),
+        ({"limited": True, "limits": {"write_units_per_s": None}}, None),
+        ({"limited": False, "counts": {}}, None),
+        (["another endpoint"], None),
+        ({"limits": {"write_units_per_s": True}}, None),
+    ],
+)
+def test_a_local_tables_limit_is_what_its_endpoint_says_of_it(answer: object, allowed: int | None) -> None:
+    assert write_units_per_s(answer) == allowed
+
+
+@pytest.mark.parametrize(("endpoint_url", "asked"), [("http://127.0.0.1:9", 1), (None, 0)])
+def test_only_a_local_endpoint_is_asked_for_a_tables_own_limit(
+    monkeypatch: pytest.MonkeyPatch, endpoint_url: str | None, asked: int
+) -> None:
+    urls: list[str] = []
+
+    def no_such_path(url: str, **_: object) -> None:
+        urls.append(url)
+        raise HTTPError(url, 404, "Not Found", Message(), None)
+
+    monkeypatch.setattr("loadgen.observing.observe.urlopen", no_such_path)
+    connection = Connection(Target(endpoint_url, None, "stack"))
+    monkeypatch.setattr(connection, "client", Refusing("nothing").client)
+    assert capacity_of(connection, KNOWN).table_write_units_per_s is None
+    assert urls == ["http://127.0.0.1:9/_local/tables/results"][:asked]

@@ -35,7 +35,7 @@ def made(observed: Observation, throttled: int = 0) -> dict[str, Any]:
         )
     return report.document(
         command=[], started_at="", problem=None, configuration={}, metrics=metrics,
-        ledger=settle(Expectations(()), Findings()), drain_s=0.0, checked=[], unread=report.Unread(), observed=observed,
+        ledger=settle(Expectations(()), Findings()), drain_s=3.0, checked=[], unread=report.Unread(), observed=observed,
     )  # fmt: skip
 
 

@@ -19,6 +19,14 @@ def test_batches_one_after_the_other_are_one_lane_and_overlapping_ones_are_sever
     assert (series.name, series.statistic, series.resolution_s) == ("lanes_with_work", "max", 1)
 
 
+def test_batches_that_overlap_by_the_rounding_of_their_ends_came_one_after_the_other() -> None:
+    touching = [ran(0, 500), Invocation(900, 401.3, None, None, timed_out=False), ran(899, 100)]
+    (series,) = at_once(touching, 0.0)
+    assert series.points == ((0, 1),)
+    (series,) = at_once([ran(100, 1), ran(200, 0.5)], 0.0)  # however short, it ran
+    assert series.points == ((0, 1),)
+
+
 def test_seconds_count_from_the_start_of_the_load_and_what_was_before_it_is_left_out() -> None:
     (series,) = at_once([ran(98_500, 1_000), ran(101_100, 200)], 100.0)
     assert series.points == ((1, 1),)
@@ -28,7 +36,8 @@ def test_seconds_count_from_the_start_of_the_load_and_what_was_before_it_is_left
 @given(SPANS)
 def test_it_is_the_most_that_any_moment_of_the_second_saw(spans: list[tuple[int, int]]) -> None:
     found = dict(at_once([ran(*span) for span in spans], 0.0)[0].points) if spans else {}
+    ends = [(begin, begin + lasted - min(2, lasted / 2)) for begin, lasted in spans]
     for second in range(9):
         moments = [at for at in (second * 1_000, *(begin for begin, _ in spans)) if at // 1_000 == second]
-        most = max(sum(begin <= at < begin + lasted for begin, lasted in spans) for at in moments)
+        most = max(sum(begin <= at < end for begin, end in ends) for at in moments)
         assert found.get(second, 0) == most

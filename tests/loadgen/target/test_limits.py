@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,95 @@ def test_throttled_tables_come_before_the_failures_and_busy_lanes_that_they_caus
     )
     judgement = judge(QUIET, found, CAPACITY)
     assert judgement.limited_by == "table write capacity"
-    assert "500 accesses throttled; highest use 120 write units in one second" in judgement.reason
+    assert "500 accesses throttled, 220 write units used by the estimate of the processor" in judgement.reason
+    assert "per second" not in judgement.reason  # a batch's units are in the second of its commit
     assert [also.limit for also in judgement.also] == ["failing batches", "function time"]
+
+
+def test_what_a_table_used_by_the_second_is_its_own_figure_over_its_period_beside_what_it_allows() -> None:
+    capacity = replace(CAPACITY, table_write_units_per_s=40)
+    used = series("table_write_units", 390, 410, resolution_s=10)
+    found = (series("table_write_throttles", 500), used, series("write_units", 94))
+    reason = limited(QUIET, *found, capacity=capacity)[1]
+    assert "500 accesses throttled, 800 write units used, at most 41 per second over 10 s" in reason
+    assert reason.endswith("; the table allows 40 per second")
+
+
+def held_back(drain_s: float, *, taken: int) -> Judgement:
+    """Late, and throttled by Lambda; `taken` of 1,000 events per second were accepted."""
+    sent = QUIET._replace(
+        late=2_800, late_max_ms=1_291, taken=[(second, taken) for second in range(10)], due_s=10, elapsed_s=10.1
+    )
+    found = (
+        series("lambda_throttles", 64, resolution_s=60),
+        series("invocations", 36, resolution_s=60),
+        series("concurrent_executions", 1, statistic="max", resolution_s=60),
+        series("processed", *[500.0] * 22),
+    )
+    return judge(sent, found, replace(CAPACITY, reserved_concurrency=1), drain_s)
+
+
+def test_lateness_that_cost_nothing_of_the_pace_does_not_come_before_a_target_that_left_work_behind() -> None:
+    judgement = held_back(12.0, taken=995)
+    assert judgement.limited_by == "reserved concurrency"
+    assert [(also.limit, also.share) for also in judgement.also if also.limit == "sender: late"] == [
+        ("sender: late", 0.28)
+    ]
+    assert held_back(12.0, taken=900).limited_by == "sender: late"  # it did cost some of it
+    assert held_back(0.5, taken=995).limited_by == "sender: late"  # nothing was left behind
+
+
+def test_a_limit_that_held_nothing_up_keeps_its_share_and_is_not_named() -> None:
+    judgement = judge(QUIET._replace(late=5_000, late_max_ms=300), [], CAPACITY)
+    assert [(also.limit, also.share, also.is_limit) for also in judgement.also] == [("sender: late", 0.5, False)]
+
+
+def throttled_now_and_then(*ages_ms: float) -> Judgement:
+    found = (
+        series("lambda_throttles", 9, resolution_s=60),
+        series("invocations", 91, resolution_s=60),
+        series("processed", *[1_000.0] * 10),
+        series("event_age_ms", *ages_ms, statistic="max"),
+    )
+    return judge(QUIET, found, replace(CAPACITY, reserved_concurrency=1), 0.4)
+
+
+def test_throttles_that_left_nothing_limit_nothing_unless_records_grew_old_meanwhile() -> None:
+    judgement = throttled_now_and_then(*[300.0] * 9, 4_000.0)
+    assert judgement.limited_by == "nothing"
+    (also,) = judgement.also
+    assert also.limit == "reserved concurrency"
+    assert also.share == pytest.approx(0.09)
+    assert also.reason.endswith(", but nothing was left when sending ended")
+    held_up = throttled_now_and_then(*[300.0] * 4, *[4_000.0] * 4, 300.0, 300.0)
+    assert held_up.limited_by == "reserved concurrency"
+    assert "nothing was left" not in held_up.reason
+
+
+@pytest.mark.parametrize(
+    ("reserved", "account", "advice", "who"),
+    [
+        (1, 1000, "more reserved concurrency, or a faster function", "1 execution that 8 lanes share"),
+        (None, 3, "more account concurrency, or a faster function", "3 executions that 8 lanes share"),
+        (8, 1000, "more shards or a higher parallelization factor, or a faster function", "8 lanes"),
+    ],
+)
+def test_what_would_help_follows_from_whether_lanes_or_executions_are_fewer(
+    reserved: int | None, account: int, advice: str, who: str
+) -> None:
+    capacity = replace(CAPACITY, reserved_concurrency=reserved, account_concurrency=account)
+    most = float(capacity.at_once or 0)
+    busy = series("concurrency", *[most] * 10, statistic="mean")
+    limit, reason = limited(QUIET, busy, capacity=capacity)
+    assert limit == "function time"
+    assert reason.endswith(f"90% or more of {who} ran in 10 of 10 seconds; {advice}")
+    behind = (
+        series("event_age_ms", *[1_000.0 * second for second in range(1, 19)], statistic="max"),
+        series("processed", *[800.0] * 10, 1_500.0, 500.0),
+        series("lanes_with_work", *[most] * 11, 0.0, statistic="max"),
+    )
+    reason = limited(QUIET, *behind, capacity=capacity, drain_s=8.0)[1]
+    assert reason.endswith(f"had work in 11 of 12 seconds: {advice}")
 
 
 def test_a_throttled_quarantine_is_named_and_not_only_the_batches_that_fail_by_it() -> None:

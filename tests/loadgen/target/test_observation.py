@@ -157,7 +157,18 @@ def test_the_senders_part_of_the_evidence_is_in_the_units_of_its_names() -> None
     errors, attempts = (THROTTLED, "InternalFailure"), ((0, "shardId-4"), (1_000_000, None))
     metrics.add(PutResult("k", [0, 0], 1_500_000, 4_000_000, 3, 700, 0, 0, "s", "1", errors, None, False, attempts))
     assert sent(metrics) == Sent(
-        2, 2, 1_500.0, 3, {"shardId-4": 1}, {"InternalFailure": 1}, 1, 700, 4.0, set(), [(0, 0), (1, 0), (4, 2)]
+        2,
+        2,
+        1_500.0,
+        3,
+        {"shardId-4": 1},
+        {"InternalFailure": 1},
+        1,
+        700,
+        4.0,
+        set(),
+        [(0, 0), (1, 0), (4, 2)],
+        due_s=1,
     )
 
 
