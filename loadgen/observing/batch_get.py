@@ -11,16 +11,22 @@ ROUNDS_MAX = 50  # UnprocessedKeys come back while a table is throttled; each ro
 
 
 def batch_get(
-    dynamodb: Any, table: str, keys: Sequence[Mapping[str, Any]], projection: str | None = None
+    dynamodb: Any,
+    table: str,
+    keys: Sequence[Mapping[str, Any]],
+    projection: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Iterator[Mapping[str, Any]]:
-    """`dynamodb`: boto3's client; `projection`: None is all attributes. Raises CommandError when the table throttles
-    too long, and botocore's errors."""
+    """`dynamodb`: boto3's client; `projection`: None is all attributes; `names`: of its placeholders. Raises
+    CommandError when the table throttles too long, and botocore's errors."""
     remaining = iter(keys)
     while chunk := list(islice(remaining, KEYS_MAX)):
         for _ in range(ROUNDS_MAX):
             request: dict[str, Any] = {"Keys": chunk, "ConsistentRead": True}
             if projection:
                 request["ProjectionExpression"] = projection
+            if names:
+                request["ExpressionAttributeNames"] = names
             answer = dynamodb.batch_get_item(RequestItems={table: request})
             yield from answer["Responses"].get(table, [])
             chunk = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])

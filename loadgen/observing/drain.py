@@ -10,11 +10,14 @@ from loadgen.observing.readback import Readback
 from loadgen.outcome.ledger import Expectations, Findings
 
 POLL_S = 0.5
+TOLD_MAX = 5
 PAUSE_S = 0.05  # how soon a waiting load notices that it was interrupted
 
 
 class Shown(Protocol):
     def draining(self, now_s: float, found: int, expected: int) -> None: ...
+
+    def say(self, text: str) -> None: ...
 
 
 class Drain:
@@ -54,6 +57,16 @@ class Drain:
         if self._findings.found() < self._expected.distinct_events:
             self._readback.explain_missing(self._findings)
         self.took_s = moved_s - began_s
+        self._tell()
+
+    def _tell(self) -> None:
+        """Which items are broken, and what could not be looked at: the first few of each."""
+        broken = [f"{where}: {why}" for where, why in self._findings.broken.items()]
+        for said, what in ((broken, "not right"), (self._findings.unchecked, "not checked")):
+            for sentence in said[:TOLD_MAX]:
+                self._shown.say(f"{what}: {sentence}")
+            if len(said) > TOLD_MAX:
+                self._shown.say(f"{what}: {len(said) - TOLD_MAX:,} more")
 
     def _poll(self, began_s: float, timeout_s: float, *, from_zero: bool) -> float:
         """Until everything was found or nothing more comes; returns when the last of it was found."""

@@ -4,9 +4,11 @@ An item that nobody expected is the load's when it is at the position of one of 
 the sequence number of an acknowledgement, of which results.jsonl has all.
 """
 
+import hashlib
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from processor.core.errors import Malformed, Reason
 from processor.core.events import parse
 
 INDEX = "by-reason"
+SCAN_PAGES_MAX = 50  # of 1 MB each: some 50,000 items of a usual size
 WHOLE = "whole"
 ACKNOWLEDGED = re.compile(r'"shard":"([^"]+)","sequence_number":"(\d+)"')
 
@@ -38,10 +41,43 @@ class Quarantine:
         """Of those positions that have an item; strongly consistent."""
         keys = {self._key(position): position for position in positions}
         items = batch_get(self._dynamodb, self._table, list(map(_wire, keys)), "pk, sk, reason")
-        return {keys[item["pk"]["S"], item["sk"]["S"]]: item["reason"]["S"] for item in items}
+        return {keys[item["pk"]["S"], item["sk"]["S"]]: item.get("reason", {}).get("S", "none") for item in items}
 
-    def since(self, moment: datetime, expected: Container[Position]) -> dict[Position, Kept]:
-        """Everything else of what arrived since then, by the table's index (on AWS a moment late)."""
+    def contradictions(self, positions: Iterable[Position]) -> dict[str, str]:
+        """Of the items at those positions, the ones whose payload is not what the item itself says of it: why, by table
+        and key. A payload in S3 is not looked at."""
+        wire = [_wire(self._key(position)) for position in positions]
+        names = {"#size": "size"}  # a reserved word
+        items = batch_get(self._dynamodb, self._table, wire, "pk, sk, payload, payload_sha256, #size", names)
+        return {
+            f"{self._table}: pk {item['pk']['S']}, sk {item['sk']['S']}": why
+            for item in items
+            if (why := contradiction(item))
+        }
+
+    def since(self, moment: datetime, expected: Container[Position]) -> tuple[dict[Position, Kept], bool]:
+        """Everything else of what arrived since then. The second value: whatever its reason is. When the table is too
+        long to be gone through, it is only what has a reason that we know, by the table's index (on AWS a moment
+        late)."""
+        found = self._scanned(moment, expected)
+        return (self._by_reason(moment, expected), False) if found is None else (found, True)
+
+    def _scanned(self, moment: datetime, expected: Container[Position]) -> dict[Position, Kept] | None:
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            FilterExpression="begins_with(pk, :stream) AND (attribute_not_exists(arrived_at) OR arrived_at >= :since)",
+            ProjectionExpression="pk, sk, reason, arrived_at",
+            ExpressionAttributeValues={":stream": {"S": f"{self._stream}/"}, ":since": {"S": rfc3339(moment)}},
+        )
+        found: dict[Position, Kept] = {}
+        for page in islice(pages, SCAN_PAGES_MAX):
+            found.update(self._kept(page["Items"], expected))
+            if "LastEvaluatedKey" not in page:
+                return found
+        return None
+
+    def _by_reason(self, moment: datetime, expected: Container[Position]) -> dict[Position, Kept]:
         found: dict[Position, Kept] = {}
         for reason in Reason:
             pages = self._dynamodb.get_paginator("query").paginate(
@@ -50,11 +86,18 @@ class Quarantine:
                 KeyConditionExpression="reason = :reason AND arrived_at >= :since",
                 ExpressionAttributeValues={":reason": {"S": reason.value}, ":since": {"S": rfc3339(moment)}},
             )
-            for item in (item for page in pages for item in page["Items"]):
-                position = self._position(item["pk"]["S"], item["sk"]["S"])
-                if position is not None and position not in expected:
-                    found[position] = Kept(reason.value, item["arrived_at"]["S"])
+            for page in pages:
+                found.update(self._kept(page["Items"], expected))
         return found
+
+    def _kept(
+        self, items: Iterable[Mapping[str, Any]], expected: Container[Position]
+    ) -> Iterator[tuple[Position, Kept]]:
+        for item in items:
+            position = self._position(item["pk"]["S"], item["sk"]["S"])
+            if position is not None and position not in expected:
+                reason, arrived_at = (item.get(name, {}).get("S", "none") for name in ("reason", "arrived_at"))
+                yield position, Kept(reason, arrived_at)
 
     def identities(self, positions: Iterable[Position]) -> dict[Position, str]:
         """Of the well-formed events among the items there, as far as their payload is in the table."""
@@ -92,6 +135,17 @@ def acknowledged(results: Path, positions: Iterable[Position]) -> set[Position]:
                 if (said := ACKNOWLEDGED.search(line)) and (ours := wanted.get((said[1], said[2]))):
                     found.update(ours)
     return found
+
+
+def contradiction(item: Mapping[str, Any]) -> str:
+    """What an item of the table says of its payload and is not so; "" when it is, as far as it says anything."""
+    payload = item.get("payload", {}).get("B")
+    if payload is None:
+        return ""
+    sha256, size = item.get("payload_sha256", {}).get("S"), item.get("size", {}).get("N")
+    if sha256 is not None and sha256 != hashlib.sha256(payload).hexdigest():
+        return "its payload is not the one that its payload_sha256 is of"
+    return f"its payload has {len(payload):,} bytes and not {size}" if size not in {None, str(len(payload))} else ""
 
 
 def identity_of(payload: bytes) -> str | None:

@@ -1,32 +1,33 @@
 """SHELL: reads back from the stack's tables what a load must have left there.
 
-The results table is read by key: every expected item and page 0 of every expected window with BatchGetItem, and only
-where that page is sealed the rest of its chain with Query. All of these reads are strongly consistent. Quarantine is
-read by position, and in the end for what else is at positions of the load's own. Only when identities are missing then,
-the results table is scanned for them, within bounds.
+Windows are read as chains.py says: by key while the load is waited for, and in the end every partition from end to end;
+every other expected item with BatchGetItem. All of these reads are strongly consistent. Quarantine is read by position,
+and in the end for what else is at positions of the load's own. Only when identities are missing then, the results table
+is scanned for them, within bounds.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra.ops.errors import ENVIRONMENT, CommandError, explained
 from infra.ops.outputs import Connection, describe
 from loadgen.observing.batch_get import batch_get
+from loadgen.observing.chains import BEYOND_MAX, Chains, Partition, Row
 from loadgen.observing.quarantine import Quarantine, acknowledged, identity_of, rfc3339
 from loadgen.offer.items import Item, ItemKey, content_of
 from loadgen.offer.truth import RULES_MODULE
-from loadgen.outcome.ledger import Expectations, Findings, Page, Position, WindowKey, reconcile
+from loadgen.outcome.ledger import Expectations, Findings, Position, WindowKey, reconcile
+from loadgen.outcome.windows import hold_beyond
 from processor.core.effects import Scalar
 from processor.core.errors import Malformed, Reason
-from processor.core.pages import SEALED_AT
-from processor.core.records import deaggregate, from_lambda
+from processor.core.records import KinesisRecord, deaggregate, from_lambda
 from processor.core.rule_api import RuleSettings
-from processor.core.rule_results import RESERVED
 
 SCANNED_PAGES_MAX = 50  # of 1 MB each: some 100,000 items, and a fraction of a cent
 OF_RULES = {Reason.RULES_REFUSED, Reason.RULES_ERROR}
@@ -78,6 +79,8 @@ class Readback:
         self._target, self._stack, self._expected = connection.target, stack, expectations
         self._started, self._since = since, (since - CLOCKS_APART).replace(microsecond=0)
         self._dynamodb, self._s3 = connection.client("dynamodb"), connection.client("s3")
+        self._chains = Chains(self._dynamodb, stack.results_table)
+        self._beyond_before: dict[str, Sequence[Row] | None] = {}  # by partition key
         self._quarantine = Quarantine(self._dynamodb, stack.quarantine_table, stack.stream)
 
     def check(self) -> None:
@@ -98,26 +101,57 @@ class Readback:
         """Note what these windows and items have before the load; returns how many identities the windows have."""
         found = 0
         with explained(str(self._target)):
-            for key, pages in self._chains(keys):
-                if pages:
-                    self._expected.there_before(key, pages)
-                    found += sum(len(page.ids) for page in pages)
+            for partition in self._chains.whole(keys):
+                for window, rows in partition.chains.items():
+                    if rows:
+                        pages = [row.page() for row in rows]
+                        self._expected.there_before((partition.pk, window), pages)
+                        found += sum(len(page.ids) for page in pages)
+                self._beyond_before[partition.pk] = partition.beyond
             self._expected.items_before.update(self._items(items))
         return found
 
     def refresh(self, findings: Findings, *, everything: bool = False) -> None:
         """Read what has not been found yet; `everything`: read all of it again (the final account)."""
         with explained(str(self._target)):
-            wanted = [
-                key
-                for key in self._expected.windows
-                if everything or key not in findings.checks or not findings.checks[key].complete
-            ]
-            for key, pages in self._chains(wanted):
-                findings.checks[key] = reconcile(self._expected.windows[key], pages)
+            self._refresh_windows(findings, everything=everything)
             positions = [p for p in self._expected.quarantine if everything or p not in findings.reasons]
             findings.reasons.update(self._quarantine.reasons(positions))
+            if everything:
+                findings.broken |= self._quarantine.contradictions(positions)
             self._refresh_items(findings, everything=everything)
+
+    def _refresh_windows(self, findings: Findings, *, everything: bool) -> None:
+        expected = self._expected.windows
+        if not everything:
+            wanted = [key for key in expected if key not in findings.checks or not findings.checks[key].complete]
+            for key, pages in self._chains.growing(wanted):
+                findings.checks[key] = reconcile(expected[key], pages)
+            return
+        self._chains.broken.clear()
+        unread = 0
+        for partition in self._chains.whole(expected):
+            beyond = self._beyond(partition)
+            unread += beyond is None
+            for window, rows in partition.chains.items():
+                key = partition.pk, window
+                check = reconcile(expected[key], [row.page() for row in rows])
+                findings.checks[key], away = hold_beyond(expected[key], check, beyond or {})
+                findings.elsewhere |= away
+        if unread:
+            where = f"in windows that nobody expects, of {unread:,} partition keys with a long history"
+            findings.unchecked.append(f"events counted again {where}: more than {BEYOND_MAX:,} items")
+        findings.broken |= {
+            f"{self._stack.results_table}: pk {pk}, sk {sk}": why for (pk, sk), why in self._chains.broken.items()
+        }
+
+    def _beyond(self, partition: Partition) -> Counter[str] | None:
+        """How often each identity came since before the load into windows where none is expected; None: not known."""
+        before = self._beyond_before.get(partition.pk, ())
+        if partition.beyond is None or before is None:
+            return None
+        there = {row.sk: row.identities() for row in before}
+        return Counter(chain.from_iterable(row.identities() - there.get(row.sk, set()) for row in partition.beyond))
 
     def _refresh_items(self, findings: Findings, *, everything: bool) -> None:
         findings.itemized = len(self._expected.itemized)
@@ -134,7 +168,10 @@ class Readback:
     def look_into_quarantine(self, findings: Findings, results: Path) -> None:
         """What is there and was not expected. `results`: results.jsonl, which says what of it is this load's."""
         with explained(str(self._target)):
-            kept = self._quarantine.since(self._since, self._expected.quarantine)
+            kept, is_all = self._quarantine.since(self._since, self._expected.quarantine)
+            if not is_all:
+                what = "items with reasons that this checkout does not know"
+                findings.unchecked.append(f"{what}: {self._stack.quarantine_table} is too long to look for them")
             try:
                 ours = acknowledged(results, kept)
             except OSError as error:
@@ -154,32 +191,6 @@ class Readback:
             self._read_expired(findings)
             self._scan(findings)
 
-    def _chains(self, keys: Sequence[WindowKey]) -> Iterator[tuple[WindowKey, list[Page]]]:
-        items = self._get(keys)
-        first = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
-        for key in keys:
-            item = first.get(key)
-            chain = [] if item is None else [item]
-            if item is not None and self._page(item).events >= SEALED_AT:
-                chain = self._query(key)
-            yield key, [self._page(page) for page in chain]
-
-    def _query(self, key: WindowKey) -> list[Mapping[str, Any]]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._stack.results_table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :window)",
-            ExpressionAttributeValues={":pk": {"S": key[0]}, ":window": {"S": key[1]}},
-            ConsistentRead=True,
-        )
-        items = (item for page in pages for item in page["Items"])
-        return [item for item in items if item["sk"]["S"] == key[1] or item["sk"]["S"].startswith(f"{key[1]}#")]
-
-    def _page(self, item: Mapping[str, Any]) -> Page:
-        sums = {name: Decimal(value["N"]) for name, value in item.items() if "N" in value and name not in RESERVED}
-        # What is no page at a page's place is not by the rules that we know, and holds none of our identities.
-        events, ids = item.get("events", {}).get("N", 0), item.get("ids", {}).get("SS", ())
-        return Page(int(events), sums, frozenset(ids))
-
     def _items(self, keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
         items = map(_item, self._get(keys))
         return {(item.pk, item.sk): item for item in items}
@@ -198,8 +209,8 @@ class Readback:
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._stack.results_table, ProjectionExpression="pk, sk, ids"
         )
-        for item in (item for page in islice(pages, SCANNED_PAGES_MAX) for item in page["Items"] if "ids" in item):
-            here = missing.intersection(item["ids"]["SS"])
+        for item in (item for page in islice(pages, SCANNED_PAGES_MAX) for item in page["Items"]):
+            here = missing.intersection(item.get("ids", {}).get("SS", ()))
             window = self._expected.windows.get((item["pk"]["S"], item["sk"]["S"].partition("#")[0]))
             findings.elsewhere |= here if window is None else {one for one in here if not window.has(one)}
 
@@ -211,17 +222,35 @@ class Readback:
             if entry["LastModified"] < self._since:
                 continue
             body = self._s3.get_object(Bucket=self._stack.failure_bucket, Key=entry["Key"])["Body"].read()
-            for record in map(from_lambda, json.loads(json.loads(body)["payload"])["Records"]):
-                try:
-                    users = deaggregate(record)
-                except Malformed:
-                    findings.expired_positions.add(Position(record.shard_id, record.sequence_number, None))
-                    continue
-                for user in users:
-                    where = Position(record.shard_id, record.sequence_number, user.subsequence_number)
-                    findings.expired_positions.add(where)
-                    if identity := identity_of(user.data):
-                        findings.expired_digests.add(identity)
+            try:
+                found = given_up(body)
+            except ValueError as error:
+                where = f"s3://{self._stack.failure_bucket}/{entry['Key']}"
+                findings.unchecked.append(f"{where} is no batch that Lambda gave up: {error}")
+                continue
+            findings.expired_positions |= found.keys()
+            findings.expired_digests |= {identity for identity in found.values() if identity}
+
+
+def given_up(body: bytes) -> dict[Position, str | None]:
+    """The events of a document that the mapping puts to its on-failure destination: where each one was, and its
+    identity. Raises ValueError."""
+    try:
+        records = json.loads(json.loads(body)["payload"])["Records"]
+        return dict(event for record in records for event in events_of(from_lambda(record)))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def events_of(record: KinesisRecord) -> Iterator[tuple[Position, str | None]]:
+    """Where each event was, and its identity; a record that cannot be taken apart is one without."""
+    try:
+        users = deaggregate(record)
+    except Malformed:
+        yield Position(record.shard_id, record.sequence_number, None), None
+        return
+    for user in users:
+        yield Position(record.shard_id, record.sequence_number, user.subsequence_number), identity_of(user.data)
 
 
 def _item(wire: Mapping[str, Any]) -> Item:

@@ -27,6 +27,7 @@ def imbalances_of(ledger: Mapping[str, Any]) -> list[str]:
         (sum(ledger["misfiled"].values()), "in quarantine for another reason than expected"),
         (sum(ledger["refused"].values()), "well-formed but in quarantine"),
         (sum(ledger.get("unexpected", {}).values()), f"in quarantine that nobody expected there{_reasons(ledger)}"),
+        (ledger.get("broken", 0), "items of the tables that cannot be read or contradict themselves"),
     )
     named = [f"{count:,} {what}" for count, what in found if count]
     if ledger["sums_different"]:
@@ -103,6 +104,10 @@ def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
             Row("in the same windows before, not sent by this load", ledger["foreign_before"]),
         ),
         *_quarantined_beyond(ledger),
+        *_if(
+            broken := ledger.get("broken", 0),
+            Row("items that cannot be read or contradict themselves", broken, wrong=True),
+        ),
         *_if(ledger["sums_not_checked"], Row("windows whose sums could not be compared", ledger["sums_not_checked"])),
         *_if(ledger["unknown"], Row("answers lost: in the stream or not", ledger["unknown"])),
         *_if(ledger["unknown"], Row("of those found stored", ledger["unknown_stored"], 1)),

@@ -56,13 +56,14 @@ class Ledger:
     items_different: int = 0
     unexpected: Mapping[str, int] = field(default_factory=dict)
     quarantined_others: int = 0
+    broken: int = 0
 
     @property
     def balanced(self) -> bool:
         """Nothing lost, applied twice or there without being sent, every sum right, every refusal for its reason, and
         nothing of it in quarantine that does not belong there."""
         twice_or_never_sent = self.duplicates_applied or self.foreign
-        different = self.elsewhere or self.sums_different or self.items_different
+        different = self.elsewhere or self.sums_different or self.items_different or self.broken
         wrong = self.lost or twice_or_never_sent or different or self.misfiled or self.refused or self.unexpected
         return not wrong and self.sent == self.stored + self.without_effect + self.quarantined + self.expired
 
@@ -83,6 +84,8 @@ class Findings:
     unexpected: dict[Position, str] = field(default_factory=dict)  # reasons, in records of this load
     identities: dict[Position, str] = field(default_factory=dict)  # of well-formed events that were not expected there
     others: int = 0  # items in quarantine that came meanwhile and are not known to be this load's
+    broken: dict[str, str] = field(default_factory=dict)  # why, by table and key
+    unchecked: list[str] = field(default_factory=list)  # what could not be looked at, and why
 
     def found(self) -> int:
         """How many of the expected events and positions were found, each with all that it changes."""
@@ -151,6 +154,7 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
             )
         ),
         quarantined_others=found.others,
+        broken=len(found.broken),
     )
 
 

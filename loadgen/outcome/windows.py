@@ -1,8 +1,9 @@
 """PURE: one window of the results table held against the chain of its pages: every identity, and every sum exactly."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from itertools import chain
 from typing import NamedTuple
 
 from loadgen.offer.identities import Identities
@@ -151,3 +152,19 @@ def reconcile(expected: Expected, pages: Sequence[Page]) -> WindowCheck:
         foreign_before=foreign_before,
         missing_also=missing_also,
     )
+
+
+def hold_beyond(
+    expected: Expected, check: WindowCheck, beyond: MutableMapping[str, int]
+) -> tuple[WindowCheck, frozenset[str]]:
+    """Identities of this window among those that came into windows where nobody expects any.
+
+    `beyond`: how many times each was found there; this window's are taken out of it. What is in its own window too was
+    applied again, as often; the second value is what is not, and so is elsewhere.
+    """
+    if not beyond:
+        return check, NOBODY
+    own = {identity for identity in chain(expected.digests, expected.also or ()) if identity in beyond}
+    away = own & (check.missing | check.missing_also)
+    again = sum(beyond.pop(identity) for identity in own) - len(away)
+    return check._replace(applied_again=check.applied_again + again), frozenset(away)

@@ -1,5 +1,6 @@
 """Reading back: every page of a chain, every position, and where what is missing can be found instead."""
 
+import hashlib
 import json
 import os
 from base64 import b64encode
@@ -11,10 +12,14 @@ from pathlib import Path
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
+from loadgen.observing import chains
+from loadgen.observing import quarantine as of_quarantine
+from loadgen.observing.chains import PARTITIONS_PER_SCAN_PAGE
+from loadgen.observing.quarantine import rfc3339
 from loadgen.observing.readback import Readback
 from loadgen.offer.events import EventOptions, Generated, Generator
 from loadgen.offer.items import Item, content_of
-from loadgen.offer.truth import More, Truth, Truths
+from loadgen.offer.truth import AddTo, More, Truth, Truths
 from loadgen.outcome.ledger import Expectations, Findings, Position, settle
 from loadgen.outcome.results import PutResult, encode
 from processor.core.effects import Scalar
@@ -61,6 +66,7 @@ def read(
     findings = Findings()
     readback = Readback(deployed.connection, deployed.stack, expected, since or datetime.now(UTC))
     readback.refresh(findings)
+    readback.refresh(findings, everything=True)
     readback.look_into_quarantine(findings, results)
     readback.explain_missing(findings)
     return findings
@@ -105,6 +111,140 @@ def test_an_identity_in_two_pages_is_seen(deployed: Deployed) -> None:
     assert not ledger.balanced
 
 
+@pytest.mark.parametrize("number", [1, 2, 10_000])
+def test_an_open_page_that_is_there_twice_is_seen(deployed: Deployed, number: int) -> None:
+    """No writer begins the next page before the first is sealed; what is there is read all the same."""
+    truths = [truth for _, truth in events(3)]
+    write_page(deployed, truths)
+    write_page(deployed, truths, number)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.duplicates_applied, ledger.sums_different) == (3, 3, 1)
+    assert not ledger.balanced
+
+
+def copy_page(deployed: Deployed, sk: str, pk: str = PK) -> None:
+    client = deployed.client("dynamodb")
+    item = client.get_item(TableName="results", Key={"pk": {"S": PK}, "sk": {"S": WINDOW}})["Item"]
+    client.put_item(TableName="results", Item={**item, "pk": {"S": pk}, "sk": {"S": sk}})
+
+
+OTHER_WINDOWS = ["2027-11-14T22:00:00Z", "2027-11-14T22:00:00Z#00007", f"{WINDOW}#000001", "1970"]
+
+
+@pytest.mark.parametrize("sk", OTHER_WINDOWS)
+def test_events_counted_again_in_a_window_that_is_not_theirs_are_seen(deployed: Deployed, sk: str) -> None:
+    truths = [truth for _, truth in events(3)]
+    write_page(deployed, truths)
+    copy_page(deployed, sk)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.duplicates_applied, ledger.lost, ledger.elsewhere) == (3, 3, 0, 0)
+    assert not ledger.balanced
+
+
+def test_events_only_in_a_window_that_is_not_theirs_are_elsewhere_and_copies_of_that_applied_again(
+    deployed: Deployed,
+) -> None:
+    truths = [truth for _, truth in events(3)]
+    write_page(deployed, truths)
+    copy_page(deployed, "2027")
+    copy_page(deployed, "2028")
+    deployed.client("dynamodb").delete_item(TableName="results", Key={"pk": {"S": PK}, "sk": {"S": WINDOW}})
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.elsewhere, ledger.duplicates_applied, ledger.lost) == (0, 3, 3, 0)
+
+
+@pytest.mark.parametrize("number_of_partitions", [1, 2 * PARTITIONS_PER_SCAN_PAGE])
+def test_rules_that_add_an_event_to_several_windows_count_it_once(
+    deployed: Deployed, number_of_partitions: int
+) -> None:
+    truth = events(1)[0][1]
+    adds = tuple(AddTo(PK, window, truth.amounts) for window in OTHER_WINDOWS[:2])
+    adds += tuple(AddTo(f"total#{i}", WINDOW, truth.amounts) for i in range(number_of_partitions - 1))
+    write_page(deployed, [truth])
+    for add in adds:
+        copy_page(deployed, add.window, add.pk)
+    expected = expecting([truth._replace(more=More(adds, ()))])
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.balanced) == (1, True)
+    copy_page(deployed, "2029", adds[-1].pk)
+    assert settle(expected, read(deployed, expected)).duplicates_applied == 1
+
+
+def test_what_was_in_other_windows_before_the_load_is_other_events_of_the_same_identities(deployed: Deployed) -> None:
+    truths = [truth for _, truth in events(3)]
+    write_page(deployed, truths)
+    copy_page(deployed, "2027")
+    deployed.client("dynamodb").delete_item(TableName="results", Key={"pk": {"S": PK}, "sk": {"S": WINDOW}})
+    expected, findings = Expectations(), Findings()
+    readback = Readback(deployed.connection, deployed.stack, expected, datetime.now(UTC))
+    readback.before([(PK, WINDOW)])
+    expected.acknowledged(truths, "shardId-0", "49")
+    write_page(deployed, truths)
+    readback.refresh(findings, everything=True)
+    assert settle(expected, findings).balanced
+    copy_page(deployed, "2028")
+    readback.refresh(findings, everything=True)
+    assert settle(expected, findings).duplicates_applied == 3
+
+
+@pytest.mark.parametrize("others", [4, 5, 50])
+def test_a_long_history_beside_the_windows_is_read_up_to_a_bound_and_what_is_not_checked_is_said(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    monkeypatch.setattr(chains, "BEYOND_MAX", 4)
+    truths = [truth for _, truth in events(SEALED_AT + 1)]
+    write_page(deployed, truths[:SEALED_AT])
+    write_page(deployed, truths[SEALED_AT:], 1)
+    for number in range(others):
+        put(deployed, PK, f"2020-{number:03d}", events=1, ids={"another"})
+    expected = expecting(truths)
+    found = read(deployed, expected)
+    ledger = settle(expected, found)
+    assert (ledger.stored, ledger.balanced, bool(found.unchecked)) == (SEALED_AT + 1, True, others > 4)
+
+
+@pytest.mark.parametrize("pages", [0, 1, 50])
+def test_many_partitions_read_by_a_scan_or_one_by_one_make_the_same_account(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    monkeypatch.setattr(chains, "SCAN_PAGES_MAX", pages)
+    truths = [truth._replace(pk=f"t#{i:03d}") for i, (_, truth) in enumerate(events(60))]
+    for truth in truths:
+        write_page(deployed, [truth])
+        copy_page(deployed, WINDOW, truth.pk)
+    copy_page(deployed, "2027", truths[-1].pk)
+    copy_page(deployed, f"{WINDOW}#00001", truths[-1].pk)
+    expected = expecting(truths)
+    ledger = settle(expected, read(deployed, expected))
+    assert (ledger.stored, ledger.duplicates_applied, ledger.lost, ledger.foreign) == (60, 2, 0, 0)
+
+
+BROKEN = [{"N": "1.5"}, {"N": "1E+100"}, {"N": "-1"}, {"S": "x"}, {"NULL": True}]
+
+
+@pytest.mark.parametrize(("name", "value"), [*(("events", value) for value in BROKEN), ("ids", {"S": "x"})])
+def test_an_item_that_cannot_be_read_as_a_page_is_named_and_the_rest_is_read(
+    deployed: Deployed, name: str, value: dict[str, object]
+) -> None:
+    truths = [truth for _, truth in events(3)]
+    write_page(deployed, truths)
+    deployed.client("dynamodb").update_item(
+        TableName="results",
+        Key={"pk": {"S": PK}, "sk": {"S": WINDOW}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": value},
+    )
+    expected = expecting(truths)
+    found = read(deployed, expected)
+    ledger = settle(expected, found)
+    assert (ledger.stored, ledger.broken, ledger.balanced) == (0 if name == "ids" else 3, 1, False)
+    assert list(found.broken) == [f"results: pk {PK}, sk {WINDOW}"]
+
+
 def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: Deployed) -> None:
     made = [(event, truth._replace(pk=f"t#{i:03d}")) for i, (event, truth) in enumerate(events(230))]
     for _, truth in made:
@@ -127,15 +267,18 @@ def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: 
     assert (ledger.stored, ledger.quarantined, ledger.balanced) == (230, 120, True)
 
 
-def quarantine(deployed: Deployed, sk: str, reason: Reason, payload: bytes, place: str = "shardId-0:49") -> None:
+def quarantine(deployed: Deployed, sk: str, reason: str, payload: bytes, place: str = "shardId-0:49") -> None:
+    """As the processor writes it."""
     deployed.client("dynamodb").put_item(
         TableName="quarantine",
         Item={
             "pk": {"S": f"events/{place}"},
             "sk": {"S": sk},
             "reason": {"S": reason},
-            "arrived_at": {"S": datetime.now(UTC).isoformat()},
+            "arrived_at": {"S": rfc3339(datetime.now(UTC))},
             "payload": {"B": payload},
+            "payload_sha256": {"S": hashlib.sha256(payload).hexdigest()},
+            "size": {"N": str(len(payload))},
         },
     )
 
@@ -181,6 +324,50 @@ def test_what_nobody_expected_in_quarantine_is_this_loads_at_the_position_of_one
     assert not ledger.balanced
 
 
+def test_a_reason_that_this_checkout_does_not_know_is_seen_at_a_position_of_the_load(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    before = datetime.now(UTC)
+    quarantine(deployed, "000000", "of_next_year", b"x")
+    quarantine(deployed, "000000", "of_next_year", b"x", "shardId-0:50")
+    found = read(deployed, Expectations(), results_of(tmp_path, ("shardId-0", "49")), before)
+    ledger = settle(Expectations(), found)
+    assert (ledger.unexpected, ledger.quarantined_others, ledger.balanced) == ({"of_next_year": 1}, 1, False)
+    assert not found.unchecked
+
+
+def test_a_quarantine_too_long_to_go_through_is_asked_for_the_reasons_that_are_known_and_that_is_said(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_quarantine, "SCAN_PAGES_MAX", 0)
+    before = datetime.now(UTC)
+    quarantine(deployed, "000000", "of_next_year", b"x")
+    quarantine(deployed, "000001", Reason.NOT_JSON, b"x")
+    found = read(deployed, Expectations(), results_of(tmp_path, ("shardId-0", "49")), before)
+    assert settle(Expectations(), found).unexpected == {"not_json": 1}
+    assert "quarantine is too long" in found.unchecked[0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("payload", {"B": b"gone"}), ("size", {"N": "7"})])
+def test_a_payload_in_quarantine_that_is_not_what_its_item_says_is_seen(
+    deployed: Deployed, name: str, value: dict[str, object]
+) -> None:
+    quarantine(deployed, "000000", Reason.NOT_JSON, b"x")
+    expected = expecting([Truth(0, "", "", "", {}, reason=Reason.NOT_JSON)])
+    assert settle(expected, read(deployed, expected)).balanced
+    deployed.client("dynamodb").update_item(
+        TableName="quarantine",
+        Key={"pk": {"S": "events/shardId-0:49"}, "sk": {"S": "000000"}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": value},
+    )
+    found = read(deployed, expected)
+    ledger = settle(expected, found)
+    assert (ledger.quarantined, ledger.broken, ledger.balanced) == (1, 1, False)
+    assert list(found.broken) == ["quarantine: pk events/shardId-0:49, sk 000000"]
+
+
 def test_what_was_expected_in_quarantine_and_what_came_before_the_load_is_nothing_unexpected(
     deployed: Deployed, tmp_path: Path
 ) -> None:
@@ -216,6 +403,13 @@ def test_another_streams_items_are_nobodys_business(deployed: Deployed, tmp_path
     assert (found.unexpected, found.others) == ({}, 0)
 
 
+STRAYS = [
+    b"not json", b"\xff", b"", b"[]", b"{}", b"[" * 100_000, b'{"payload": {}}', b'{"payload": "[]"}',
+    b'{"payload": "{\\"Records\\": [{}]}"}', b'{"payload": "{\\"Records\\": [7]}"}',
+    b'{"payload": "{\\"Records\\": {\\"a\\": 1}}"}', b'{"payload": "{\\"Records\\": null}"}',
+]  # fmt: skip
+
+
 def test_what_the_mapping_gave_up_counts_as_expired_unless_it_was_stored_before(deployed: Deployed) -> None:
     made = events(3)
     write_page(deployed, [made[0][1]])  # the batch failed after its first event was stored
@@ -232,10 +426,18 @@ def test_what_the_mapping_gave_up_counts_as_expired_unless_it_was_stored_before(
         for i, (event, _) in enumerate(made[:2])
     ]
     body = json.dumps({"version": "1.0", "payload": json.dumps({"Records": records})})
-    deployed.client("s3").put_object(Bucket="failures", Key="aws/lambda/uuid/shardId-0/x", Body=body.encode())
+    client = deployed.client("s3")
+    client.put_object(Bucket="failures", Key="aws/lambda/uuid/shardId-0/x", Body=body.encode())
     expected = expecting([truth for _, truth in made])
     ledger = settle(expected, read(deployed, expected))
     assert (ledger.stored, ledger.expired, ledger.lost) == (1, 1, 1)
+    for number, stray in enumerate(STRAYS):
+        client.put_object(Bucket="failures", Key=f"aws/lambda/a/stray-{number:02d}", Body=stray)
+    found = read(deployed, expected)
+    assert settle(expected, found) == ledger
+    assert [said.partition(" ")[0] for said in found.unchecked] == [
+        f"s3://failures/aws/lambda/a/stray-{number:02d}" for number in range(len(STRAYS))
+    ]
 
 
 def put(deployed: Deployed, pk: str, sk: str, **values: object) -> None:
