@@ -19,6 +19,7 @@ from loadgen.observing.observe import PAUSED_HANDLER, Observer
 from loadgen.observing.readback import Readback, Stack
 from loadgen.observing.watch import Watch
 from loadgen.offer.items import ItemKey
+from loadgen.outcome.books import ended_early
 from loadgen.outcome.ledger import Expectations, Findings, Ledger, WindowKey, settle
 from loadgen.outcome.metrics import Metrics
 from loadgen.outcome.results import ResultsError
@@ -113,9 +114,8 @@ class Load:
         """
         out = self._options.out
         self._readback.check()
-        prepare(out)
         try:
-            with self._interrupts:
+            with prepare(out), self._interrupts:
                 problem = self._perform(schedule, before)
                 return self._report(problem, self._observe())
         except KeyboardInterrupt:
@@ -210,6 +210,7 @@ class Load:
     def _report(self, problem: CommandError | None, observed: Observation) -> int:
         options, metrics = self._options, self._metrics
         self._unread = self._sending.unread or self._unread
+        self._sending.check()
         why = self._why_partial(problem)
         ledger, observed = self._account(why, observed)
         drain = self._drained(ledger, observed)
@@ -258,13 +259,13 @@ class Load:
             return "interrupted"
         sending = self._sending
         if sending.broken:
-            return f"{self._options.out}/{RESULTS} is not complete: {sending.broken}"
-        if problem:
-            return str(problem)
-        if sending.problems:
-            return "; ".join(sending.problems)
-        refused = f"the stream {self._stack.stream} takes nothing more: {sending.refused}" if sending.refused else None
-        return self._unread.broken or self._took_nothing() or refused
+            why: str | None = f"{self._options.out}/{RESULTS} is not complete: {sending.broken}"
+        elif problem or sending.problems:
+            why = str(problem or "; ".join(sending.problems))
+        else:
+            refused = sending.refused and f"the stream {self._stack.stream} takes nothing more: {sending.refused}"
+            why = self._unread.broken or self._took_nothing() or refused
+        return ended_early(why, self._metrics.offered, self._options.total_events)
 
     def _took_nothing(self) -> str | None:
         """Why, when every single event was given up; else None."""

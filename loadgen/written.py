@@ -1,6 +1,7 @@
 """SHELL: a load's files in its folder, and its summary on stdout."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -14,18 +15,39 @@ from loadgen.showing.page import page
 from loadgen.showing.summary import lines
 
 RESULTS = "results.jsonl"
+PARTS = "results-*.jsonl.part"  # each of several senders' own lines (sending/team.py)
 REPORTS = ("report.json", "report.html")
 
 
-def prepare(out: Path) -> None:
-    """An empty results.jsonl, and no report of an earlier load. Raises CommandError (usage)."""
+def prepare(out: Path) -> contextlib.ExitStack:
+    """An empty results.jsonl, and nothing of an earlier load. The folder is this load's alone until the returned one
+    is closed, or the process ends however it does. Raises CommandError (usage), also when another load writes there."""
+    with contextlib.ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            _hold(out, stack)
+            # an earlier load's reports and its killed senders' lines do not belong to these results
+            earlier = [out / f"{name}{end}" for name in REPORTS for end in ("", ".part")]
+            for path in (*earlier, *out.glob(PARTS)):
+                path.unlink(missing_ok=True)
+            (out / RESULTS).write_text("")
+        except OSError as error:
+            raise CommandError(f"--out {out}: no reports can be written there: {error.strerror}", USAGE) from error
+        return stack.pop_all()
+
+
+def _hold(out: Path, stack: contextlib.ExitStack) -> None:
+    """A lock on the folder itself leaves no file behind, and no process that was killed holds one."""
+    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    stack.callback(os.close, descriptor)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in REPORTS:
-            (out / name).unlink(missing_ok=True)  # an earlier load's report does not belong to these results
-        (out / RESULTS).write_text("")
-    except OSError as error:
-        raise CommandError(f"--out {out}: no reports can be written there: {error.strerror}", USAGE) from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CommandError(
+            f"--out {out}: another load is writing there; wait for it, or give --out another folder", USAGE
+        ) from error
+    except OSError:  # a file system without locks on folders: the lines are counted at the end all the same
+        return
 
 
 def write(out: Path, document: Mapping[str, Any]) -> None:

@@ -61,3 +61,12 @@ class Books:
                 self.refused = f"the first {FIRST_CALLS} calls were all refused, the last with {result.failed}, {at}"
         if self.refused is not None:
             self._stop()
+
+
+def ended_early(why: str | None, offered: int, total: int | None) -> str | None:
+    """Why a load is partial, with how many events of its schedule it did not come to; None: it is not. `total`: of the
+    schedule, None when that is not known."""
+    if total is None or offered >= total:
+        return why
+    rest = f"{total - offered:,} of the {total:,} events of the schedule are not among those offered"
+    return f"{why}; {rest}" if why else f"the load ended before its schedule: {rest}"

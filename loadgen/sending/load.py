@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from loadgen.outcome.books import Books
 from loadgen.outcome.ledger import Expectations
 from loadgen.outcome.metrics import Metrics, Turn
+from loadgen.outcome.results import acknowledged_events
 from loadgen.sending.direct import DirectPutRecords
 from loadgen.sending.sender import Due, Sender, collect_rarely
 from loadgen.sending.sources import Source
@@ -61,6 +62,19 @@ class Sending:
             self._run_team(schedule, on_turn)
         else:
             self._run_alone(schedule if isinstance(schedule, Iterator) else schedule.due(), on_turn)
+
+    def check(self) -> None:
+        """Count what is in `results` against the metrics, when all is over: `broken` when it is not what was sent."""
+        if self.broken or not self.started_s:
+            return
+        try:
+            with self._results.open(encoding="utf-8") as lines:
+                found = acknowledged_events(lines)
+        except (OSError, UnicodeDecodeError) as error:
+            self.broken = f"it cannot be read back: {error}"
+            return
+        if found != (expected := self._metrics.acknowledged):
+            self.broken = f"it has {found:,} of {expected:,} acknowledged events; something else has written there"
 
     def _run_alone(self, schedule: Iterator[Due], on_turn: OnTurn) -> None:
         collect_rarely()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.outcome.books import FIRST_CALLS, INCURABLE, Books
+from loadgen.outcome.books import FIRST_CALLS, INCURABLE, Books, ended_early
 from loadgen.outcome.ledger import Expectations
 from loadgen.outcome.metrics import Metrics
 from loadgen.outcome.results import PutResult
@@ -68,3 +68,12 @@ def test_one_incurable_refusal_ends_a_load_and_says_which_and_when(acknowledged:
         ours.settled(ended(2_500_000, code), ())
         assert ours.refused == f"{code}, 2.5 s after the start"
         assert stops
+
+
+def test_a_load_that_ends_before_its_schedule_is_partial_and_says_by_how_much() -> None:
+    assert ended_early(None, 1_000, 1_000) is None
+    assert ended_early(None, 1_000, None) is None
+    assert ended_early("why", 1_000, None) == "why"
+    rest = "1,026 of the 2,000 events of the schedule are not among those offered"
+    assert ended_early("why", 974, 2_000) == f"why; {rest}"
+    assert ended_early(None, 974, 2_000) == f"the load ended before its schedule: {rest}"

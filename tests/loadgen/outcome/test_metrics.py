@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from loadgen.outcome.histogram import PRECISION_BITS, Histogram
 from loadgen.outcome.metrics import THROTTLED, Metrics
-from loadgen.outcome.results import PutResult, ResultsError, decode, decode_all, encode
+from loadgen.outcome.results import PutResult, ResultsError, acknowledged_events, decode, decode_all, encode
 
 MOMENT_US = st.integers(0, 10**9)
 TEXT = st.text(max_size=20)
@@ -198,6 +198,16 @@ def test_the_numbers_from_the_file_are_those_of_the_live_run(results: list[PutRe
     for result in decode_all([encode(result) + "\n" for result in results]):
         again.add(result)
     assert live.named() == again.named()
+
+
+@given(st.lists(RESULTS, max_size=10))
+def test_acknowledged_events_are_counted_without_decoding_their_lines(results: list[PutResult]) -> None:
+    named = [
+        result._replace(partition_key=f'{result.partition_key}"events":7,"acknowledged_us":1') for result in results
+    ]
+    lines = [encode(result) + "\n" for result in named]
+    assert acknowledged_events(lines) == sum(len(result.due_us) for result in results if result.failed is None)
+    assert acknowledged_events([line[:-1] for line in lines]) == 0
 
 
 def test_a_half_written_last_line_is_left_out() -> None:
