@@ -9,7 +9,7 @@ from infra.ops.errors import USAGE, CommandError
 from loadgen.outcome.metrics import Metrics
 from loadgen.outcome.results import ResultsError, decode_all
 from loadgen.sending.recording_file import regular
-from loadgen.showing import comparison, report_shape
+from loadgen.showing import comparison, contradictions, report_shape
 from loadgen.showing.comparison_page import comparison_page
 from loadgen.written import RESULTS, say, summarize, whole, width, write
 
@@ -28,9 +28,12 @@ def make(folder: Path) -> int:
 def _added_up(folder: Path) -> dict[str, Any]:
     document = _document(folder)
     metrics = Metrics(document["configuration"]["late_after_us"])
+    lasted_s = None if document["partial"] else document["numbers"].get("elapsed_s")
     with _open(folder, RESULTS) as lines:
         try:
-            for result in decode_all(_texts(lines)):
+            for number, result in enumerate(decode_all(_texts(lines)), 1):
+                if wrong := contradictions.in_line(result, lasted_s):
+                    raise ResultsError(f"line {number}: {wrong}")
                 metrics.add(result)
         except ResultsError as error:
             raise CommandError(f"{folder}/{RESULTS}: {error}", USAGE) from error
@@ -61,6 +64,8 @@ def _document(folder: Path) -> dict[str, Any]:
         try:
             document: dict[str, Any] = json.loads(file.read())
             report_shape.check(document)
+            if wrong := contradictions.first(document):
+                raise report_shape.ShapeError(f"it contradicts itself: {wrong}")
         except report_shape.ShapeError as error:
             raise CommandError(f"{folder}/{REPORT}: {error}", USAGE) from error
         except (ValueError, RecursionError) as error:  # an encoding, digits or a depth that json does not take, too
