@@ -5,6 +5,7 @@ from infra.plan.batches import batch_events_max, batch_seconds
 from infra.plan.check import used_up_at
 from infra.plan.expect import Expectation
 from infra.plan.load import Wish, keys_of
+from infra.plan.machine_load import machine_used_up_at
 from infra.plan.quotas import (
     ACCOUNT_CONCURRENCY,
     ACCOUNT_UNRESERVED_MIN,
@@ -22,6 +23,7 @@ from infra.plan.quotas import (
     account_shards,
 )
 from infra.plan.search import Choice
+from infra.plan.service import ServiceTimes
 from processor.core.chain import SEALED_AT
 
 
@@ -96,7 +98,7 @@ def quotas_of(wish: Wish, choice: Choice, basis: Basis) -> list[Quota]:
             used_up_at=wish.rate * max(0.0, PARTITION_WRITE_UNITS_PER_S - lane_cycles) * SEALED_AT / key_rate,
         ),
         *_quarantine(wish),
-        *_machine(wish, choice),
+        *_machine(wish, choice, basis.times),
     ]  # fmt: skip
 
 
@@ -118,20 +120,19 @@ def _table_used_up_at(wish: Wish, expected: Expectation) -> float:
     return TABLE_WRITE_UNITS_PER_S / (expected.writes_peak / wish.rate if can_be_reached else each)
 
 
-def _machine(wish: Wish, choice: Choice) -> list[Quota]:
-    """What the local stack shares; nothing on AWS. Where it is used up is in *function time*: the batches of a backlog
-    are fuller, and cost less for each event.
-    """
+def _machine(wish: Wish, choice: Choice, times: ServiceTimes) -> list[Quota]:
+    """What the local stack shares; nothing on AWS."""
     machine = choice.setup.machine
     if machine is None:
         return []
-    stack, every = machine.busy(
-        choice.expectation.invocations, wish.rate, choice.expectation.writes + wish.rate * wish.malformed
-    )
+    expected = choice.expectation
+    use = machine.busy(expected.invocations, wish.rate, expected.writes + wish.rate * wish.malformed)
+    each = zip(use, machine_used_up_at(wish, choice, times), strict=True)
+    (stack, stack_at), (every, every_at) = each
     rests_on = f"batches, events and pages written, each with its CPU: {machine.source}"
     return [
-        Quota("the local stack's process", stack, machine.stack_share, "CPU", rests_on, grows=False),
-        Quota("this machine's cores", every, float(machine.cores), "CPU", rests_on, grows=False),
+        Quota("the local stack's process", stack, machine.stack_share, "CPU", rests_on, used_up_at=stack_at),
+        Quota("this machine's cores", every, float(machine.cores), "CPU", rests_on, used_up_at=every_at),
     ]
 
 

@@ -27,6 +27,7 @@ BATCH_SIZES = (10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 EACH = (1, 2, 4, 8, 16)  # of the publisher's lanes for every batch at a time: more are more even, and fill more slowly
 TIMEOUT_SHARE = 0.25  # of the timeout that a full batch may take: the rest is for slow days
 SHARDS_MAX = 5_000
+UTILISATION_RANGE, P99_MS_RANGE = (0.05, 1.0), (1.0, 3_600_000.0)  # that one may ask for
 
 
 class Unreachable(Exception):  # noqa: N818  # not a fault: an answer

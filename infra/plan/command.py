@@ -12,7 +12,7 @@ from typing import Any
 from infra.ops.errors import USAGE, CommandError
 from infra.plan import check, machine, measured, prices, service, show
 from infra.plan.basis import Basis
-from infra.plan.candidates import Aims, Unreachable
+from infra.plan.candidates import P99_MS_RANGE, UTILISATION_RANGE, Aims, Unreachable
 from infra.plan.check import Compared
 from infra.plan.document import document
 from infra.plan.load import Wish, WishError
@@ -114,10 +114,12 @@ def _whole(text: str) -> int:
 
 
 def _aims(arguments: argparse.Namespace) -> Aims:
-    if not 0.05 <= arguments.utilisation <= 1.0:
-        raise CommandError(f"--utilisation is {arguments.utilisation:g}; accepted: 0.05 to 1", USAGE)
-    if not 1 <= arguments.latency_p99_ms <= 3_600_000:
-        raise CommandError(f"--latency-p99-ms is {arguments.latency_p99_ms:g}; accepted: 1 to 3,600,000", USAGE)
+    for option, value, (low, high) in (
+        ("--utilisation", arguments.utilisation, UTILISATION_RANGE),
+        ("--latency-p99-ms", arguments.latency_p99_ms, P99_MS_RANGE),
+    ):
+        if not low <= value <= high:
+            raise CommandError(f"{option} is {value:g}; accepted: {low:g} to {high:,.0f}", USAGE)
     delays: dict[str, Any] = LOCAL_DELAYS if arguments.local else AWS_DELAYS
     around = Setup(1, 1, 1, 1, 512, **delays)
     around = on_machine(around, default_machine()) if arguments.local else around

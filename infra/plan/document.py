@@ -9,7 +9,7 @@ from infra.plan.allowances import quotas_of
 from infra.plan.assumptions import assumptions
 from infra.plan.basis import Basis
 from infra.plan.candidates import Aims
-from infra.plan.check import summary, writable
+from infra.plan.check import summary
 from infra.plan.costs import Usage, bill
 from infra.plan.levers import levers
 from infra.plan.load import Wish, events_per_record
@@ -29,6 +29,7 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
     parts = bill(usage, basis.prices)
     per_month = wish.rate * basis.prices.hours_per_month * 3600
     usd = sum(part.usd for part in parts)
+    first_fixed = _first([quota for quota in quotas if not quota.can_be_raised], wish.rate)
     return {
         "schema": SCHEMA,
         "wish": {
@@ -67,11 +68,11 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
             "provisioned_write_units": ceil(expected.writes_peak / aims.utilisation),
             "warm_throughput_needed": expected.writes_peak > NEW_TABLE_WRITE_UNITS_PER_S,
         },
-        "expected": expected_json(wish, choice),
+        "expected": expected_json(wish, choice, first_fixed["events_per_s"]),
         "meets_latency": choice.meets,
         "quotas": [quota.as_json(wish.rate) for quota in quotas],
         "first_limit": _first(quotas, wish.rate),
-        "first_fixed_limit": _first([quota for quota in quotas if not quota.can_be_raised], wish.rate),
+        "first_fixed_limit": first_fixed,
         "to_be_raised": _to_be_raised(quotas),
         "dollars": {
             "currency": "USD",
@@ -96,21 +97,20 @@ def document(wish: Wish, aims: Aims, choice: Choice, basis: Basis) -> dict[str, 
             "runs": [one.as_json() for one in basis.calibrated],
         },
         "assumptions": assumptions(wish, aims, choice, basis),
-        "levers": levers(wish, aims.p99_s, choice),
+        "levers": levers(wish, aims, choice, first_fixed["events_per_s"]),
         "tried": list(choice.tried),
         "reasons": reasons(wish, basis.times, aims, choice),
     }
 
 
-def expected_json(wish: Wish, choice: Choice) -> dict[str, Any]:
+def expected_json(wish: Wish, choice: Choice, sustained: float) -> dict[str, Any]:
+    """`sustained`: events per second at which the first quota is used up that cannot be raised."""
     expected = choice.expectation
-    setup = choice.setup
-    write_s = writable(wish, choice.spread.hottest_share, setup.outer_lanes)
     return {
         "latency_p50_ms": round(expected.p50_s * 1000, 1),
         "latency_p90_ms": round(expected.p90_s * 1000, 1),
         "latency_p99_ms": round(expected.p99_s * 1000, 1),
-        "sustained_events_per_s": round(min(expected.sustained, write_s), 1),
+        "sustained_events_per_s": sustained,
         "drain_events_per_s": round(expected.sustained, 1),
         "drain_limited_by": "function time" if expected.function_rate <= expected.sustained else "shard read bytes",
         "drain_of_one_hour_s": None if expected.drain_s is None else round(expected.drain_s, 1),

@@ -1,21 +1,43 @@
 """PURE: what would make a plan quicker that does not meet the wished latency, as sentences."""
 
+from math import ceil
+
+from infra.plan.candidates import P99_MS_RANGE, UTILISATION_RANGE, Aims
 from infra.plan.load import PRODUCER_EVENTS_PER_S, Wish, events_per_record
 from infra.plan.search import Choice, machine_busy
 
 LARGE = 0.25  # of the wished latency
 
 
-def levers(wish: Wish, p99_s: float, choice: Choice) -> list[str]:
-    """None if it is met."""
+def levers(wish: Wish, aims: Aims, choice: Choice, sustained: float) -> list[str]:
+    """None if it is met. `sustained`: events per second at which the first quota is used up that cannot be raised. No
+    value is named that its option would not take.
+    """
     if choice.meets:
         return []
-    setup = choice.setup
     expected = choice.expectation
-    busy = machine_busy(wish, setup, expected.invocations, expected.writes)
-    if busy and expected.p99_s <= p99_s:
-        return [f"a --utilisation above {busy:.2f}: that much of this machine's CPU is used, and the p99 would be met"]
-    said = ["a longer --latency-p99-ms"]
+    busy = machine_busy(wish, choice.setup, expected.invocations, expected.writes)
+    used = max(busy, wish.rate / expected.sustained)
+    what = "this machine's CPU" if busy >= used else "what the busiest lane can do"
+    is_quick = expected.p99_s <= aims.p99_s
+    highest = UTILISATION_RANGE[1]
+    if used > highest:
+        room = [
+            f"a lower --rate: {what} is used to {used:.0%} by this one, and used up at about {sustained:,.0f} events/s"
+        ]
+    elif used > aims.utilisation:
+        least = min(highest, ceil(used * 100) / 100)
+        and_then = ": that much of" if is_quick else ", too: that much of"
+        met = ", and the p99 would be met" if is_quick else ""
+        room = [f"a --utilisation of {least:.2f} or more{and_then} {what} is used{met}"]
+    else:
+        room = []
+    return room if room and is_quick and used <= highest else room + _quicker(wish, aims.p99_s, choice)
+
+
+def _quicker(wish: Wish, p99_s: float, choice: Choice) -> list[str]:
+    setup, expected = choice.setup, choice.expectation
+    said = ["a longer --latency-p99-ms"] if max(p99_s, expected.p99_s) * 1000 < P99_MS_RANGE[1] else []
     if wish.aggregate > 1 and wish.producer_count > 1:
         each = events_per_record(wish, setup.outer_lanes)
         if each < wish.aggregate / 2:

@@ -25,7 +25,7 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from _producers(plan["producers"])
     yield ""
     yield "Expected"
-    yield from _expected(expected)
+    yield from _expected(expected, plan["first_fixed_limit"]["name"])
     if not plan["meets_latency"]:
         yield from _wrapped(
             "NOT MET: neither the fewest shards that take this load nor up to three times as many meet the wished p99 "
@@ -68,13 +68,13 @@ def _producers(producers: Mapping[str, Any]) -> Iterator[str]:
     yield f"Producers: {producers['processes']:,} process{'es' if producers['processes'] > 1 else ''}, {packed}"
 
 
-def _expected(expected: Mapping[str, Any]) -> Iterator[str]:
+def _expected(expected: Mapping[str, Any], limited_by: str) -> Iterator[str]:
     yield _row(
         "latency p50 / p90 / p99",
         " / ".join(f"{expected[f'latency_{which}_ms']:,.0f}" for which in ("p50", "p90", "p99")) + " ms",
     )
     sustained = f"{expected['sustained_events_per_s']:,.0f} events/s"
-    yield _row("sustained at most", f"{sustained} by shards and function; what can be raised does not count")
+    yield _row("sustained at most", f"{sustained} ({limited_by}); what can be raised does not count")
     drain_s = expected["drain_of_one_hour_s"]
     how = f"at {expected['drain_events_per_s']:,.0f} events/s ({expected['drain_limited_by']}) while the load goes on"
     yield _row(

@@ -65,6 +65,22 @@ def test_the_plans_fields_are_those_of_the_documentation(capsys: pytest.CaptureF
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("words", [(), ("--local",)])
+def test_what_is_sustained_is_what_the_first_quota_allows(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = plan(capsys, *words)
+    rates = {each["name"]: each["used_up_at_events_per_s"] for each in found["quotas"]}
+    fixed = [
+        each["used_up_at_events_per_s"]
+        for each in found["quotas"]
+        if not each["can_be_raised"] and each["used_up_at_events_per_s"] is not None
+    ]
+    assert found["first_limit"]["events_per_s"] == min(at for at in rates.values() if at is not None)
+    assert found["expected"]["sustained_events_per_s"] == found["first_fixed_limit"]["events_per_s"] == min(fixed)
+    assert all(rates[each["name"]] is not None for each in found["quotas"] if each["unit"] == "CPU")
+
+
 def test_every_figure_of_quotas_and_dollars_says_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
     found = plan(capsys)
     assert all(len(entry["rests_on"]) > 10 for entry in [*found["quotas"], *found["dollars"]["parts"]])

@@ -105,3 +105,23 @@ def test_a_local_plan_names_the_machine_and_one_for_aws_does_not() -> None:
     assert not aws
     assert local["this machine's cores"].allowed == MACHINE.cores
     assert 0 < local["the local stack's process"].used < local["this machine's cores"].used
+
+
+@pytest.mark.parametrize("rate", [20, 200, 700])
+def test_what_the_machine_gives_is_used_up_where_its_use_says(rate: float) -> None:
+    """Above the wished rate if less than all of it is used, below if it is more, at no more than with full batches."""
+    wish, setup = Wish(rate, keys=500, skew=0, aggregate=1), replace(LOCAL, machine=MACHINE)
+    placed = spread(wish, setup.shards, setup.factor, setup.outer_lanes)
+    choice = Choice(setup, expect(wish, setup, TIMES), placed, True, ())
+    quotas = quotas_of(wish, choice, Basis(times=TIMES, prices=PRICES, held_out={}))
+    found = [quota for quota in quotas if quota.unit == "CPU"]
+    assert len(found) == 2
+    for quota in found:
+        at = quota.at_rate(rate)
+        assert at is not None
+        assert (at > rate) == (quota.utilisation < 1.0)
+    full = min(
+        1 / (MACHINE.stack.seconds(1 / 50, 1, 0) / MACHINE.stack_share),
+        1 / (MACHINE.every.seconds(1 / 50, 1, 0) / MACHINE.cores),
+    )
+    assert min(quota.at_rate(rate) or 0.0 for quota in found) <= full
