@@ -50,17 +50,18 @@ def judge(
     seen = [found._replace(share=min(1.0, found.share)) for rule in rules if (found := rule(evidence)) is not None]
     main = next((found for found in seen if found.is_limit and found.share > ENOUGH), None)
     if main is None:
-        return Judgement("nothing", _none(sent, is_complete=is_complete), tuple(seen))
+        return Judgement("nothing", _none(sent, seen, is_complete=is_complete), tuple(seen))
     return Judgement(main.limit, main.reason, tuple(found for found in seen if found is not main))
 
 
-def _none(sent: Sent, *, is_complete: bool) -> str:
+def _none(sent: Sent, seen: Sequence[Found], *, is_complete: bool) -> str:
     if sent.events and sent.late / sent.events > ENOUGH:
         late = f"{sent.late / sent.events:.1%} of it"
         if is_complete:
             return f"the load was taken and processed whole, {late} late; nothing held it up for 1 s or more"
         return f"none was seen that held the load up for 1 s or more, as far as it went; {late} left late"
-    none = "no limit was touched by more than 1 % of it"
+    is_touched = any(found.share > ENOUGH for found in seen)
+    none = "the limits that it touched held nothing up" if is_touched else "no limit was touched by more than 1 % of it"
     if is_complete:
         return f"the load was taken and processed as it was offered; {none}"
     return f"none was seen as far as the load went; {none}"

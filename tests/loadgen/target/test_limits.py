@@ -291,6 +291,7 @@ def test_throttles_that_left_nothing_limit_nothing_unless_records_grew_old_meanw
     judgement = throttled_now_and_then(*[300.0] * 9, 4_000.0)
     assert judgement.limited_by == "nothing"
     (also,) = judgement.also
+    assert judgement.reason.endswith("as it was offered; the limits that it touched held nothing up")
     assert also.limit == "reserved concurrency"
     assert also.share == pytest.approx(0.09)
     assert also.reason.endswith(", but nothing was left when sending ended")
