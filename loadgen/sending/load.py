@@ -1,6 +1,7 @@
 """SHELL: one load sent, by this process or by several; afterwards one account of it, whichever it was."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,10 +128,18 @@ class Sending:
                 self._expected.merge(end.expected)
                 self.refused, self.broken = self.refused or end.refused, self.broken or end.broken
                 self.unread = end.unread  # every sender reads the whole file
-            try:
-                with self._results.open("w") as lines:
-                    team.merge_lines(lines)
-            except OSError as error:
-                self.broken = self.broken or error.strerror or str(error)
-                with contextlib.suppress(OSError):
-                    team.discard_lines()
+            self._metrics.merge(team.read_back())
+            self._merge_lines(team)
+
+    def _merge_lines(self, team: Team) -> None:
+        """Into `results`, which takes as much room again; when there is none, the senders' own files are kept."""
+        try:
+            with self._results.open("w") as lines:
+                team.merge_lines(lines)
+            team.discard_lines()
+        except OSError as error:
+            kept = ", ".join(part.name for part in team.parts() if part.exists())
+            why = self.broken or error.strerror or str(error)
+            self.broken = f"{why}; the lines are kept in {kept}" if kept else why
+            with contextlib.suppress(OSError):
+                os.truncate(self._results, 0)  # room for the reports

@@ -25,6 +25,7 @@ from loadgen.offer.schedule import Due, Schedule
 from loadgen.outcome.books import Books
 from loadgen.outcome.ledger import Expectations, WindowKey
 from loadgen.outcome.metrics import Metrics, Turn, together
+from loadgen.outcome.results import decode_all
 from loadgen.sending.direct import DirectPutRecords
 from loadgen.sending.sender import Sender, collect_rarely
 from loadgen.sending.sources import Part, Source
@@ -79,6 +80,7 @@ class Team:
         self._turns: dict[int, Turn] = {}
         self.started_s = 0.0
         self.ends: list[End] = []
+        self._accounted: set[int] = set()  # the senders whose ends these are
         self.problems: list[str] = []
 
     def stop(self) -> None:
@@ -86,6 +88,7 @@ class Team:
 
     def run(self, on_turn: Callable[[float, Turn], None]) -> None:
         """Returns when every sender has ended. Raises CommandError when they do not start."""
+        self.discard_lines()  # what is there is no line of these senders
         context = multiprocessing.get_context("spawn")
         children = []
         try:
@@ -105,6 +108,7 @@ class Team:
                 child.join(1.0)
                 if child.is_alive():
                     child.kill()
+                    child.join()  # it writes no more lines
 
     def _start(self) -> None:
         for index, pipe in enumerate(self._pipes):
@@ -145,9 +149,7 @@ class Team:
         try:
             said = pipe.recv()
         except (EOFError, OSError):
-            self.problems.append(
-                f"sender process {index} died; what it sent last is not in the account, and its events are foreign"
-            )
+            self.problems.append(f"sender process {index} died; what it sent last is not in the account")
             self._stopping = True
             return True
         if isinstance(said, Turn):
@@ -159,24 +161,43 @@ class Team:
             return True
         assert isinstance(said, End)
         self.ends.append(said)
+        self._accounted.add(index)
         if said.problem:
             self.problems.append(f"sender process {index}: {said.problem}")
         if said.refused or said.broken or said.problem:
             self._stopping = True
         return True
 
+    def read_back(self) -> Metrics:
+        """The numbers of senders that left none, from their lines; `problems` says what is in no account."""
+        found = Metrics(self._job.late_after_us)
+        for index, part in enumerate(self.parts()):
+            if index in self._accounted or not part.exists():
+                continue
+            before = found.acknowledged
+            try:
+                with part.open() as lines:
+                    for result in decode_all(lines):
+                        found.add(result)
+            except (OSError, ValueError) as error:
+                self.problems.append(f"{part.name} cannot be read any further: {error}")
+            events = f"{found.acknowledged - before:,} acknowledged events of sender process {index}"
+            self.problems.append(f"{events} are in the numbers and not in the ledger: there they are foreign")
+        return found
+
     def merge_lines(self, into: IO[str]) -> None:
-        """The senders' lines as one results.jsonl in the order in which they ended; the parts are deleted."""
-        parts = [part_of_results(self._job.folder, index) for index in range(self._processes)]
+        """The senders' lines as one results.jsonl in the order in which they ended."""
         with contextlib.ExitStack() as stack:
-            found = [stack.enter_context(part.open()) for part in parts if part.exists()]
+            found = [stack.enter_context(part.open()) for part in self.parts() if part.exists()]
             for line in heapq.merge(*map(_whole_lines, found), key=_done_us):
                 into.write(line)
-        self.discard_lines()
+
+    def parts(self) -> list[Path]:
+        return [part_of_results(self._job.folder, index) for index in range(self._processes)]
 
     def discard_lines(self) -> None:
-        for index in range(self._processes):
-            part_of_results(self._job.folder, index).unlink(missing_ok=True)
+        for part in self.parts():
+            part.unlink(missing_ok=True)
 
 
 def _whole_lines(lines: IO[str]) -> Iterator[str]:
@@ -186,6 +207,15 @@ def _whole_lines(lines: IO[str]) -> Iterator[str]:
 def _done_us(line: str) -> int:
     found = DONE_US.search(line)
     return int(found[1]) if found else 0
+
+
+def _tell(pipe: Pipe, said: Turn | End | str | None) -> bool:
+    """False: the parent is gone, and nobody wants to know."""
+    try:
+        pipe.send(said)
+    except OSError:
+        return False
+    return True
 
 
 def _main(job: Job, part: Part, pipe: Pipe) -> None:
@@ -198,18 +228,18 @@ def _main(job: Job, part: Part, pipe: Pipe) -> None:
             job.source.due(part)
         )  # what preparing the first ones takes is over before the schedule's 0
     except CommandError as error:
-        pipe.send(str(error))
+        _tell(pipe, str(error))
         return
-    pipe.send(None)
+    _tell(pipe, None)
     try:
         start_s = pipe.recv()
-    except EOFError:
+    except (EOFError, OSError):
         return
     try:
         with part_of_results(job.folder, part.index).open("w") as lines:
-            pipe.send(_send(job, schedule, put, lines, start_s, pipe))
+            _tell(pipe, _send(job, schedule, put, lines, start_s, pipe))
     except Exception as error:  # noqa: BLE001 - the parent says it and writes the report
-        pipe.send(f"{type(error).__name__}: {error}")
+        _tell(pipe, f"{type(error).__name__}: {error}")
 
 
 def _send(job: Job, schedule: Iterator[Due], put: PutRecords, lines: IO[str], start_s: float, pipe: Pipe) -> End:
@@ -219,14 +249,14 @@ def _send(job: Job, schedule: Iterator[Due], put: PutRecords, lines: IO[str], st
     def stop() -> None:
         sender.stopping.set()
 
+    def on_turn(_now_s: float, waiting: int) -> None:
+        with contextlib.suppress(OSError):  # the next line, or the last flush, says it
+            lines.flush()  # killed, it leaves all lines but those since then
+        if not _tell(pipe, metrics.turn(waiting)):
+            stop()
+
     books = Books(metrics, expected, lines.write, stop)
-    sender = Sender(
-        put,
-        job.packing,
-        RetryPolicy(stop_lane=False),
-        books.settled,
-        lambda _now_s, waiting: pipe.send(metrics.turn(waiting)),
-    )
+    sender = Sender(put, job.packing, RetryPolicy(stop_lane=False), books.settled, on_turn)
 
     def wait_for_stop() -> None:
         with contextlib.suppress(EOFError, OSError):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,7 +19,7 @@ from loadgen.offer.events import EventOptions
 from loadgen.offer.truth import Truth
 from loadgen.outcome.ledger import Expectations, Findings, Page, reconcile, settle
 from loadgen.outcome.metrics import Metrics, Turn
-from loadgen.outcome.results import decode_all
+from loadgen.outcome.results import acknowledged_events, decode_all
 from loadgen.sending.load import Sending
 from loadgen.sending.recorded import Recording
 from loadgen.sending.sender import Due
@@ -111,11 +113,13 @@ def test_a_stopped_team_gives_up_what_is_left_and_says_so_in_the_account(tmp_pat
         assert team.problems == []
 
 
-def test_a_sender_that_is_killed_ends_the_load_and_is_named(tmp_path: Path) -> None:
+def test_a_killed_sender_ends_the_load_and_its_lines_are_in_the_numbers_though_not_in_the_ledger(
+    tmp_path: Path,
+) -> None:
     killed: list[int] = []
 
     def kill_one(_now_s: float, turn: Turn) -> None:
-        if turn.acknowledged > 100 and not killed:
+        if turn.acknowledged > 1000 and not killed:
             children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
             senders = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
             killed.append(senders[0])
@@ -124,23 +128,75 @@ def test_a_sender_that_is_killed_ends_the_load_and_is_named(tmp_path: Path) -> N
     if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         pytest.skip("needs /proc")
     with KinesisSink() as sink:
-        team, metrics, _ = sending(sink, tmp_path, 2)
-        team.run(source(1000, 60.0), kill_one)
+        team, metrics, expected = sending(sink, tmp_path, 2)
+        team.run(source(2000, 60.0), kill_one)
     assert killed
-    assert len(team.problems) == 1
-    assert "died" in team.problems[0]
-    assert 0 < metrics.acknowledged < 60_000
+    died, not_in_ledger = team.problems
+    assert "died" in died
+    rest = metrics.acknowledged - expected.events_acknowledged
+    assert rest > 0
+    assert f"{rest:,} acknowledged events of sender process" in not_in_ledger
+    with (tmp_path / "results.jsonl").open() as lines:
+        again = Metrics(metrics.late_after_us)
+        for result in decode_all(lines):
+            again.add(result)
+    assert again.named() == metrics.named()
+    team.check()
+    assert team.broken is None
+
+
+def run_for_long(endpoint_url: str, folder: str) -> None:
+    """In a process of its own; says when it sends."""
+    connection = connect(Target(endpoint_url, None, "stack"))
+    metrics, expected = Metrics(110_000), Expectations(RULES.measures)
+    made = Sending(connection, "e", PackingSettings(aggregate=10), metrics, expected, Path(folder, "results.jsonl"), 3)
+    made.run(source(500, 120.0), lambda _now_s, turn: print(turn.acknowledged, flush=True))
+
+
+def test_senders_whose_parent_is_killed_end_without_a_word(tmp_path: Path) -> None:
+    run = f"from {__name__} import run_for_long; import sys; run_for_long(*sys.argv[1:])"
+    with (
+        KinesisSink() as sink,
+        subprocess.Popen(
+            [sys.executable, "-c", run, sink.endpoint_url, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as parent,
+    ):
+        assert parent.stdout is not None
+        assert any(int(line) > 100 for line in parent.stdout)
+        parent.kill()
+        said = parent.communicate(timeout=60)[1]  # the senders have it open too, until they have ended
+    assert said == ""
+    assert len(list(tmp_path.glob("results-*.jsonl.part"))) == 3
+
+
+def test_a_merge_without_room_keeps_the_senders_files_and_names_them(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (tmp_path / "results.jsonl").symlink_to("/dev/full")
+    with KinesisSink() as sink:
+        team, metrics, _ = sending(sink, tmp_path, 2)
+        team.run(source(1000, 0.5), lambda *_: None)
+    kept = ["results-0.jsonl.part", "results-1.jsonl.part"]
+    assert team.broken == f"No space left on device; the lines are kept in {', '.join(kept)}"
+    assert metrics.acknowledged == 500
+    assert sum(acknowledged_events((tmp_path / name).open()) for name in kept) == 500
 
 
 def test_senders_that_cannot_start_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    for name in ("results-0.jsonl.part", "results-1.jsonl.part"):
+        (tmp_path / name).write_text("of an earlier load\n")
     with KinesisSink() as sink:
         team, _, _ = sending(sink, tmp_path, 2)
         team._connection = connect(Target("http://192.0.2.1:1", None, "stack"))  # no loopback: a region is needed
         with pytest.raises(CommandError, match="region"):
             team.run(source(10, 1.0), lambda *_: None)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("results.jsonl", "")]
 
 
 @given(
