@@ -27,7 +27,7 @@ def make(folder: Path) -> int:
 
 def _added_up(folder: Path) -> dict[str, Any]:
     document = _document(folder)
-    metrics = Metrics(document["configuration"]["late_after_us"])
+    metrics = Metrics(document["configuration"]["late_after_us"], document["numbers"].get("schedule_s") or 0.0)
     lasted_s = None if document["partial"] else document["numbers"].get("elapsed_s")
     with _open(folder, RESULTS) as lines:
         try:

@@ -96,7 +96,8 @@ class Load:
         )
         self._machine = Machine()
         self._switch = Switch(connection, stack.mapping_id) if options.backlog else None
-        self._interrupts = Interrupts(self._sending.stop, SIGNALS, write=self._progress.interrupted)
+        self._stopped_s = 0.0
+        self._interrupts = Interrupts(self._stop, SIGNALS, write=self._progress.interrupted)
         self._drain = Drain(
             self._readback,
             self._expected,
@@ -129,12 +130,28 @@ class Load:
             try:
                 if before is not None:
                     self._look_before(before)
-                self._send(schedule)
+                try:
+                    self._send(schedule)
+                finally:
+                    self._metrics.schedule_s = self._schedule_s(time.time())
                 self._progress.sending(self._metrics.latest_us / 1e6, self._metrics.turn(0))
                 self._drain.run(options.drain_timeout_s, options.settle_s, from_zero=options.backlog)
             except CommandError as error:
                 return error
         return None
+
+    def _stop(self) -> None:
+        """Called in a signal's handler."""
+        self._stopped_s = time.time()
+        self._sending.stop()
+
+    def _schedule_s(self, ended_s: float) -> float:
+        """How long the schedule was, as far as it went; 0: its last event is its end. `ended_s`: of sending, Unix."""
+        options, started_s = self._options, self._sending.started_s
+        duration_s = float(options.configuration.get("duration", 0.0))
+        if not started_s or self._metrics.offered >= (options.total_events or 0):
+            return duration_s
+        return max(0.0, min(duration_s, (self._stopped_s or ended_s) - started_s))
 
     def _send(self, schedule: Iterator[Due] | Source) -> None:
         if self._switch is None:

@@ -80,10 +80,11 @@ class Second:
 
 class Metrics:
     """Adds up results. `late_after_us`: an event is late when it was first put this long after it was due; None: the
-    load has no schedule."""
+    load has no schedule. `schedule_s`: how long that is, as far as it went; 0: no longer than until the last answer."""
 
-    def __init__(self, late_after_us: int | None) -> None:
+    def __init__(self, late_after_us: int | None, schedule_s: float = 0.0) -> None:
         self.late_after_us = late_after_us
+        self.schedule_s = schedule_s
         self.latency = Histogram()
         self.seconds: defaultdict[int, Second] = defaultdict(Second)
         self.errors: Counter[str] = Counter()
@@ -189,6 +190,7 @@ class Metrics:
     def named(self) -> dict[str, float | int | None]:
         """The flat, documented names (docs/loadgen-report.md). None: there was nothing to measure."""
         elapsed_s = self.latest_us / 1e6
+        lasted_s = max(self.schedule_s, elapsed_s)  # the last event is due before a schedule's end
         named: dict[str, float | int | None] = {
             "events_offered": self.offered,
             "events_acknowledged": self.acknowledged,
@@ -209,8 +211,9 @@ class Metrics:
             "throttled_records": self.throttled_records,
             "bytes_acknowledged": self.size,
             "elapsed_s": elapsed_s,
-            "acknowledged_events_per_s": self.acknowledged / elapsed_s if elapsed_s else None,
-            "acknowledged_bytes_per_s": self.size / elapsed_s if elapsed_s else None,
+            "schedule_s": self.schedule_s or None,
+            "acknowledged_events_per_s": self.acknowledged / lasted_s if lasted_s else None,
+            "acknowledged_bytes_per_s": self.size / lasted_s if lasted_s else None,
             "latency_mean_ms": milliseconds(self.latency.mean_us),
             "latency_max_ms": milliseconds(self.latency.highest if self.latency.count else None),
         }

@@ -24,6 +24,8 @@ def offered_per_s(report: Mapping[str, Any]) -> float | None:
     due = [row["second"] for row in report["timeline"] if row["offered"]]
     if not due or numbers.get("late_share") is None:
         return None
+    if schedule_s := numbers.get("schedule_s"):
+        return float(numbers["events_offered"] / schedule_s)
     length_s = _length_s(report["configuration"], max(due) + 1)
     if report.get("partial") and numbers.get("elapsed_s"):
         length_s = min(length_s, numbers["elapsed_s"])  # a load that was stopped ended within a second
@@ -31,7 +33,8 @@ def offered_per_s(report: Mapping[str, Any]) -> float | None:
 
 
 def _length_s(configuration: Mapping[str, Any], seconds: int) -> float:
-    """`seconds`: whole ones in which something was due; the last one need not be whole."""
+    """Of a recording, or of an older report. `seconds`: whole ones in which something was due; the last one need not be
+    whole."""
     try:
         duration_s = float(configuration.get("duration", seconds))
     except (TypeError, ValueError):

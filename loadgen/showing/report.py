@@ -119,7 +119,7 @@ def ledger_numbers(
     """
     is_drained = not ledger.not_yet_found
     has_news = ledger.stored_before < ledger.stored + ledger.quarantined
-    whole_s = metrics.latest_us / 1e6 + drain_s
+    whole_s = max(metrics.schedule_s, metrics.latest_us / 1e6 + drain_s)
     processed = metrics.acknowledged - ledger.lost
     return {
         "sent": ledger.sent,

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,16 @@ def schedule(*, interrupt_after: int | None = None, by: signal.Signals = signal.
 
 
 def load(
-    deployed: Deployed, out: Path, events: Iterator[Due], drain_timeout_s: float = 0.0, unread: Unread | None = None
+    deployed: Deployed,
+    out: Path,
+    events: Iterator[Due],
+    drain_timeout_s: float = 0.0,
+    unread: Unread | None = None,
+    configuration: Mapping[str, Any] | None = None,
 ) -> tuple[int, dict[str, Any]]:
-    options = Options(["loadgen"], {}, out, PackingSettings(linger_s=0.0), [], drain_timeout_s, 0.0, COUNT)
+    options = Options(
+        ["loadgen"], configuration or {}, out, PackingSettings(linger_s=0.0), [], drain_timeout_s, 0.0, COUNT
+    )
     status = Load(deployed.connection, deployed.stack, options, unread).run(events)
     document: dict[str, Any] = json.loads((out / "report.json").read_text())
     assert (out / "report.html").read_text().startswith("<!doctype html>")
@@ -96,6 +103,24 @@ def test_an_interrupted_load_writes_what_was_measured_and_restores_the_signal(
     assert (document["partial"], document["problem"]) == (True, "interrupted")
     assert signal.getsignal(by) is before
     assert "interrupted" in capsys.readouterr().out
+
+
+def test_rates_are_over_the_whole_schedule_and_of_an_interrupted_one_until_then(
+    deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = schedule(interrupt_after=COUNT // 2)
+    cut = (event._replace(due_s=0.0 if number < COUNT // 2 else 400.0) for number, event in enumerate(half))
+    for name, events in (("whole", schedule()), ("cut", cut)):
+        numbers = load(deployed, tmp_path / name, events, configuration={"duration": "500.0"})[1]["numbers"]
+        lasted_s = 500.0 if name == "whole" else numbers["schedule_s"]
+        assert numbers["schedule_s"] == lasted_s
+        assert 0 < lasted_s < 60 or name == "whole"
+        over_s = max(lasted_s, numbers["elapsed_s"])
+        assert numbers["acknowledged_events_per_s"] == pytest.approx(numbers["events_acknowledged"] / over_s)
+        assert cli.main(["report", str(tmp_path / name)]) == 1
+        again = json.loads((tmp_path / name / "report.json").read_text())["numbers"]
+        assert again == numbers
+    capsys.readouterr()
 
 
 def test_what_an_interrupted_load_did_not_wait_for_is_not_yet_found_and_not_lost(

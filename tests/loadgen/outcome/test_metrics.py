@@ -200,6 +200,16 @@ def test_the_numbers_from_the_file_are_those_of_the_live_run(results: list[PutRe
     assert live.named() == again.named()
 
 
+@pytest.mark.parametrize(("schedule_s", "per_s"), [(0.0, 1.6), (2.0, 1.0), (1.0, 1.6)])
+def test_rates_are_over_the_schedule_and_not_only_until_its_last_answer(schedule_s: float, per_s: float) -> None:
+    metrics = Metrics(10_000, schedule_s)
+    metrics.add(PutResult("k", (0, 1_250_000), 1_250_000, 1_250_000, 1, 10, 0, 0, "s", "1", (), None, False))
+    numbers = metrics.named()
+    assert numbers["acknowledged_events_per_s"] == pytest.approx(per_s)
+    assert numbers["acknowledged_bytes_per_s"] == pytest.approx(5 * per_s)
+    assert (numbers["schedule_s"], numbers["elapsed_s"]) == (schedule_s or None, 1.25)
+
+
 @given(st.lists(RESULTS, max_size=10))
 def test_acknowledged_events_are_counted_without_decoding_their_lines(results: list[PutResult]) -> None:
     named = [
@@ -226,7 +236,7 @@ def test_without_a_schedule_nothing_is_late_and_there_is_no_latency() -> None:
     metrics.add(PutResult("k", (0, 5), 900_000, 1_500_000, 1, 100, 0, 0, "s", "1", (), None, False))
     named = metrics.named()
     absent = {name for name, value in named.items() if value is None}
-    assert absent == {name for name in named if "late" in name}
+    assert absent == {name for name in named if "late" in name} | {"schedule_s"}
     assert (named["events_acknowledged"], named["elapsed_s"]) == (2, 1.5)
     assert [row["latency_p99_ms"] for row in metrics.timeline()] == [None, None]
     assert [row["acknowledged"] for row in metrics.timeline()] == [0, 2]

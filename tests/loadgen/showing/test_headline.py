@@ -67,6 +67,15 @@ def test_what_was_offered_is_by_the_schedules_seconds_and_of_a_stopped_load_by_t
     assert offered_per_s(document) == pytest.approx(rate)
 
 
+def test_what_was_offered_is_over_the_length_of_the_schedule_where_the_report_has_it() -> None:
+    metrics = of_seconds(0, of=3)
+    metrics.schedule_s = 7.5
+    document = made(metrics=metrics)
+    assert offered_per_s(document) == pytest.approx(40)
+    assert accepted_share(document) == 1.0
+    assert document["numbers"]["processed_events_per_s"] == pytest.approx(40)
+
+
 def test_a_load_without_a_schedule_or_without_events_has_no_pace() -> None:
     metrics = Metrics(None)
     metrics.add(PutResult("k", (0,), 9**9, 9**9 + 5, 1, 9, 0, 0, "s", "1", (), None, False))
