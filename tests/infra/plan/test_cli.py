@@ -54,9 +54,12 @@ def test_the_plans_fields_are_those_of_the_documentation(capsys: pytest.CaptureF
     page = (ROOT / "docs" / "planning.md").read_text()
     for name in found:
         assert f"| `{name}` |" in page, name
-    for part in ("parameters", "producers", "table", "expected"):
-        for name in found[part]:
-            assert f"`{name}`" in page, name
+    for part in ("wish", "parameters", "producers", "table", "expected", "first_limit", "service_times", "error"):
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{part}` |"))
+        assert [name for name in found[part] if f"`{name}`" not in line] == [], part
+    line = next(line for line in page.splitlines() if line.startswith("| `dollars` |"))
+    dollars = [*found["dollars"], *found["dollars"]["parts"][0], *found["dollars"]["instead"]]
+    assert [name for name in dollars if f"`{name}`" not in line] == []
     assert set(shape(found["quotas"])[0]) == {
         "name", "used", "allowed", "unit", "utilisation", "used_up_at_events_per_s", "can_be_raised", "rests_on",
     }  # fmt: skip
@@ -154,6 +157,9 @@ def test_predictions_beside_measurements(tmp_path: Path, capsys: pytest.CaptureF
         (folder / "report.json").write_text(json.dumps(report(profile=profile)))
     status = main(["plan", "--check", *map(str, folders), "--json"])
     found = json.loads(capsys.readouterr().out)
+    page = (ROOT / "docs" / "planning.md").read_text().partition("\n## Check")[2].partition("\n## ")[0]
+    assert [name for name in [*found, *found["runs"][0]] if f"`{name}`" not in page] == []
+    assert [name for name in found["summary"]["p50 latency"] if f"`{name}`" not in page] == []
     assert found["schema"] == "infra-plan-check/2"
     assert [(one["run"], one["what"]) for one in found["runs"]] == [
         ("steady", "p50 latency"), ("backlog", "backlog drained"),
