@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 USAGE, ENVIRONMENT = 2, 3
 
@@ -38,6 +39,13 @@ def explained(target: str) -> Iterator[None]:
         raise CommandError(
             "no AWS region is set: use --region or AWS_REGION, or --endpoint-url for the local stack", USAGE
         ) from error
+    except exceptions.SSLError as error:
+        raise CommandError(f"{target}: {_distrust(error)}") from error
+    except exceptions.ConnectionClosedError as error:
+        https = "if that port speaks TLS, use https://; else: " if target.startswith("http://") else ""
+        raise CommandError(
+            f"{target} does not answer but closes the connection: {https}is `infra up` running there, or another program?"
+        ) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:  # refused, timed out, closed early
         raise CommandError(
             f"{target} does not answer: is `infra up` running there? Its first line of output names the endpoint"
@@ -49,3 +57,25 @@ def explained(target: str) -> Iterator[None]:
         ) from error
     except (exceptions.BotoCoreError, ValueError) as error:
         raise CommandError(f"{target}: {error}") from error
+
+
+def _distrust(error: Exception) -> str:
+    """Why TLS did not come to be, and what to do. `error`: botocore's SSLError, around urllib3's, around the reason."""
+    import ssl
+
+    reason: Any = getattr(error, "kwargs", {}).get("error", error)
+    while isinstance(reason, Exception) and reason.args and isinstance(reason.args[0], Exception):
+        reason = reason.args[0]
+    said = getattr(reason, "verify_message", None) or getattr(reason, "strerror", None) or str(reason)
+    bundle = "the bundle of certificates that AWS_CA_BUNDLE or the AWS configuration's ca_bundle names"
+    if isinstance(reason, OSError) and not isinstance(reason, ssl.SSLError):
+        return f"{bundle} cannot be read: {said}; a file in PEM form is needed there"
+    if "NO_CERTIFICATE" in str(reason):
+        return f"{bundle} has no certificate in it; a file in PEM form is needed there"
+    if "match" in said:
+        return f"its certificate is for another name: {said}; use a name that it is for"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        if "expired" in said or "not yet" in said:
+            return f"its certificate does not hold at this time: {said}; it has to be renewed, or the clock set"
+        return f"its certificate is not trusted: {said}; set AWS_CA_BUNDLE to a PEM file of who issued it"
+    return f"no TLS there: {said}; if that port speaks plain HTTP, use http://"
