@@ -14,6 +14,7 @@ For the load generator only: of the client's hooks, these calls pass only those 
 """
 
 import json
+import re
 import ssl
 import threading
 import time
@@ -45,6 +46,8 @@ ITS_OWN = frozenset({
 })  # fmt: skip
 BEFORE_SEND = "before-send.kinesis.PutRecords"
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# Any other path is quoted and shortened on its way into the request's first line.
+PLAIN_PATH = re.compile(r"(/[a-zA-Z0-9_~-][a-zA-Z0-9._~-]*)*/?")
 CONNECTS_BY = frozenset({"_proxy_config", "_verify", "_cert_file", "_key_file"})  # a botocore HTTP session
 
 
@@ -177,7 +180,7 @@ def _example(client: Any, request: Any, signer: Callable[[], Any]) -> Example | 
     unknown = {name for name in headers if name not in constant and name.lower() not in ITS_OWN}
     before, found, after = request.body.rpartition(STAND_IN) if isinstance(request.body, bytes) else (b"", b"", b"")
     address = _address(client, request.url)
-    if unknown or not found or address is None or parts.query:
+    if unknown or not found or address is None or parts.query or not PLAIN_PATH.fullmatch(parts.path):
         return None
     if type(signer()) is not SigV4Auth:
         return None

@@ -396,6 +396,16 @@ def test_what_is_not_the_usual_is_left_to_botocore(settings: dict[str, Any]) -> 
     assert not DirectPutRecords(client_of("https://127.0.0.1:9", **settings), "events").is_direct
 
 
+@pytest.mark.parametrize("path", ["/a b", "/a%20b", "/a/../b", "/./a", "//a", "/\u00fc", "/a;b"])
+def test_a_path_that_has_to_be_quoted_or_shortened_is_left_to_botocore(path: str) -> None:
+    assert not DirectPutRecords(client_of(f"http://127.0.0.1:9{path}"), "events").is_direct
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a", "/a/", "/a-b/c.d_e~f"])
+def test_a_plain_path_is_not(path: str) -> None:
+    assert DirectPutRecords(client_of(f"http://127.0.0.1:9{path}"), "events").is_direct
+
+
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
