@@ -44,7 +44,7 @@ def explained(target: str) -> Iterator[None]:
     except exceptions.ConnectionClosedError as error:
         https = "if that port speaks TLS, use https://; else: " if target.startswith("http://") else ""
         raise CommandError(
-            f"{target} does not answer but closes the connection: {https}is `infra up` running there, or another program?"
+            f"{target} closes the connection without an answer: {https}is `infra up` running there?"
         ) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:  # refused, timed out, closed early
         raise CommandError(
