@@ -283,7 +283,7 @@ def _connect(arguments: argparse.Namespace) -> tuple[Connection, Stack]:
 def _aggregate(text: str) -> int | None:
     if text == "off":
         return None
-    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 10_000:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 5 or not 1 <= int(text) <= 10_000:
         raise CommandError(f"--aggregate {text[:40]}: a number from 1 to 10000, or off", USAGE)
     return int(text)
 

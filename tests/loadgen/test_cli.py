@@ -64,6 +64,7 @@ def test_what_lambda_may_still_retry_is_not_called_lost(arguments: list[str]) ->
         ([*RUN, "--event-time", "1795426496000"], "--event-time"),
         ([*RUN, "--aggregate", "0"], "--aggregate"),
         ([*RUN, "--aggregate", "many"], "--aggregate"),
+        ([*RUN, "--aggregate", "\u0663"], "--aggregate"),
         ([*RUN, "--settle", "-1"], "--settle"),
         ([*RUN, "--metrics-wait", "-1"], "--metrics-wait"),
         ([*RUN, "--processes", "0"], "--processes"),
