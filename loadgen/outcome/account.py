@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 REASONS_SHOWN = 3
+UNREAD = ("stored", "stored_before", "quarantined", "expired", "duplicates_applied")  # of tables that were not read
+READ_LAST = ("in quarantine", "expired")  # beginnings of lines: after all windows
+READ_ALL = (*READ_LAST, "stored", "duplicates applied", "windows with different sums")
 
 
 def counted(count: int, noun: str) -> str:
@@ -27,13 +30,14 @@ def imbalances_of(ledger: Mapping[str, Any]) -> list[str]:
         (sum(ledger["misfiled"].values()), "in quarantine for another reason than expected"),
         (sum(ledger["refused"].values()), "well-formed but in quarantine"),
         (sum(ledger.get("unexpected", {}).values()), f"in quarantine that nobody expected there{_reasons(ledger)}"),
-        (ledger.get("broken", 0), "items of the tables that cannot be read or contradict themselves"),
     )
     named = [f"{count:,} {what}" for count, what in found if count]
     if ledger["sums_different"]:
         named.append(f"wrong sums in {counted(ledger['sums_different'], 'window')}")
     if different := ledger.get("items_different", 0):
         named.append(f"other contents in {counted(different, 'item')}")
+    if broken := ledger.get("broken", 0):
+        named.append(f"{counted(broken, 'item')} of the tables unreadable or contradictory")
     return named
 
 
@@ -62,19 +66,38 @@ def unverified(ledger: Mapping[str, Any]) -> str:
     return said + (f"; of {replaced:,} only the newer values that replaced theirs are there" if replaced else "")
 
 
+def was_not_read(ledger: Mapping[str, Any]) -> bool:
+    """The tables were gone before anything could be read: what should be in them is not known, and not 0."""
+    return bool(0 < ledger["windows"] <= ledger.get("windows_not_read", 0))
+
+
 class Row(NamedTuple):
-    """A line of the account. `depth`: a part of the line above it. `wrong`: it keeps the ledger from balancing."""
+    """A line of the account. `amount`: None: it was not read. `depth`: a part of the line above it. `wrong`: it
+    keeps the ledger from balancing."""
 
     label: str
-    amount: int
+    amount: int | None
     depth: int = 0
     wrong: bool = False
     total: bool = False
+
+    @property
+    def shown(self) -> str:
+        return "not read" if self.amount is None else f"{self.amount:,}"
 
 
 def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
     """The ledger as lines of an account; what is 0 and always should be is left out when it explains nothing."""
     ledger = report["ledger"]
+    if not (unread := ledger.get("windows_not_read", 0)):
+        return _rows(ledger)
+    rows = _rows(ledger)
+    nowhere = READ_LAST if not was_not_read(ledger) else READ_ALL
+    rows = [row._replace(amount=None) if not row.amount and row.label.startswith(nowhere) else row for row in rows]
+    return [*rows, Row("windows that were not read: the target was gone", unread)]
+
+
+def _rows(ledger: Mapping[str, Any]) -> list[Row]:
     before, misfiled, refused = ledger["stored_before"], ledger["misfiled"].values(), ledger["refused"].values()
     waited = [Row("lost", ledger["lost"], wrong=ledger["lost"] > 0)]
     unwaited = [Row("not yet found when the load ended", ledger["not_yet_found"])]
@@ -106,7 +129,7 @@ def ledger_rows(report: Mapping[str, Any]) -> list[Row]:
         *_quarantined_beyond(ledger),
         *_if(
             broken := ledger.get("broken", 0),
-            Row("items that cannot be read or contradict themselves", broken, wrong=True),
+            Row("items of the tables unreadable or contradictory", broken, wrong=True),
         ),
         *_if(ledger["sums_not_checked"], Row("windows whose sums could not be compared", ledger["sums_not_checked"])),
         *_if(ledger["unknown"], Row("answers lost: in the stream or not", ledger["unknown"])),

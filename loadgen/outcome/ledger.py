@@ -24,7 +24,8 @@ class Ledger:
     under another reason than expected, `refused`: well-formed and in quarantine. `stored_before`: of `stored`, there
     before the load; `foreign_before`: events in the same windows that were, and that it did not send. `unexpected`:
     items in quarantine at other positions of its Kinesis records, beyond the `refused`; `quarantined_others`: items
-    that arrived since it began, at positions that it has no acknowledgement of. What is found
+    that arrived since it began, at positions that it has no acknowledgement of.
+    `windows_not_read`: the tables did not answer any more before they were. What is found
     nowhere is `lost` when it was waited for, else `not_yet_found`; these terms always add up:
     sent = stored + quarantined + expired + lost + not_yet_found.
     """
@@ -57,6 +58,7 @@ class Ledger:
     unexpected: Mapping[str, int] = field(default_factory=dict)
     quarantined_others: int = 0
     broken: int = 0
+    windows_not_read: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -155,6 +157,7 @@ def settle(expected: Expectations, findings: Findings, *, waited: bool = True) -
         ),
         quarantined_others=found.others,
         broken=len(found.broken),
+        windows_not_read=len(expected.windows.keys() - findings.checks.keys()),
     )
 
 

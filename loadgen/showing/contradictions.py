@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from loadgen.outcome.account import UNREAD, was_not_read
 from loadgen.outcome.ledger import Ledger
 from loadgen.outcome.results import PutResult
 from loadgen.showing.report import number, shortcomings
@@ -30,7 +31,8 @@ def all_of(document: Mapping[str, Any]) -> Iterator[str]:
     ledger, numbers = document["ledger"], document["numbers"]
     yield from _in_ledger(ledger)
     for name in NAMED:
-        if numbers[name] != ledger[name]:
+        is_unread = name in UNREAD and numbers[name] is None and was_not_read(ledger)
+        if numbers[name] != ledger[name] and not is_unread:
             yield f"ledger.{name} is {ledger[name]}, but numbers.{name} {number(numbers[name])}"
     for index, threshold in enumerate(document["thresholds"]):
         yield from _in_threshold(f"thresholds[{index}]", threshold, numbers)

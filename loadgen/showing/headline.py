@@ -70,6 +70,11 @@ def pace(report: Mapping[str, Any]) -> str:
     return f"{', '.join(said)}."
 
 
+def of_accepted_only(numbers: Mapping[str, Any]) -> bool:
+    """So many events were given up that the latencies of the others are not the load's."""
+    return bool((numbers.get("failed_share") or 0) > ENOUGH)
+
+
 def is_behind(report: Mapping[str, Any]) -> bool:
     return bool(processing(report))
 

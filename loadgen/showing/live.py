@@ -93,15 +93,16 @@ class Live:
         def latest(name: str) -> list[float]:
             return seen.seconds(name, KEPT)
 
-        processed = latest("processed")
+        processed, has_log = latest("processed"), bool(seen.total("processed", "batches", "concurrency"))
+        per_s = f"{sum(processed[-2:]) / max(1, len(processed[-2:])):,.0f} /s"
         return [
             Row(
                 "processed",
-                f"{sum(processed[-2:]) / max(1, len(processed[-2:])):,.0f} /s",
+                per_s if has_log else "-",
                 processed,
-                f"{seen.total('processed'):,.0f} in all, copies too",
+                f"{seen.total('processed'):,.0f} in all, copies too" if has_log else "the log says nothing yet",
             ),
-            Row("concurrency", _of(latest("concurrency")), latest("concurrency"), self._allowed()),
+            Row("concurrency", _of(latest("concurrency")) if has_log else "-", latest("concurrency"), self._allowed()),
             Row("age at the commit", _age(seen.latest("event_age_ms")), latest("event_age_ms"), self._iterator_age()),
             self._throttles(),
             self._failures(),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loadgen.outcome.account import ledger_rows
-from loadgen.showing.headline import is_behind, is_slow
+from loadgen.showing.headline import is_behind, is_slow, of_accepted_only
 from loadgen.showing.report import limit_sentences, notes, number
 from loadgen.showing.style import STYLE
 from loadgen.showing.timelines import timelines
@@ -99,6 +99,8 @@ def words(command: Sequence[str]) -> str:
 def _tiles(numbers: Mapping[str, float | None]) -> str:
     tiles = []
     for name, label, form in TILES:
+        if name.startswith("latency_") and of_accepted_only(numbers):
+            label += " (acknowledged events only)"
         value = numbers.get(name)
         if value is not None:
             tiles.append(f"<div><dt>{html.escape(label)}</dt><dd>{_tile(value, form)}</dd></div>")
@@ -122,7 +124,7 @@ def _ledger(report: Mapping[str, Any]) -> str:
     for row in ledger_rows(report):
         kind = " class=bad" if row.wrong else " class=total" if row.total else ""
         indent = f" class=in{row.depth}" if row.depth else ""
-        rows.append(f"<tr{kind}><td{indent}>{html.escape(row.label)}<td>{row.amount:,}")
+        rows.append(f"<tr{kind}><td{indent}>{html.escape(row.label)}<td>{row.shown}")
     return f"<h2>Ledger, in events</h2><table>{''.join(rows)}</table>"
 
 

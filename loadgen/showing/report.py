@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loadgen.outcome.account import counted, imbalances_of, percent, unverified, whose_rules
+from loadgen.outcome.account import UNREAD, counted, imbalances_of, percent, unverified, was_not_read, whose_rules
 from loadgen.outcome.ledger import Expectations, Findings, Ledger, settle
 from loadgen.outcome.metrics import Metrics
-from loadgen.showing.headline import pace, processing
+from loadgen.showing.headline import of_accepted_only, pace, processing
 from loadgen.showing.thresholds import Checked
 from loadgen.target.lateness import Circumstances, who
 from loadgen.target.limits import ENDPOINT, LATE, LATE_MS
@@ -121,7 +121,7 @@ def ledger_numbers(
     has_news = ledger.stored_before < ledger.stored + ledger.quarantined
     whole_s = max(metrics.schedule_s, metrics.latest_us / 1e6 + drain_s)
     processed = metrics.acknowledged - ledger.lost
-    return {
+    found: dict[str, float | int | None] = {
         "sent": ledger.sent,
         "stored": ledger.stored,
         "stored_before": ledger.stored_before,
@@ -135,6 +135,7 @@ def ledger_numbers(
         "drain_events_per_s": drained / drain_s if drained and drain_s and is_drained and has_news else None,
         "processed_events_per_s": processed / whole_s if whole_s and is_drained and not ledger.stored_before else None,
     }
+    return {**found, **dict.fromkeys(UNREAD)} if was_not_read(asdict(ledger)) else found
 
 
 def known_numbers() -> list[str]:
@@ -232,6 +233,11 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         said.append(
             "When an event that was there before is processed again cannot be seen in the tables; that it changes "
             "nothing was watched for until --settle was over."
+        )
+    if of_accepted_only(numbers) and numbers["latency_p50_ms"] is not None:
+        said.append(
+            f"Latencies to the acceptance are of the acknowledged events only: {percent(numbers['failed_share'])} of "
+            "the events were given up and have none."
         )
     if (failed := numbers["events_failed"]) and not report["partial"]:
         said.append(

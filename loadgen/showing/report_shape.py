@@ -16,7 +16,7 @@ from loadgen.outcome.results import COUNT_MAX, TIME_US_MAX
 from loadgen.showing import report
 
 COUNTED = ("lines_unreadable", "events_acknowledged", "events_failed")  # what results.jsonl is held against
-LEDGER_ADDED = ("unexpected", "quarantined_others", "broken")  # not in every report of this schema
+LEDGER_ADDED = ("unexpected", "quarantined_others", "broken", "windows_not_read")  # not in every report of this schema
 SECONDS_MAX = TIME_US_MAX // 1_000_000
 
 Shape: TypeAlias = Callable[[Any, str], None]

@@ -31,7 +31,7 @@ def lines(document: Mapping[str, Any], width: int | None = None) -> Iterator[str
     `width`: the terminal's, in characters; None: it is none, and sentences are one line each."""
     yield ""
     for row in ledger_rows(document):
-        yield f"  {'  ' * row.depth + row.label:<56} {row.amount:>14,}"
+        yield f"  {'  ' * row.depth + row.label:<56} {row.shown:>14}"
     yield ""
     numbers = document["numbers"]
     observed = tuple(name for name in IF_OBSERVED if numbers.get(name) is not None)

@@ -72,7 +72,13 @@ def test_tables_that_cannot_be_read_leave_a_report_of_what_was_sent(
     assert document["numbers"]["events_acknowledged"] == COUNT
     assert document["partial"]
     assert "ResourceNotFoundException" in document["problem"]
-    assert document["problem"] in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert document["problem"] in said.err
+    assert [line.split()[-2:] for line in said.out.splitlines() if "in quarantine" in line] == [["not", "read"]]
+    assert document["ledger"]["windows_not_read"] == document["ledger"]["windows"]
+    unread = ("stored", "stored_before", "quarantined", "expired", "duplicates_applied")
+    assert {document["numbers"][name] for name in unread} == {None}
+    assert cli.main(["report", str(tmp_path)]) == 1
 
 
 def test_a_stream_that_refuses_the_first_events_is_not_asked_for_the_rest(deployed: Deployed, tmp_path: Path) -> None:

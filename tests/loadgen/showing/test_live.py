@@ -157,6 +157,16 @@ def test_a_target_that_cannot_be_looked_at_is_said_and_the_sender_is_shown() -> 
     assert "AccessDenied" in live.line()
 
 
+def test_what_the_log_has_not_said_yet_is_unknown_and_not_0() -> None:
+    target = Seen()
+    target.read_until = 3
+    live = Live(100, target)
+    live.sent(3.0, turn(90))
+    shown = rows(live)
+    assert (shown["processed"], shown["concurrency"][0]) == (("-", "the log says nothing yet", False), "-")
+    assert "processed -, " in live.line()
+
+
 def test_before_anything_is_known_nothing_is_made_up() -> None:
     live = Live(None)
     live.sent(-1.0, Turn())

@@ -99,6 +99,35 @@ def test_only_a_whole_load_is_said_to_have_been_processed_as_it_was_offered(
     assert ("as it was offered" in document["limits"]["reason"]) == said
 
 
+def test_what_the_target_did_not_give_any_more_is_not_read_and_never_0() -> None:
+    gone = replace(BALANCED, stored=0, not_yet_found=9, windows=3, windows_not_read=3)
+    document = made(gone, "no answer")
+    rows = {row.label: row.shown for row in ledger_rows(document)}
+    unread = {label for label, shown in rows.items() if shown == "not read"}
+    assert unread == {
+        "stored in the results table", "in quarantine", "expired to the on-failure destination", "duplicates applied",
+        "windows with different sums (of 3)",
+    }  # fmt: skip
+    assert rows["windows that were not read: the target was gone"] == "3"
+    assert "<td class=in1>stored in the results table<td>not read" in page(document)
+    in_part = {row.label: row.shown for row in ledger_rows(made(replace(gone, stored=4, windows_not_read=1), "gone"))}
+    assert (in_part["stored in the results table"], in_part["in quarantine"]) == ("4", "not read")
+    assert made(replace(gone, stored=4, not_yet_found=5, windows_not_read=1), "gone")["numbers"]["stored"] == 4
+
+
+@pytest.mark.parametrize(("failed", "said"), [(1, False), (50, True)])
+def test_latencies_of_a_load_of_which_many_events_were_given_up_are_said_to_be_of_the_others(
+    failed: int, said: bool
+) -> None:
+    metrics = Metrics(10_000)
+    for number in range(200):
+        why = "DeadlineExceeded" if number < failed else None
+        metrics.add(PutResult("k", (0,), 0, 5, 1, 9, 0, 0, "s", str(number), (), why, False))
+    document = made(metrics=metrics)
+    assert any("are of the acknowledged events only: 25.0%" in note for note in report.notes(document)) == said
+    assert ("from due to accepted (acknowledged events only)" in page(document)) == said
+
+
 @pytest.mark.parametrize(
     ("late", "of", "said"),
     [(1, 100, "fell behind for a moment"), (20, 100, "did not always keep up"), (96, 100, "did not keep up with the")],
