@@ -48,15 +48,19 @@ class Observer:
         self._connection, self._stack, self._is_interrupted = connection, stack, is_interrupted
         self._where = str(connection.target)
 
-    def observe(self, started_s: float, ended_s: float, metrics_wait_s: float) -> Observed:
-        """Everything between two Unix times. Never raises CommandError."""
+    def observe(
+        self, started_s: float, ended_s: float, metrics_wait_s: float, *, is_whole_load: bool = True
+    ) -> Observed:
+        """Everything between two Unix times. Never raises CommandError. `is_whole_load`: nothing was processed before
+        or after them, and what CloudWatch has of others in its first period is left out; else it cannot be told."""
         found = Observed()
         self._try(found, "the stack's capacity", lambda: self._capacity(found))
         self._wait(ended_s + (0.0 if self._connection.target.endpoint_url else AWS_LOGS_WAIT_S))
         self._try(found, LOG, lambda: self._log(found, started_s, ended_s))
         self._wait(ended_s + metrics_wait_s)
         self._try(found, "CloudWatch's metrics", lambda: self._metrics(found, started_s, ended_s))
-        _leave_others_out(found, started_s)
+        if is_whole_load:
+            _leave_others_out(found, started_s)
         found.series += of_function(found.batches, found.invocations, started_s, found.capacity.batch_size)
         found.series += at_once(found.invocations, started_s)
         return found

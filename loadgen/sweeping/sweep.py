@@ -217,9 +217,8 @@ class Sweep:
             said = "every rate that was offered is sustained" if bracket.low else f"undecided: {bracket.ended}"
             return Limit(NOT_REACHED, said, None, known[0] if known else None)
         is_aws = self._connection.target.endpoint_url is None
-        found = self._observer.observe(
-            probe.started_s, probe.ended_s, AWS_METRICS_WAIT_S if is_aws else LOCAL_METRICS_WAIT_S
-        )
+        wait_s = AWS_METRICS_WAIT_S if is_aws else LOCAL_METRICS_WAIT_S
+        found = self._observer.observe(probe.started_s, probe.ended_s, wait_s, is_whole_load=False)
         judgement = judge(sent(probe.metrics), [*of_sender(probe.metrics), *found.series], found.capacity)
         seen = "nothing" if judgement.limited_by == BEHIND else judgement.limited_by  # which is what made it too much
         return name_limit((seen, judgement.reason), known, bracket.low, probe.machine_busy)

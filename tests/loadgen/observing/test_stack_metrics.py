@@ -67,3 +67,12 @@ def test_what_others_ran_in_the_period_before_is_left_out_and_said_once(
     assert series.points == points
     said = [one for one in found.missing if "this load began (10 s long)" in one]
     assert (series.is_partial, len(said)) == (counted == 2.0, int(counted == 2.0))
+
+
+def test_of_a_part_of_a_load_whose_rest_was_processed_later_nothing_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, connection: Connection
+) -> None:
+    monkeypatch.setattr(connection, "client", CloudWatch([9.0], [1_006_000]).client)
+    found = Observer(connection, KNOWN, lambda: False).observe(1005.0, 1007.0, 0.0, is_whole_load=False)
+    (series,) = [one for one in found.series if one.name == "invocations"]
+    assert (series.points, series.is_partial) == (((-5, 9.0),), False)
