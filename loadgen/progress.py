@@ -73,7 +73,7 @@ class Progress:
         """`now_s` counts from the schedule's 0, and may be below it."""
         if self._watch and now_s >= 0:
             self._watch.start(time.time() - now_s, LOOKS_EVERY_S if self._screen else PLAIN_EVERY_S)
-        self._sent_s = max(0.0, now_s)
+        self._sent_s = max(self._sent_s, now_s)  # in the end it is that of the last answer, which is past
         with self._lock:
             self._live.sent(now_s, turn)
         self._show(self._sent_s, is_last=turn.acknowledged == self._live.total_events)

@@ -33,7 +33,7 @@ from loadgen.target.commits import CommitLatency, commits, latencies
 from loadgen.target.covered import Drained, are_in_stream, drained, weigh
 from loadgen.target.lateness import Circumstances, in_flight
 from loadgen.target.observation import Observation
-from loadgen.written import RESULTS, prepare, summarize, try_to_write
+from loadgen.written import RESULTS, outside, prepare, summarize, try_to_write
 from processor.core.packing import PackingSettings
 
 if TYPE_CHECKING:
@@ -276,7 +276,8 @@ class Load:
             return "interrupted"
         sending = self._sending
         if sending.broken:
-            why: str | None = f"{self._options.out}/{RESULTS} is not complete: {sending.broken}"
+            left_out = outside(self._options.out, self._metrics.acknowledged)
+            why: str | None = f"{self._options.out}/{RESULTS} is not complete: {sending.broken}; {left_out}"
         elif problem or sending.problems:
             why = str(problem or "; ".join(sending.problems))
         else:

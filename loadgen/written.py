@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.ops.errors import USAGE, CommandError
+from loadgen.outcome.account import counted
+from loadgen.outcome.results import ResultsError, decode_all
+from loadgen.sending.recording_file import regular
 from loadgen.showing.page import page
 from loadgen.showing.summary import lines
 
@@ -48,6 +51,17 @@ def _hold(out: Path, stack: contextlib.ExitStack) -> None:
         ) from error
     except OSError:  # a file system without locks on folders: the lines are counted at the end all the same
         return
+
+
+def outside(out: Path, acknowledged: int) -> str:
+    """How many events the stream has that no line of results.jsonl tells of; whatever there is of the file is read."""
+    written = 0
+    with contextlib.suppress(OSError, ResultsError, CommandError):
+        if regular(out / RESULTS):
+            with (out / RESULTS).open(encoding="utf-8", errors="replace") as file:
+                for result in decode_all(file):
+                    written += len(result.due_us) if result.failed is None else 0
+    return f"{acknowledged - written:,} of {counted(acknowledged, 'event')} that the stream acknowledged are not in it"
 
 
 def write(out: Path, document: Mapping[str, Any]) -> None:

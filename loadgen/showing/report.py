@@ -21,6 +21,8 @@ FIELDS = {
 }  # fmt: skip
 ADDED = {"limits", "cost"}  # not in every report of this schema
 UNREADABLE_SHOWN = 5
+AS_OFFERED = "the load was taken and processed as it was offered"  # a limit's sentence (loadgen/target/limits.py)
+AS_BACKLOG = "the load was taken as it was offered, and processed when the mapping was enabled again"
 LATE_FEW, LATE_MOST = 0.1, 0.5
 
 
@@ -89,6 +91,8 @@ def document(
         ),
         "cost": observed.cost.as_json() if observed.cost else None,
     }
+    if configuration.get("profile") == "backlog":
+        found["limits"]["reason"] = found["limits"]["reason"].replace(AS_OFFERED, AS_BACKLOG)
     return {**found, "verdict": verdict(found), "passed": not shortcomings(found)}
 
 
@@ -156,6 +160,8 @@ def _account(report: Mapping[str, Any]) -> str:
         known = report["ledger"]["stored_before"]
         before = f" ({known:,} of them were there before this load)" if known else ""
         every = f"every one of {counted(sent, 'event')} is accounted for, none was applied twice"
+        if sent == 1:
+            every = "the one event is accounted for, and was not applied twice"
         return f"The ledger balances: {every}{before}{unverified(report['ledger'])}."
     if report["ledger"]["balanced"] and not report["partial"]:
         return f"NOT passed, although the ledger balances for {counted(sent, 'event')}: {'; '.join(wrong)}."
@@ -168,7 +174,11 @@ def shortcomings(report: Mapping[str, Any]) -> list[str]:
     wrong = []
     if report["partial"]:
         is_interrupted = report["problem"] == "interrupted"
-        wrong.append("it was interrupted" if is_interrupted else f"it did not reach its end ({report['problem']})")
+        wrong.append(
+            "it was interrupted"
+            if is_interrupted
+            else f"it did not reach its end ({str(report['problem']).rstrip('.')})"
+        )
     if ledger["not_yet_found"]:
         wrong.append(
             f"{ledger['not_yet_found']:,} of {counted(ledger['sent'], 'event')} were not yet found in the tables "
@@ -234,6 +244,7 @@ def notes(report: Mapping[str, Any]) -> list[str]:
             "When an event that was there before is processed again cannot be seen in the tables; that it changes "
             "nothing was watched for until --settle was over."
         )
+    said += _resharded(report)
     if of_accepted_only(numbers) and numbers["latency_p50_ms"] is not None:
         said.append(
             f"Latencies to the acceptance are of the acknowledged events only: {percent(numbers['failed_share'])} of "
@@ -245,6 +256,17 @@ def notes(report: Mapping[str, Any]) -> list[str]:
             "--threshold on events_failed or failed_share says how many may be given up."
         )
     return said
+
+
+def _resharded(report: Mapping[str, Any]) -> list[str]:
+    had = ((report.get("limits") or {}).get("capacity") or {}).get("shards")
+    took = len(report["events_per_shard"].keys() - {"unknown"})
+    if not had or took <= had:
+        return []
+    return [
+        f"The stream was resharded during the load: {took:,} shards took events, and it ended with "
+        f"{counted(had, 'open shard')}. Capacity and cost are those of its end."
+    ]
 
 
 def _kept_up(share: float, late_max_ms: float) -> str:
@@ -261,7 +283,7 @@ def limit_sentences(report: Mapping[str, Any]) -> list[str]:
         return []
     said = [f"Limited by {limits['reason']}." if limits["limited_by"] != "nothing" else f"Limits: {limits['reason']}."]
     said += [f"Also seen: {also['reason']}." for also in limits["also"] if also["limit"] != LATE]  # notes() says that
-    return said + [f"Not observed: {missing}." for missing in limits["missing"]]
+    return said + [f"Not observed: {missing.rstrip('.')}." for missing in limits["missing"]]
 
 
 def number(value: float | None) -> str:

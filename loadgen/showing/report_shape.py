@@ -130,7 +130,11 @@ def _document() -> dict[str, Shape]:
         "capacity": named(
             {"lanes": nullable(number), "reserved_concurrency": nullable(number)},
             printable,
-            {"table_write_units_per_s": nullable(number), "batching_window_s": nullable(number)},
+            {
+                "table_write_units_per_s": nullable(number),
+                "batching_window_s": nullable(number),
+                "shards": nullable(number),
+            },
         ),
         "missing": many(text),
         "series": many(named({**series, "points": points}, optional={"partial": flag})),

@@ -79,6 +79,13 @@ def test_a_log_is_told_of_the_end_of_sending_once(capsys: pytest.CaptureFixture[
     assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["sending", "processing"]
 
 
+def test_the_clock_of_a_log_does_not_go_back(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(400, console=Console(file=io.StringIO())) as progress:
+        progress.sending(10.3, Turn(acknowledged=300))
+        progress.sending(10.0, Turn(acknowledged=400))
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["10.3", "10.3"]
+
+
 @pytest.mark.parametrize(("width", "has_notes"), [(40, False), (60, True)])
 def test_no_line_is_wider_than_the_terminal(width: int, has_notes: bool) -> None:
     screen = io.StringIO()

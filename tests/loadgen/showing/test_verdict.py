@@ -128,6 +128,36 @@ def test_latencies_of_a_load_of_which_many_events_were_given_up_are_said_to_be_o
     assert ("from due to accepted (acknowledged events only)" in page(document)) == said
 
 
+def test_one_event_is_one_and_a_sentence_ends_once() -> None:
+    said = made(replace(BALANCED, sent=1, stored=1))["verdict"]
+    assert said == "The ledger balances: the one event is accounted for, and was not applied twice."
+    assert "(not found)." in made(problem="not found.")["verdict"]
+    document = made(metrics=of_one_event(0))
+    document["limits"]["missing"] = ["the function is not found."]
+    assert report.limit_sentences(document)[-1] == "Not observed: the function is not found."
+
+
+def test_a_stream_that_was_resharded_during_the_load_is_said() -> None:
+    document = made(metrics=of_one_event(0))
+    document["limits"]["capacity"]["shards"] = 2
+    document["events_per_shard"] = {"a": 1, "b": 1, "unknown": 3}
+    assert not any("resharded" in note for note in report.notes(document))
+    document["events_per_shard"]["c"] = 1
+    assert (
+        "The stream was resharded during the load: 3 shards took events, and it ended with 2 open shards. Capacity and "
+        "cost are those of its end."
+    ) in report.notes(document)
+
+
+@pytest.mark.parametrize(("profile", "said"), [("constant", "as it was offered;"), ("backlog", "enabled again;")])
+def test_a_backlog_is_not_processed_as_it_was_offered(profile: str, said: str) -> None:
+    document = report.document(
+        command=[], started_at="", problem=None, configuration={"profile": profile}, metrics=Metrics(0),
+        ledger=BALANCED, drain_s=0.0, checked=(), unread=report.Unread(),
+    )  # fmt: skip
+    assert said in document["limits"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("late", "of", "said"),
     [(1, 100, "fell behind for a moment"), (20, 100, "did not always keep up"), (96, 100, "did not keep up with the")],
