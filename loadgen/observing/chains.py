@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
-from loadgen.observing.batch_get import batch_get
+from loadgen.observing.batch_get import batch_get, is_scanned_in
 from loadgen.outcome.expectations import WindowKey
 from loadgen.outcome.windows import Page
 from processor.core.pages import SEALED_AT
@@ -20,7 +20,7 @@ from processor.core.rule_results import RESERVED
 
 BEYOND_MAX = 20_000  # items that are in the partitions, and in no expected window: some 5 MB, or 1,300 read units
 SCAN_PAGES_MAX = 50  # of 1 MB each: 256 read units, as many as 256 calls of Query take at least
-PARTITIONS_PER_SCAN_PAGE = 20  # a page takes as long as some 20 calls of Query
+PARTITIONS_PER_SCAN_PAGE = 100  # on AWS a page takes as long as some 20 calls of Query, on the local stack as 100
 EVENTS_MAX = 2**53  # counted in one page; no writer comes near it
 PAGE_SUFFIX = re.compile(r"#[0-9]{5}\Z")
 SEPARATOR = "\0"
@@ -76,22 +76,31 @@ class Chains:
         for pk, window in keys:
             windows.setdefault(pk, set()).add(window)
         scanned = self._scan(windows)
+        if scanned is None:
+            partitions = self._one_by_one(windows)
+        else:
+            partitions = (arranged(pk, wanted, scanned.pop(pk, [])) for pk, wanted in windows.items())
+        for found in partitions:
+            for row in (row for chain in found.chains.values() for row in chain if row.broken):
+                self.broken[found.pk, row.sk] = row.broken
+            yield found
+
+    def _one_by_one(self, windows: Mapping[str, Collection[str]]) -> Iterator[Partition]:
         left = BEYOND_MAX
         for pk, wanted in windows.items():
-            rows = self._partition(pk, wanted, left) if scanned is None else scanned.pop(pk, [])
+            rows = self._partition(pk, wanted, left)
             if rows is None:
                 left = 0
-                found = Partition(pk, {window: self._chain(pk, window) for window in wanted}, None)
-            else:
-                found = arranged(pk, wanted, rows)
-                left -= len(rows) - sum(map(len, found.chains.values()))
-            for row in (row for chain in found.chains.values() for row in chain if row.broken):
-                self.broken[pk, row.sk] = row.broken
-            yield found
+                yield Partition(pk, {window: self._chain(pk, window) for window in wanted}, None)
+                continue
+            left -= sum(window_of(row.sk, wanted) is None for row in rows)
+            yield arranged(pk, wanted, rows)
 
     def _scan(self, windows: Mapping[str, Collection[str]]) -> dict[str, list[Row]] | None:
         """Everything of these partitions; None: the table is too long for that."""
         pages_max = min(SCAN_PAGES_MAX, len(windows) // PARTITIONS_PER_SCAN_PAGE)
+        if not is_scanned_in(self._dynamodb, self._table, pages_max):
+            return None
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
         found: dict[str, list[Row]] = {}
         is_whole = False

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loadgen.observing.batch_get import batch_get
+from loadgen.observing.batch_get import batch_get, is_scanned_in
 from loadgen.outcome.expectations import Position
 from processor.core.errors import Malformed, Reason
 from processor.core.events import parse
@@ -63,6 +63,8 @@ class Quarantine:
         return (self._by_reason(moment, expected), False) if found is None else (found, True)
 
     def _scanned(self, moment: datetime, expected: Container[Position]) -> dict[Position, Kept] | None:
+        if not is_scanned_in(self._dynamodb, self._table, SCAN_PAGES_MAX):
+            return None
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
             ConsistentRead=True,

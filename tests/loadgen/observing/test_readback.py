@@ -5,6 +5,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +15,12 @@ from boto3.dynamodb.types import TypeSerializer
 
 from loadgen.observing import chains
 from loadgen.observing import quarantine as of_quarantine
-from loadgen.observing.chains import PARTITIONS_PER_SCAN_PAGE
 from loadgen.observing.quarantine import rfc3339
 from loadgen.observing.readback import Readback
 from loadgen.offer.events import EventOptions, Generated, Generator
 from loadgen.offer.items import Item, content_of
 from loadgen.offer.truth import AddTo, More, Truth, Truths
+from loadgen.outcome.account import imbalances_of
 from loadgen.outcome.ledger import Expectations, Findings, Position, settle
 from loadgen.outcome.results import PutResult, encode
 from processor.core.effects import Scalar
@@ -156,10 +157,11 @@ def test_events_only_in_a_window_that_is_not_theirs_are_elsewhere_and_copies_of_
     assert (ledger.stored, ledger.elsewhere, ledger.duplicates_applied, ledger.lost) == (0, 3, 3, 0)
 
 
-@pytest.mark.parametrize("number_of_partitions", [1, 2 * PARTITIONS_PER_SCAN_PAGE])
+@pytest.mark.parametrize("number_of_partitions", [1, 20])
 def test_rules_that_add_an_event_to_several_windows_count_it_once(
-    deployed: Deployed, number_of_partitions: int
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, number_of_partitions: int
 ) -> None:
+    monkeypatch.setattr(chains, "PARTITIONS_PER_SCAN_PAGE", 10)
     truth = events(1)[0][1]
     adds = tuple(AddTo(PK, window, truth.amounts) for window in OTHER_WINDOWS[:2])
     adds += tuple(AddTo(f"total#{i}", WINDOW, truth.amounts) for i in range(number_of_partitions - 1))
@@ -211,6 +213,7 @@ def test_many_partitions_read_by_a_scan_or_one_by_one_make_the_same_account(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch, pages: int
 ) -> None:
     monkeypatch.setattr(chains, "SCAN_PAGES_MAX", pages)
+    monkeypatch.setattr(chains, "PARTITIONS_PER_SCAN_PAGE", 10)
     truths = [truth._replace(pk=f"t#{i:03d}") for i, (_, truth) in enumerate(events(60))]
     for truth in truths:
         write_page(deployed, [truth])
@@ -243,6 +246,7 @@ def test_an_item_that_cannot_be_read_as_a_page_is_named_and_the_rest_is_read(
     ledger = settle(expected, found)
     assert (ledger.stored, ledger.broken, ledger.balanced) == (0 if name == "ids" else 3, 1, False)
     assert list(found.broken) == [f"results: pk {PK}, sk {WINDOW}"]
+    assert "1 item of the tables unreadable or contradictory" in imbalances_of(asdict(ledger))
 
 
 def test_more_windows_and_positions_than_one_call_takes_are_all_found(deployed: Deployed) -> None:
