@@ -182,7 +182,7 @@ class Team:
             except (OSError, ValueError) as error:
                 self.problems.append(f"{part.name} cannot be read any further: {error}")
             events = f"{found.acknowledged - before:,} acknowledged events of sender process {index}"
-            self.problems.append(f"{events} are in the numbers and not in the ledger: there they are foreign")
+            self.problems.append(f"{events} are in the numbers and not in the ledger, to which those found are foreign")
         return found
 
     def merge_lines(self, into: IO[str]) -> None:
