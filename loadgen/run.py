@@ -13,7 +13,7 @@ from infra.ops.errors import CommandError
 from loadgen.backlog import Switch
 from loadgen.billing import bill
 from loadgen.interrupts import SIGNALS, Interrupts
-from loadgen.observing.drain import Drain
+from loadgen.observing.drain import TOLD_MAX, Drain
 from loadgen.observing.machine import Machine, cores
 from loadgen.observing.observe import PAUSED_HANDLER, Observer
 from loadgen.observing.readback import Readback, Stack
@@ -214,6 +214,7 @@ class Load:
         observed = weigh(observed, ledger, metrics)
         if ledger.lost and are_in_stream(observed, metrics, drain.ended_at_s - self._sending.started_s):
             ledger = replace(ledger, lost=0, not_yet_found=ledger.lost)
+        observed.missing = [*observed.missing, *self._findings.unchecked[:TOLD_MAX]]
         return ledger, observed
 
     def _drained(self, ledger: Ledger, observed: Observation) -> Drained:
