@@ -41,6 +41,9 @@ class Observed:
     missing: list[str] = field(default_factory=list)
 
 
+STOPPED = frozenset({"Disabling", "Disabled", "Deleting"})  # states of an event source mapping
+
+
 class Observer:
     """Asks about one stack. `is_interrupted` ends waiting and paging early."""
 
@@ -102,10 +105,14 @@ def capacity_of(connection: "Connection", stack: Stack) -> Capacity:
     """What the stack is allowed, as its services say. Raises botocore's errors and CommandError."""
     client = connection.client
     summary = client("kinesis").describe_stream_summary(StreamName=stack.stream)["StreamDescriptionSummary"]
-    mapping = client("lambda").get_event_source_mapping(UUID=stack.mapping_id)
-    function = client("lambda").get_function_configuration(FunctionName=stack.function)
-    reserved = client("lambda").get_function_concurrency(FunctionName=stack.function)
-    account = client("lambda").get_account_settings()["AccountLimit"]
+    functions = client("lambda")
+    mapping = functions.get_event_source_mapping(UUID=stack.mapping_id)
+    try:
+        function: Any = functions.get_function_configuration(FunctionName=stack.function)
+        reserved = functions.get_function_concurrency(FunctionName=stack.function).get("ReservedConcurrentExecutions")
+    except functions.exceptions.ResourceNotFoundException:
+        function, reserved = None, None
+    account = functions.get_account_settings()["AccountLimit"]
     table = client("dynamodb").describe_table(TableName=stack.results_table)["Table"]
     provisioned = table.get("ProvisionedThroughput", {}).get("WriteCapacityUnits") or None
     on_demand = table.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits")
@@ -115,18 +122,26 @@ def capacity_of(connection: "Connection", stack: Stack) -> Capacity:
         parallelization_factor=mapping.get("ParallelizationFactor", 1),
         batch_size=mapping["BatchSize"],
         batching_window_s=mapping.get("MaximumBatchingWindowInSeconds", 0),
-        timeout_s=function["Timeout"],
-        memory_mb=function["MemorySize"],
-        architecture=next(iter(function.get("Architectures", ())), None),
-        reserved_concurrency=reserved.get("ReservedConcurrentExecutions"),
+        timeout_s=function and function["Timeout"],
+        memory_mb=function and function["MemorySize"],
+        architecture=next(iter((function or {}).get("Architectures", ())), None),
+        reserved_concurrency=reserved,
         account_concurrency=account["ConcurrentExecutions"],
         table_write_units_per_s=(
             provisioned
             or (on_demand if on_demand and on_demand > 0 else None)
             or _local_write_units_per_s(connection, stack.results_table)
         ),
-        function_pause_ms=pause_ms(function),
+        function_pause_ms=pause_ms(function or {}),
+        stopped=why_stopped(mapping.get("State", ""), has_function=function is not None),
     )
+
+
+def why_stopped(mapping_state: str, *, has_function: bool) -> str | None:
+    """Why nothing is read from the stream any more (AWS: CreateEventSourceMapping, `State`); None: it is."""
+    if not has_function:
+        return "the function does not exist any more"
+    return f"the event source mapping is {mapping_state}" if mapping_state in STOPPED else None
 
 
 def _local_write_units_per_s(connection: "Connection", table: str) -> int | None:

@@ -82,8 +82,10 @@ def _committed(batch: Batch) -> int:
 
 
 def are_in_stream(observed: Observation, metrics: Metrics, ended_s: float) -> bool:
-    """Events that are in no table were not lost but never processed: the function did not run at all, or Lambda still
-    refused it when the load ended, `ended_s` after its start."""
+    """Events that are in no table were not lost but never processed: nothing reads the stream any more, the function
+    did not run at all, or Lambda still refused it when the load ended, `ended_s` after its start."""
+    if observed.capacity.stopped is not None:
+        return True
     shared = is_shared(observed.missing)  # what was left out is of before; what was counted since then is known
     by_name = {one.name: one for one in observed.series if shared or not one.is_partial}
     if not (observed.has_metrics or shared) or any(sentence.startswith(LOG) for sentence in observed.missing):

@@ -13,7 +13,8 @@ PACE = 0.95  # of what was offered per second
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """What the stack is allowed; None: not known, or without a limit. `function_pause_ms`: how long each batch waits on
-    purpose, when the function's handler is the one that does that."""
+    purpose, when the function's handler is the one that does that. `stopped`: why nothing is read from the stream any
+    more, as a sentence; None: it is."""
 
     stream_mode: str | None = None
     shards: int | None = None
@@ -27,6 +28,7 @@ class Capacity:
     account_concurrency: int | None = None
     table_write_units_per_s: int | None = None
     function_pause_ms: int | None = None
+    stopped: str | None = None
 
     @property
     def lanes(self) -> int | None:
@@ -56,6 +58,7 @@ class Capacity:
     def as_json(self) -> dict[str, Any]:
         found = {**asdict(self), "lanes": self.lanes}
         found.pop("function_pause_ms")  # it is in the report's configuration
+        found.pop("stopped")  # it is in the judgement's reason
         return found
 
 

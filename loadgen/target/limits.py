@@ -29,6 +29,8 @@ BUSY_SECONDS = 0.5  # of the seconds in which anything ran: all lanes busy for s
 READS_PER_SHARD_S = 5  # AWS: Kinesis quotas, GetRecords
 RECORDS_PER_SHARD_S, BYTES_PER_SHARD_S = 1_000, 1024 * 1024  # AWS: Kinesis quotas, a shard's writes
 
+MAPPING = "event source mapping"
+
 __all__ = ["BEHIND", "ENDPOINT", "ENOUGH", "LATE", "LATE_MS", "judge"]
 
 Rule = Callable[[Evidence], Found | None]
@@ -49,6 +51,9 @@ def judge(
     rules = (*KEPT_OUT, *PROCESSING, *LATENESS) if is_trifle else (*KEPT_OUT, *LATENESS, *PROCESSING)
     seen = [found._replace(share=min(1.0, found.share)) for rule in rules if (found := rule(evidence)) is not None]
     main = next((found for found in seen if found.is_limit and found.share > ENOUGH), None)
+    if capacity.stopped is not None and not is_complete:
+        reason = f"{MAPPING}: {capacity.stopped}, so what is left in the stream is not read"
+        return Judgement(MAPPING, reason, tuple(seen))
     if main is None:
         return Judgement("nothing", _none(sent, seen, is_complete=is_complete), tuple(seen))
     return Judgement(main.limit, main.reason, tuple(found for found in seen if found is not main))

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.ops.outputs import Connection, Target
-from loadgen.observing.observe import Observer, capacity_of, pause_ms, write_units_per_s
+from loadgen.observing.observe import Observer, capacity_of, pause_ms, why_stopped, write_units_per_s
 from tests.support.deployed import STACK
 
 KNOWN = STACK._replace(function="stream", mapping_id="uuid")
@@ -119,3 +119,16 @@ def test_only_a_local_endpoint_is_asked_for_a_tables_own_limit(
     monkeypatch.setattr(connection, "client", Refusing("nothing").client)
     assert capacity_of(connection, KNOWN).table_write_units_per_s is None
     assert urls == ["http://127.0.0.1:9/_local/tables/results"][:asked]
+
+
+@pytest.mark.parametrize(
+    ("state", "has_function", "said"),
+    [
+        ("Enabled", True, None),
+        ("Updating", True, None),
+        ("Disabled", True, "the event source mapping is Disabled"),
+        ("Enabled", False, "the function does not exist any more"),
+    ],
+)
+def test_why_nothing_is_read_any_more_is_known(state: str, has_function: bool, said: str | None) -> None:
+    assert why_stopped(state, has_function=has_function) == said

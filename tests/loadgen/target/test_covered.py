@@ -100,3 +100,10 @@ def test_only_a_function_that_is_refused_to_the_end_leaves_events_in_the_stream(
         [batch(500, processed)], cloudwatch("invocations", (0, 1.0)), cloudwatch("lambda_throttles", (refused_s, 2.0))
     )
     assert are_in_stream(found, metrics(5), ended_s=29.0) == said
+
+
+def test_what_nothing_reads_any_more_is_still_in_the_stream() -> None:
+    found = observed([batch(500, 3)], cloudwatch("invocations", (0, 1.0)))
+    stopped = replace(found, capacity=replace(found.capacity, stopped="the event source mapping is Disabled"))
+    assert are_in_stream(stopped, metrics(5), ended_s=29.0)
+    assert not are_in_stream(found, metrics(5), ended_s=29.0)

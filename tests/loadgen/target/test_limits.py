@@ -420,3 +420,12 @@ def test_whatever_was_measured_there_is_one_judgement_whose_reason_begins_with_i
     for also in judgement.also:
         assert 0 <= also.share <= 1
         assert also.reason.startswith(also.limit)
+
+
+@pytest.mark.parametrize(("is_complete", "limit"), [(False, "event source mapping"), (True, "nothing")])
+def test_a_mapping_that_was_disabled_limits_a_load_that_was_not_processed_whole(is_complete: bool, limit: str) -> None:
+    stopped = Capacity(stopped="the event source mapping is Disabled")
+    found = judge(Sent(10, 0, 0.0, 1, {}, {}, 1, 100, 1.0), [], stopped, is_complete=is_complete)
+    assert found.limited_by == limit
+    assert ("is Disabled" in found.reason) == (not is_complete)
+    assert "stopped" not in stopped.as_json()
