@@ -85,7 +85,7 @@ def _write_quota(evidence: Evidence) -> Found | None:
         hot = f", {most / total:.0%} of them on that one of {shards} shards: the keys are spread unevenly"
     return Found(
         "shard write quota",
-        f"shard write quota: {total:,} attempts of Kinesis records throttled {where} ({total / sent.attempts:.1%} of "
+        f"shard write quota: {counted(total, 'attempt')} of Kinesis records throttled {where} ({total / sent.attempts:.1%} of "
         f"all attempts){hot}; {_which_quota(evidence)}",
         total / sent.attempts,
         not _is_late_by_itself(evidence),
@@ -123,7 +123,7 @@ def _other_errors(evidence: Evidence) -> Found | None:
     named = ", ".join(f"{code} ({count:,})" for code, count in sorted(errors.items(), key=lambda pair: -pair[1])[:3])
     return Found(
         ENDPOINT,
-        f"{ENDPOINT}: {total:,} attempts of Kinesis records failed: {named}",
+        f"{ENDPOINT}: {counted(total, 'attempt')} of Kinesis records failed: {named}",
         total / evidence.sent.attempts,
     )
 
