@@ -42,7 +42,7 @@ TURN_S_MAX = 0.25
 SWITCH_S = 0.0002  # Python's own is 5 ms
 DRAIN_S_MAX = 60.0
 # AWS: PutRecords, "Rate exceeded for shard shardId-000000000001 in stream ...": the only place that names the shard.
-SHARD_ID = re.compile(r"shardId-\d{1,20}")
+SHARD_ID = re.compile(r"shardId-[0-9]{1,20}")
 
 
 def collect_rarely() -> None:

@@ -85,8 +85,8 @@ def _write_quota(evidence: Evidence) -> Found | None:
         hot = f", {most / total:.0%} of them on that one of {shards} shards: the keys are spread unevenly"
     return Found(
         "shard write quota",
-        f"shard write quota: {counted(total, 'attempt')} of Kinesis records throttled {where} ({total / sent.attempts:.1%} of "
-        f"all attempts){hot}; {_which_quota(evidence)}",
+        f"shard write quota: {counted(total, 'attempt')} of Kinesis records throttled {where} "
+        f"({total / sent.attempts:.1%} of all attempts){hot}; {_which_quota(evidence)}",
         total / sent.attempts,
         not _is_late_by_itself(evidence),
     )
