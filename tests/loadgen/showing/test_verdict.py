@@ -78,7 +78,7 @@ def test_events_that_were_given_up_fail_a_load_whose_ledger_balances_and_the_ver
 
 def test_a_report_of_before_these_terms_has_its_words_all_the_same() -> None:
     document = made(replace(BALANCED, stored=8, lost=1))
-    added = ("unexpected", "quarantined_others")
+    added = ("unexpected", "quarantined_others", "broken", "windows_not_read")
     for term in ("elsewhere", "without_effect", "superseded", "items", "items_different", *added):
         del document["ledger"][term]
     assert report.verdict(document) == document["verdict"]
