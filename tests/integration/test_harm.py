@@ -68,6 +68,7 @@ def test_resharding_twice_under_load_keeps_the_order_of_every_key_while_calls_fa
     assert witness.out_of_order(calls) == []
 
 
+@pytest.mark.slow
 def test_a_table_that_is_slow_and_throttled_for_a_while_loses_nothing(stack: Up, tmp_path: Path) -> None:
     table = stack.ready["tables"][0]
     limit(stack, table, "PUT", write_units_per_s=30, burst_s=0, latency_ms=100)

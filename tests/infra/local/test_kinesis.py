@@ -198,6 +198,7 @@ def test_settings_are_changed_and_reported_back(endpoint: Endpoint) -> None:
     assert (summary["RetentionPeriodHours"], summary["EncryptionType"]) == (24, "NONE")
 
 
+@pytest.mark.slow  # tests/integration/test_stack.py has the same over the whole endpoint
 def test_the_aws_cli_creates_puts_reads_describes_and_lists(endpoint: Endpoint) -> None:
     command = shutil.which("aws")
     if command is None:

@@ -28,13 +28,15 @@ class Body(io.BytesIO):
         yield self.getvalue()
 
 
+SESSION = Session()  # one for all clients: it reads botocore's data once
+SESSION.set_credentials("test", "test")
+
+
 class Wire:
     """A botocore client whose requests go nowhere; `answer(request body)` makes (status, body)."""
 
     def __init__(self, answer: Callable[[bytes], tuple[int, bytes]] = lambda _: (200, b'{"Records": []}')) -> None:
-        session = Session()
-        session.set_credentials("test", "test")
-        self.client: Any = kinesis_client(region="us-east-1", session=session)
+        self.client: Any = kinesis_client(region="us-east-1", session=SESSION)
         self.requests: list[Any] = []
         self._answer = answer
         events: Any = self.client.meta.events

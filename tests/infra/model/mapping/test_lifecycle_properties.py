@@ -77,7 +77,7 @@ def finish(world: World) -> None:
     assert world.machine.settled
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(steps, max_size=16),
     durations,

@@ -166,7 +166,7 @@ def test_nothing_is_lost_and_every_promise_holds(
     assert world.machine.settled
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(configs, st.lists(steps, max_size=10), st.lists(answers, max_size=12), durations, st.floats(0, 30))
 def test_a_restart_from_a_snapshot_loses_nothing(
     config: dict[str, Any], happenings: list[Step], outcomes: list[Answer], takes_s: list[float], until_s: float
