@@ -1,6 +1,13 @@
-"""For all tests: an example may take as long as a busy machine needs; pytest's own timeout bounds the test."""
+"""For all tests: an example may take as long as a busy machine needs; pytest's own timeout bounds the test.
+
+Properties are tried with so many examples that all tests together take less than five minutes on two cores; with ten
+times as many by `pytest --hypothesis-profile thorough`.
+"""
 
 from hypothesis import settings
 
-settings.register_profile("house", deadline=None)
+EXAMPLES = 70
+
+settings.register_profile("house", deadline=None, max_examples=EXAMPLES)
+settings.register_profile("thorough", deadline=None, max_examples=10 * EXAMPLES)
 settings.load_profile("house")

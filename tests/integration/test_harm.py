@@ -81,6 +81,7 @@ def test_a_table_that_is_slow_and_throttled_for_a_while_loses_nothing(stack: Up,
     assert load.balanced()["ledger"]["expired"] == 0
 
 
+@pytest.mark.slow  # as the real day, which is killed every second
 def test_environments_killed_again_and_again_under_load_lose_nothing(stack: Up, tmp_path: Path) -> None:
     mixed = ["--duplicates", "0.1", "--malformed", "0.02"]
     load = Load(stack, tmp_path / "load", "--rate", "800", "--duration", "3", "--settle", "1", *mixed)
