@@ -6,7 +6,7 @@ times as many by `pytest --hypothesis-profile thorough`.
 
 from hypothesis import settings
 
-EXAMPLES = 70
+EXAMPLES = 50
 
 settings.register_profile("house", deadline=None, max_examples=EXAMPLES)
 settings.register_profile("thorough", deadline=None, max_examples=10 * EXAMPLES)
