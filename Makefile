@@ -25,7 +25,7 @@ $(VENV)/.stamp: requirements.lock pyproject.toml
 demo: venv  ## the main job: stack, load with duplicates and garbage, balanced ledger
 	@$(BIN)/python -m loadgen.demo
 
-test: venv  ## the test suite (under 5 minutes)
+test: venv  ## the test suite (about 5 minutes)
 	$(BIN)/pytest -m "not slow"
 
 test-slow: venv  ## what takes longer: faults over the wire, the real day, packaging

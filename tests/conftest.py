@@ -1,6 +1,6 @@
 """For all tests: an example may take as long as a busy machine needs; pytest's own timeout bounds the test.
 
-Properties are tried with so many examples that all tests together take less than five minutes on two cores; with ten
+Properties are tried with so many examples that all tests together take about five minutes on two cores; with ten
 times as many by `pytest --hypothesis-profile thorough`.
 """
 
